@@ -1,0 +1,2 @@
+//! The binary `omniwire`.
+fn main() {}
