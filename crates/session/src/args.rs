@@ -1,0 +1,219 @@
+//! The arguments of an event.
+
+use crate::json::{self, JsonError};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::{Bytes, BytesMut};
+use bytestring::ByteString;
+use std::sync::Arc;
+
+/// A byte string inside [`Args`]: it stands where the JSON has the `null` at [`Blob::at`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blob {
+    /// Byte offset in [`Args::json`] of the `null` that it stands for.
+    pub at: usize,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+/// The arguments of an event: JSON elements separated by commas, without the brackets around
+/// them, so that a slice of what came in can be what goes out.
+///
+/// The JSON is valid ([`json::validate`]): this is an invariant that every constructor keeps.
+/// Relaying a slice that was not validated would let one client forge records of another's
+/// protocol. Byte strings (Socket.IO attachments, MessagePack bin) stay outside the JSON.
+///
+/// ```
+/// use omniwire_session::Args;
+/// let args = Args::from_elements("1,\"two\",[3]".into()).unwrap();
+/// assert_eq!(args.len(), 3);
+/// assert_eq!(args.get(1).unwrap().json(), "\"two\"");
+/// assert!(Args::from_elements("1],[2".into()).is_err());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Args {
+    json: ByteString,
+    blobs: Option<Arc<[Blob]>>,
+}
+
+impl Args {
+    /// Validates elements as they stand between the brackets of an array.
+    ///
+    /// # Errors
+    /// They are not JSON, or nest too deep.
+    pub fn from_elements(elements: ByteString) -> Result<Self, JsonError> {
+        json::validate_elements(&elements)?;
+        Ok(Self { json: elements, blobs: None })
+    }
+
+    /// Validates a whole array and takes what is between its brackets.
+    ///
+    /// # Errors
+    /// It is not a JSON array, or nests too deep.
+    pub fn from_array(array: &ByteString) -> Result<Self, JsonError> {
+        json::validate(array)?;
+        Self::from_valid_array(array).ok_or(JsonError::new(0, "expected an array"))
+    }
+
+    /// Takes what is between the brackets of `value`, which is a part of JSON that was validated
+    /// before ([`json::members`], [`json::elements`]). `None` if it is no array.
+    pub fn from_valid_array(value: &ByteString) -> Option<Self> {
+        let inner = value.trim_ascii().strip_prefix('[')?.strip_suffix(']')?;
+        Some(Self { json: value.slice_ref(inner.trim_ascii()), blobs: None })
+    }
+
+    /// One argument, which is a part of JSON that was validated before.
+    pub fn from_valid_element(value: ByteString) -> Self {
+        Self { json: value.slice_ref(value.trim_ascii()), blobs: None }
+    }
+
+    /// One argument: a string.
+    pub fn from_text(text: &str) -> Self {
+        let mut out = BytesMut::with_capacity(text.len() + 2);
+        json::write_str(&mut out, text);
+        Self { json: json::into_text(out), blobs: None }
+    }
+
+    /// One argument: a byte string.
+    pub fn from_bytes(bytes: Bytes) -> Self {
+        Self {
+            json: ByteString::from_static("null"),
+            blobs: Some(Arc::new([Blob { at: 0, bytes }])),
+        }
+    }
+
+    /// Elements, each of whose `blobs` stands for a `null`.
+    ///
+    /// # Errors
+    /// The elements are not valid JSON, or a blob does not stand at a `null`, or the blobs are not
+    /// in ascending order.
+    pub fn with_blobs(elements: ByteString, blobs: Vec<Blob>) -> Result<Self, JsonError> {
+        let mut args = Self::from_elements(elements)?;
+        let mut free_from = 0;
+        for blob in &blobs {
+            if blob.at < free_from || !stands_at_null(&args.json, blob.at) {
+                return Err(JsonError::new(blob.at, "no place for a byte string"));
+            }
+            free_from = blob.at + 4;
+        }
+        if !blobs.is_empty() {
+            args.blobs = Some(blobs.into());
+        }
+        Ok(args)
+    }
+
+    /// The elements, with a `null` for each byte string.
+    pub fn json(&self) -> &ByteString {
+        &self.json
+    }
+
+    /// The byte strings, in the order in which they stand.
+    pub fn blobs(&self) -> &[Blob] {
+        self.blobs.as_deref().unwrap_or_default()
+    }
+
+    /// Whether there are no arguments.
+    pub fn is_empty(&self) -> bool {
+        self.json.trim_ascii().is_empty()
+    }
+
+    /// How many arguments there are. Counts them: linear in their length.
+    pub fn len(&self) -> usize {
+        json::elements(&self.json).count()
+    }
+
+    /// The argument with this index.
+    pub fn get(&self, index: usize) -> Option<Self> {
+        self.iter().nth(index)
+    }
+
+    /// The arguments, one at a time, each as [`Args`] of one.
+    pub fn iter(&self) -> impl Iterator<Item = Self> + '_ {
+        json::elements(&self.json).map(|element| self.part(element))
+    }
+
+    /// All arguments but the first `count`.
+    pub fn skip(&self, count: usize) -> Self {
+        match json::elements(&self.json).nth(count) {
+            Some(first) => {
+                let start = first.as_ptr() as usize - self.json.as_ptr() as usize;
+                let rest = self.json.get(start..).unwrap_or_default();
+                self.part(rest)
+            }
+            None => Self::default(),
+        }
+    }
+
+    /// The part of the arguments that `slice`, a slice of their JSON, spans.
+    fn part(&self, slice: &str) -> Self {
+        let start = slice.as_ptr() as usize - self.json.as_ptr() as usize;
+        let end = start + slice.len();
+        let inside = |blob: &&Blob| start <= blob.at && blob.at < end;
+        let blobs: Vec<Blob> = self
+            .blobs()
+            .iter()
+            .filter(inside)
+            .map(|blob| Blob { at: blob.at - start, bytes: blob.bytes.clone() })
+            .collect();
+        let blobs = (!blobs.is_empty()).then(|| blobs.into());
+        Self { json: self.json.slice_ref(slice), blobs }
+    }
+
+    /// The bytes, if this is one argument and a byte string.
+    pub fn as_bytes(&self) -> Option<&Bytes> {
+        match self.blobs() {
+            [blob] if blob.at == 0 && self.json.len() == 4 => Some(&blob.bytes),
+            _ => None,
+        }
+    }
+
+    /// Writes the elements with `write_blob` called, in order, where a byte string stands.
+    pub fn write_with(
+        &self,
+        out: &mut BytesMut,
+        mut write_blob: impl FnMut(&mut BytesMut, usize, &Bytes),
+    ) {
+        let json = self.json.as_bytes();
+        let mut done = 0;
+        for (index, blob) in self.blobs().iter().enumerate() {
+            out.extend_from_slice(json.get(done..blob.at).unwrap_or_default());
+            write_blob(out, index, &blob.bytes);
+            done = blob.at + 4;
+        }
+        out.extend_from_slice(json.get(done..).unwrap_or_default());
+    }
+
+    /// Writes the elements with byte strings as base64 strings (RFC 4648, section 4).
+    pub fn write_base64(&self, out: &mut BytesMut) {
+        self.write_with(out, |out, _, bytes| {
+            let text = STANDARD.encode(bytes);
+            out.reserve(text.len() + 2);
+            out.extend_from_slice(b"\"");
+            out.extend_from_slice(text.as_bytes());
+            out.extend_from_slice(b"\"");
+        });
+    }
+
+    /// The elements with byte strings as base64 strings; copies only if there are any.
+    pub fn to_base64_json(&self) -> ByteString {
+        if self.blobs.is_none() {
+            return self.json.clone();
+        }
+        let mut out = BytesMut::with_capacity(self.json.len());
+        self.write_base64(&mut out);
+        json::into_text(out)
+    }
+}
+
+/// Whether a whole `null` value, not a part of a string, begins at `at`.
+fn stands_at_null(json: &str, at: usize) -> bool {
+    let Some((before, rest)) = json.split_at_checked(at) else { return false };
+    let after = rest.strip_prefix("null").map(str::trim_ascii_start);
+    let opens = matches!(before.trim_ascii_end().bytes().last(), None | Some(b',' | b'[' | b':'));
+    let closes =
+        matches!(after.map(|rest| rest.bytes().next()), Some(None | Some(b',' | b']' | b'}')));
+    opens && closes
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+//! What a session tells the application.
+
+use crate::{Args, ByteString};
+
+/// The number of a peer within its session. Protocols with one namespace per session only ever
+/// use [`Link::FIRST`]; Socket.IO numbers the namespaces a client enters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Link(pub u32);
+
+impl Link {
+    /// The only peer of a session whose protocol has one namespace per session.
+    pub const FIRST: Self = Self(0);
+}
+
+/// What names a call on the wire, in the protocol's own spelling: digits (Socket.IO), the decoded
+/// string (SignalR), the raw JSON value (envelope). Echoed in the reply; never interpreted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CallId(pub ByteString);
+
+/// That the sender of an event wants an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// What the answer must name.
+    pub id: CallId,
+    /// The answer is to be a stream of items rather than one reply.
+    pub stream: bool,
+}
+
+/// Something that the application must hear of.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A client asks to enter a namespace. Answered by [`crate::Input::Accept`] or
+    /// [`crate::Input::Refuse`]; the peer's other events wait for that.
+    Enter {
+        /// The number of the new peer, never used before in this session.
+        link: Link,
+        /// The namespace as the client names it; empty where the mount decides it.
+        namespace: ByteString,
+        /// What the client sent along: no argument or one.
+        auth: Args,
+    },
+    /// The client says something.
+    Message {
+        /// The peer that says it.
+        link: Link,
+        /// The event's name.
+        name: ByteString,
+        /// Its arguments.
+        args: Args,
+        /// Whether it wants an answer.
+        call: Option<Call>,
+        /// Names of streams that the client will send along with this call
+        /// ([`Event::Item`], [`Event::End`]).
+        uploads: Vec<ByteString>,
+    },
+    /// The client answers a call of ours.
+    Reply {
+        /// The peer that answers.
+        link: Link,
+        /// The number given to [`crate::Outgoing::Event`].
+        call: u64,
+        /// What it answered; the error is the client's own text.
+        outcome: Result<Args, ByteString>,
+    },
+    /// An item of a stream that the client sends.
+    Item {
+        /// The peer.
+        link: Link,
+        /// The stream's name.
+        stream: ByteString,
+        /// The item: one argument.
+        item: Args,
+    },
+    /// A stream that the client sends is over.
+    End {
+        /// The peer.
+        link: Link,
+        /// The stream's name.
+        stream: ByteString,
+        /// The client's own text, if the stream failed.
+        error: Option<ByteString>,
+    },
+    /// The client no longer wants the answer to this call.
+    Cancel {
+        /// The peer.
+        link: Link,
+        /// The call.
+        call: CallId,
+    },
+    /// The client asks to join a room.
+    Join {
+        /// The peer.
+        link: Link,
+        /// The room.
+        room: ByteString,
+        /// Whether it wants an answer.
+        call: Option<Call>,
+    },
+    /// The client asks to leave a room.
+    LeaveRoom {
+        /// The peer.
+        link: Link,
+        /// The room.
+        room: ByteString,
+        /// Whether it wants an answer.
+        call: Option<Call>,
+    },
+    /// A peer is gone. Nothing follows from it.
+    Leave {
+        /// The peer.
+        link: Link,
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// Why a peer or a session ended. [`Reason::as_str`] gives Socket.IO's words, which are the
+/// best known ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The client left the namespace, or closed in the protocol's own words.
+    ClientLeft,
+    /// The application ended it.
+    Kicked,
+    /// The connection was closed.
+    ConnectionClosed,
+    /// The connection failed.
+    ConnectionLost,
+    /// No sign of life in time.
+    PingTimeout,
+    /// The client broke the protocol.
+    ProtocolError,
+    /// The client's outbox ran over.
+    Slow,
+    /// The client did not enter a namespace, or finish its handshake, in time.
+    NeverEntered,
+    /// The server is going down.
+    Shutdown,
+}
+
+impl Reason {
+    /// A few words, as Socket.IO's server words them where it has a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientLeft => "client namespace disconnect",
+            Self::Kicked => "server namespace disconnect",
+            Self::ConnectionClosed => "transport close",
+            Self::ConnectionLost => "transport error",
+            Self::PingTimeout => "ping timeout",
+            Self::ProtocolError => "parse error",
+            Self::Slow => "slow peer",
+            Self::NeverEntered => "forced close",
+            Self::Shutdown => "server shutting down",
+        }
+    }
+
+    /// Whether the session ended in an orderly way.
+    pub fn is_clean(self) -> bool {
+        matches!(self, Self::ClientLeft | Self::Kicked | Self::ConnectionClosed | Self::Shutdown)
+    }
+}
+
+/// Why a peer is turned away.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refusal {
+    /// For people.
+    pub message: ByteString,
+    /// For programs: no argument or one.
+    pub data: Args,
+}
+
+impl Refusal {
+    /// A refusal with a message only.
+    pub fn new(message: impl Into<ByteString>) -> Self {
+        Self { message: message.into(), data: Args::default() }
+    }
+}
+
+/// What kind of failure a call met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CallErrorKind {
+    /// Nobody handles this event.
+    NotFound,
+    /// The arguments are not what the handler takes.
+    BadArguments,
+    /// The peer may not do this.
+    Forbidden,
+    /// The handler failed with a message that is meant for the client.
+    Failed,
+    /// The handler failed, and why is not the client's business.
+    Internal,
+}
+
+impl CallErrorKind {
+    /// The code in envelopes.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::BadArguments => "bad_arguments",
+            Self::Forbidden => "forbidden",
+            Self::Failed => "failed",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// Why a call failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallError {
+    /// What kind of failure.
+    pub kind: CallErrorKind,
+    /// The event that was called.
+    pub event: ByteString,
+    /// For the client; empty for [`CallErrorKind::Internal`] unless details are on.
+    pub message: ByteString,
+}

@@ -1,0 +1,357 @@
+//! JSON (RFC 8259) as a relay needs it: validated once, then cut into slices, never built into a
+//! tree. No recursion; nesting is bounded by [`DEPTH_MAX`].
+//!
+//! Escaped lone surrogates (`"\ud800"`) are valid here, as they are in the grammar: JavaScript
+//! clients send them, and a relay must not damage them.
+
+use crate::limits::DEPTH_MAX;
+use bytes::BytesMut;
+use bytestring::ByteString;
+use std::borrow::Cow;
+use std::fmt;
+
+mod scan;
+pub use scan::{elements, members};
+
+/// Why a text is not the JSON that it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JsonError {
+    at: usize,
+    why: &'static str,
+}
+
+impl JsonError {
+    /// An error at a byte offset.
+    pub fn new(at: usize, why: &'static str) -> Self {
+        Self { at, why }
+    }
+
+    /// Byte offset of the first byte that does not fit.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}", self.why, self.at)
+    }
+}
+
+impl std::error::Error for JsonError {}
+
+/// Checks that `text` is one JSON value with nothing but blanks around it.
+///
+/// # Errors
+/// It is not, or nests deeper than [`DEPTH_MAX`].
+pub fn validate(text: &str) -> Result<(), JsonError> {
+    let mut scanner = Scanner { bytes: text.as_bytes(), at: 0 };
+    scanner.blanks();
+    scanner.value()?;
+    scanner.blanks();
+    scanner.expect_end()
+}
+
+/// Checks that `text` is what may stand between the brackets of a JSON array: nothing, or values
+/// separated by commas.
+///
+/// # Errors
+/// It is not, or nests deeper than [`DEPTH_MAX`].
+pub fn validate_elements(text: &str) -> Result<(), JsonError> {
+    let mut scanner = Scanner { bytes: text.as_bytes(), at: 0 };
+    scanner.blanks();
+    if scanner.peek().is_none() {
+        return Ok(());
+    }
+    loop {
+        scanner.blanks();
+        scanner.value()?;
+        scanner.blanks();
+        match scanner.peek() {
+            Some(b',') => scanner.at += 1,
+            _ => return scanner.expect_end(),
+        }
+    }
+}
+
+/// Whether a byte of a string needs a look: the quote, the backslash, and control characters.
+const SPECIAL: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        table[byte] = true;
+        byte += 1;
+    }
+    table[b'"' as usize] = true;
+    table[b'\\' as usize] = true;
+    table
+};
+
+struct Scanner<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Scanner<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn error<T>(&self, why: &'static str) -> Result<T, JsonError> {
+        Err(JsonError::new(self.at, why))
+    }
+
+    fn blanks(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn expect_end(&self) -> Result<(), JsonError> {
+        if self.at == self.bytes.len() { Ok(()) } else { self.error("unexpected character") }
+    }
+
+    /// One value, iteratively: `open` holds a bit per level, 1 for an object.
+    fn value(&mut self) -> Result<(), JsonError> {
+        let mut open: u64 = 0;
+        let mut depth: u32 = 0;
+        loop {
+            // A value begins here.
+            match self.peek() {
+                Some(bracket @ (b'[' | b'{')) => {
+                    if depth == DEPTH_MAX {
+                        return self.error("nested too deep");
+                    }
+                    self.at += 1;
+                    self.blanks();
+                    let close = if bracket == b'{' { b'}' } else { b']' };
+                    if self.peek() != Some(close) {
+                        depth += 1;
+                        open = (open << 1) | u64::from(bracket == b'{');
+                        if bracket == b'{' {
+                            self.key()?;
+                        }
+                        continue;
+                    }
+                    self.at += 1;
+                }
+                _ => self.scalar()?,
+            }
+            // A value ended here: close what ends with it, or go on to the next one.
+            loop {
+                if depth == 0 {
+                    return Ok(());
+                }
+                self.blanks();
+                let object = open & 1 == 1;
+                match (self.peek(), object) {
+                    (Some(b','), _) => {
+                        self.at += 1;
+                        self.blanks();
+                        if object {
+                            self.key()?;
+                        }
+                        break;
+                    }
+                    (Some(b'}'), true) | (Some(b']'), false) => {
+                        self.at += 1;
+                        depth -= 1;
+                        open >>= 1;
+                    }
+                    _ => return self.error("expected a comma or the end"),
+                }
+            }
+        }
+    }
+
+    fn key(&mut self) -> Result<(), JsonError> {
+        if self.peek() != Some(b'"') {
+            return self.error("expected a member name");
+        }
+        self.string()?;
+        self.blanks();
+        if self.peek() != Some(b':') {
+            return self.error("expected a colon");
+        }
+        self.at += 1;
+        self.blanks();
+        Ok(())
+    }
+
+    fn scalar(&mut self) -> Result<(), JsonError> {
+        match self.peek() {
+            Some(b'"') => self.string(),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word(b"true"),
+            Some(b'f') => self.word(b"false"),
+            Some(b'n') => self.word(b"null"),
+            _ => self.error("expected a value"),
+        }
+    }
+
+    fn word(&mut self, word: &[u8]) -> Result<(), JsonError> {
+        if self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
+            self.at += word.len();
+            return Ok(());
+        }
+        self.error("expected a value")
+    }
+
+    fn string(&mut self) -> Result<(), JsonError> {
+        self.at += 1;
+        loop {
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            let Some(plain) = rest.iter().position(|&byte| SPECIAL[usize::from(byte)]) else {
+                return self.error("string without an end");
+            };
+            self.at += plain;
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(b'\\') => self.escape()?,
+                _ => return self.error("control character in a string"),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), JsonError> {
+        let (len, valid) = match self.bytes.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => (2, true),
+            Some(b'u') => {
+                let digits = self.bytes.get(self.at + 2..self.at + 6).unwrap_or_default();
+                (6, digits.len() == 4 && digits.iter().all(u8::is_ascii_hexdigit))
+            }
+            _ => (0, false),
+        };
+        if !valid {
+            return self.error("bad escape");
+        }
+        self.at += len;
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), JsonError> {
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        match self.peek() {
+            Some(b'0') => self.at += 1,
+            Some(b'1'..=b'9') => self.digits(),
+            _ => return self.error("bad number"),
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.some_digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.some_digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) {
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn some_digits(&mut self) -> Result<(), JsonError> {
+        let start = self.at;
+        self.digits();
+        if self.at == start { self.error("bad number") } else { Ok(()) }
+    }
+}
+
+/// The text of a JSON string that was validated before, quotes included. A lone surrogate, which
+/// no Rust string can hold, becomes U+FFFD. `None` if `value` is no string.
+///
+/// ```
+/// use omniwire_session::json::unescape;
+/// assert_eq!(unescape(r#""a\n\ud83d\ude00""#).unwrap(), "a\n😀");
+/// assert_eq!(unescape(r#""\ud800!""#).unwrap(), "\u{fffd}!");
+/// assert_eq!(unescape("12"), None);
+/// ```
+pub fn unescape(value: &str) -> Option<Cow<'_, str>> {
+    let inner = value.trim_ascii().strip_prefix('"')?.strip_suffix('"')?;
+    if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
+        return Some(Cow::Borrowed(inner));
+    }
+    let mut out = String::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some((plain, escape)) = rest.split_once('\\') {
+        out.push_str(plain);
+        let (read, len) = match escape.as_bytes().first()? {
+            b'u' => unescape_unit(escape)?,
+            b'b' => ('\u{8}', 1),
+            b'f' => ('\u{c}', 1),
+            b'n' => ('\n', 1),
+            b'r' => ('\r', 1),
+            b't' => ('\t', 1),
+            &other => (char::from(other), 1),
+        };
+        out.push(read);
+        rest = escape.get(len..)?;
+    }
+    out.push_str(rest);
+    Some(Cow::Owned(out))
+}
+
+/// The character that `uXXXX`, or `uXXXX\uXXXX` for a pair, stands for, and its length.
+fn unescape_unit(escape: &str) -> Option<(char, usize)> {
+    let unit = |from: usize| u32::from_str_radix(escape.get(from..from + 4)?, 16).ok();
+    let high = unit(1)?;
+    if (0xd800..0xdc00).contains(&high)
+        && escape.get(5..7) == Some("\\u")
+        && let Some(low @ 0xdc00..0xe000) = unit(7)
+    {
+        let code = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+        return Some((char::from_u32(code)?, 11));
+    }
+    Some((char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER), 5))
+}
+
+/// Writes `text` as a JSON string, quotes included.
+pub fn write_str(out: &mut BytesMut, text: &str) {
+    out.reserve(text.len() + 2);
+    out.extend_from_slice(b"\"");
+    let bytes = text.as_bytes();
+    let mut done = 0;
+    for (at, &byte) in bytes.iter().enumerate() {
+        if !SPECIAL[usize::from(byte)] {
+            continue;
+        }
+        out.extend_from_slice(bytes.get(done..at).unwrap_or_default());
+        done = at + 1;
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            _ => {
+                let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble & 15)];
+                let escape = [b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte)];
+                out.extend_from_slice(&escape);
+            }
+        }
+    }
+    out.extend_from_slice(bytes.get(done..).unwrap_or_default());
+    out.extend_from_slice(b"\"");
+}
+
+/// What was written by functions that write only text, as text. Replaces what is not UTF-8,
+/// which cannot be there.
+pub fn into_text(out: BytesMut) -> ByteString {
+    let bytes = out.freeze();
+    ByteString::try_from(bytes.clone())
+        .unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! Wire forms: the exact bytes that one kind of peer gets for one event.
+
+use crate::{Args, CallError, CallId, Kind};
+use bytes::{Bytes, BytesMut};
+use smallvec::SmallVec;
+use std::fmt;
+use std::sync::Arc;
+
+/// Free bytes that an [`Encoding`] leaves in front of each message, enough for the header of any
+/// WebSocket frame that a server sends (RFC 6455, 5.2: at most 2 + 8 octets without a mask).
+pub const HEADROOM: usize = 10;
+
+/// Tells wire forms apart. Two peers with the same id get the same bytes for the same event of
+/// the same namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WireId(pub u16);
+
+/// Where in a recoverable room's history an event stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Position {
+    /// Changes when the history was lost (a restart, for one).
+    pub epoch: u32,
+    /// 1 for the first event of the room, then one more for each.
+    pub offset: u64,
+}
+
+/// Something the application says to a peer.
+#[derive(Debug, Clone, Copy)]
+pub enum Outgoing<'a> {
+    /// An event.
+    Event {
+        /// Its name.
+        name: &'a str,
+        /// Its arguments.
+        args: &'a Args,
+        /// Set if an answer is wanted: it comes back as [`crate::Event::Reply`].
+        call: Option<u64>,
+        /// Set if the event came from a recoverable room.
+        position: Option<Position>,
+    },
+    /// The answer to a client's call.
+    Reply {
+        /// The client's own name of the call.
+        call: &'a CallId,
+        /// The result (any number of arguments), or why there is none.
+        outcome: Result<&'a Args, &'a CallError>,
+    },
+    /// One item of the stream that a client's call asked for.
+    Item {
+        /// The client's own name of the call.
+        call: &'a CallId,
+        /// The item: one argument.
+        item: &'a Args,
+    },
+    /// The end of the stream that a client's call asked for.
+    End {
+        /// The client's own name of the call.
+        call: &'a CallId,
+        /// Why the stream failed, if it did.
+        error: Option<&'a CallError>,
+    },
+}
+
+/// Encodes what the application says for one kind of peer. Has no state: the same input gives
+/// the same bytes, so that they can be shared by all peers of the same [`WireId`].
+pub trait Wire: fmt::Debug + Send + Sync {
+    /// The wire form's number.
+    fn id(&self) -> WireId;
+
+    /// Appends the message or messages that say `what`, as a peer in `namespace` gets them.
+    /// Appends none if this kind of peer has no words for it.
+    fn encode(&self, namespace: &str, what: Outgoing<'_>, out: &mut Encoding);
+}
+
+/// Messages under construction, each with [`HEADROOM`] in front.
+#[derive(Debug, Default)]
+pub struct Encoding {
+    buffer: BytesMut,
+    starts: SmallVec<[(Kind, usize); 1]>,
+}
+
+impl Encoding {
+    /// Begins a text message. What is written to the buffer until the next message begins is its
+    /// payload. It must be UTF-8.
+    pub fn text(&mut self) -> &mut BytesMut {
+        self.begin(Kind::Text)
+    }
+
+    /// Begins a binary message.
+    pub fn binary(&mut self) -> &mut BytesMut {
+        self.begin(Kind::Binary)
+    }
+
+    fn begin(&mut self, kind: Kind) -> &mut BytesMut {
+        self.buffer.resize(self.buffer.len() + HEADROOM, 0);
+        self.starts.push((kind, self.buffer.len()));
+        &mut self.buffer
+    }
+
+    /// Whether no message was begun.
+    pub fn is_empty(&self) -> bool {
+        self.starts.is_empty()
+    }
+
+    /// Ends the work. `write_header` gets each message's kind, the payload's length, and its
+    /// headroom, and writes a header to the *end* of the headroom; it returns the header's length.
+    ///
+    /// Returns `None` if no message was begun.
+    pub fn finish(
+        mut self,
+        mut write_header: impl FnMut(Kind, usize, &mut [u8; HEADROOM]) -> usize,
+    ) -> Option<Prepared> {
+        let mut frames: SmallVec<[(Kind, usize, usize, usize); 1]> = SmallVec::new();
+        for (index, &(kind, start)) in self.starts.iter().enumerate() {
+            let end = match self.starts.get(index + 1) {
+                Some(&(_, next)) => next - HEADROOM,
+                None => self.buffer.len(),
+            };
+            let room = self.buffer.get_mut(start - HEADROOM..start)?;
+            let header_len = write_header(kind, end - start, room.try_into().ok()?);
+            frames.push((kind, start - header_len, end, header_len));
+        }
+        let bytes = self.buffer.freeze();
+        let mut frames = frames.into_iter().map(|(kind, from, to, header_len)| Frame {
+            bytes: bytes.slice(from..to),
+            header_len: header_len as u8,
+            kind,
+        });
+        let first = frames.next()?;
+        Some(match frames.len() {
+            0 => Prepared::One(first),
+            _ => Prepared::Many(std::iter::once(first).chain(frames).collect()),
+        })
+    }
+}
+
+/// One message ready to leave on any carrier: a whole WebSocket frame, whose payload is a slice
+/// of it. Cloning copies no bytes.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    bytes: Bytes,
+    header_len: u8,
+    kind: Kind,
+}
+
+impl Frame {
+    /// The frame as a WebSocket carries it, header included.
+    pub fn as_websocket(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The message alone, as HTTP carriers and compressors want it.
+    pub fn payload(&self) -> Bytes {
+        self.bytes.slice(usize::from(self.header_len)..)
+    }
+
+    /// The payload, borrowed.
+    pub fn as_payload(&self) -> &[u8] {
+        self.bytes.get(usize::from(self.header_len)..).unwrap_or_default()
+    }
+
+    /// Text or binary.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Bytes that this frame holds in memory; what outbox limits count.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Never: there is at least a header.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+/// One event in one wire form: usually one frame; with attachments, several that must not be
+/// parted. Cloning copies no bytes.
+#[derive(Debug, Clone)]
+pub enum Prepared {
+    /// One frame.
+    One(Frame),
+    /// Several, in order.
+    Many(Arc<[Frame]>),
+}
+
+impl Prepared {
+    /// The frames.
+    pub fn frames(&self) -> &[Frame] {
+        match self {
+            Self::One(frame) => std::slice::from_ref(frame),
+            Self::Many(frames) => frames,
+        }
+    }
+
+    /// Bytes in all frames.
+    pub fn len(&self) -> usize {
+        self.frames().iter().map(Frame::len).sum()
+    }
+
+    /// Whether there are no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.frames().iter().all(Frame::is_empty)
+    }
+}
