@@ -1,6 +1,6 @@
 //! What a session tells the application.
 
-use crate::{Args, ByteString};
+use crate::{Args, ByteString, WireForm};
 
 /// The number of a peer within its session. Protocols with one namespace per session only ever
 /// use [`Link::FIRST`]; Socket.IO numbers the namespaces a client enters.
@@ -38,6 +38,8 @@ pub enum Event {
         namespace: ByteString,
         /// What the client sent along: no argument or one.
         auth: Args,
+        /// How this peer wants to be spoken to.
+        wire: WireForm,
     },
     /// The client says something.
     Message {

@@ -36,7 +36,7 @@ pub use carrier::{Answer, Carrier, CarrierId, Detached, Ending};
 pub use event::{Call, CallError, CallErrorKind, CallId, Event, Link, Reason, Refusal};
 pub use fault::Fault;
 pub use message::{Kind, Message};
-pub use wire::{Encoding, Frame, HEADROOM, Outgoing, Position, Prepared, Wire, WireId};
+pub use wire::{Encoding, Frame, HEADROOM, Outgoing, Position, Prepared, Wire, WireForm, WireId};
 
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;

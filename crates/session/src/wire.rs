@@ -11,7 +11,8 @@ use std::sync::Arc;
 pub const HEADROOM: usize = 10;
 
 /// Tells wire forms apart. Two peers with the same id get the same bytes for the same event of
-/// the same namespace.
+/// the same namespace. Each protocol has a range of its own: plain 0 to 15, Socket.IO and
+/// Engine.IO 16 to 31, SignalR 32 to 47, SockJS 48 to 63.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WireId(pub u16);
 
@@ -71,6 +72,18 @@ pub trait Wire: fmt::Debug + Send + Sync {
     /// Appends none if this kind of peer has no words for it.
     fn encode(&self, namespace: &str, what: Outgoing<'_>, out: &mut Encoding);
 }
+
+/// A reference to a wire form, compared by its number.
+#[derive(Debug, Clone, Copy)]
+pub struct WireForm(pub &'static dyn Wire);
+
+impl PartialEq for WireForm {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id() == other.0.id()
+    }
+}
+
+impl Eq for WireForm {}
 
 /// Messages under construction, each with [`HEADROOM`] in front.
 #[derive(Debug, Default)]
