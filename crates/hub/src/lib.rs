@@ -1,1 +1,19 @@
-//! Part of Omniwire.
+//! Rooms, without IO: who is where, and how what is said reaches them.
+//!
+//! The hub knows no protocol. A [`Member`] is one peer with its [`Outbox`] and its wire form; a
+//! broadcast asks its caller to encode the event once per wire form that it meets
+//! ([`Hub::broadcast`]) and hands every member a shared copy of the result.
+//!
+//! Locks: a room's shard, then an outbox, and nothing else nests. That order is what makes a
+//! room's order total: whoever holds the shard is the only one who hands out in that room.
+#![forbid(unsafe_code)]
+
+mod history;
+mod member;
+mod outbox;
+mod room;
+
+pub use history::{History, HistoryLimits, Stored};
+pub use member::{Member, MemberKey};
+pub use outbox::{Drained, Outbox, OutboxLimits, PushError};
+pub use room::{Delivery, Encode, Hub, HubConfig, JoinError, Publication, Recovery, Target};

@@ -1,0 +1,86 @@
+//! What a recoverable room remembers.
+
+use omniwire_session::{Args, ByteString, Position};
+use std::collections::VecDeque;
+
+/// How much a room remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryLimits {
+    /// Events.
+    pub count_max: usize,
+    /// Bytes of their arguments.
+    pub len_max: usize,
+}
+
+/// A remembered event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// Where it stands.
+    pub position: Position,
+    /// Its name.
+    pub name: ByteString,
+    /// Its arguments.
+    pub args: Args,
+}
+
+impl Stored {
+    fn len(&self) -> usize {
+        let blobs: usize = self.args.blobs().iter().map(|blob| blob.bytes.len()).sum();
+        self.name.len() + self.args.json().len() + blobs
+    }
+}
+
+/// The last events of one room.
+#[derive(Debug)]
+pub struct History {
+    limits: HistoryLimits,
+    epoch: u32,
+    next: u64,
+    len: usize,
+    events: VecDeque<Stored>,
+}
+
+impl History {
+    /// An empty history. `epoch` must differ from that of any earlier history of the same room.
+    pub fn new(limits: HistoryLimits, epoch: u32) -> Self {
+        Self { limits, epoch, next: 1, len: 0, events: VecDeque::new() }
+    }
+
+    /// Remembers an event and says where it stands.
+    pub fn append(&mut self, name: &ByteString, args: &Args) -> Position {
+        let position = Position { epoch: self.epoch, offset: self.next };
+        self.next += 1;
+        let stored = Stored { position, name: name.clone(), args: args.clone() };
+        self.len += stored.len();
+        self.events.push_back(stored);
+        while self.events.len() > self.limits.count_max || self.len > self.limits.len_max {
+            let Some(oldest) = self.events.pop_front() else { break };
+            self.len -= oldest.len();
+        }
+        position
+    }
+
+    /// Where the last event stands; offset 0 if there was none.
+    pub fn position(&self) -> Position {
+        Position { epoch: self.epoch, offset: self.next - 1 }
+    }
+
+    /// All that came after `since`, in order, or `None` if that can't be said: another epoch, an
+    /// offset that was never given out, or one whose successor is forgotten.
+    pub fn after(&self, since: Position) -> Option<impl Iterator<Item = &Stored>> {
+        if since.epoch != self.epoch || since.offset >= self.next {
+            return None;
+        }
+        let missed = self.next - 1 - since.offset;
+        let skip = self.events.len().checked_sub(usize::try_from(missed).ok()?)?;
+        Some(self.events.range(skip..))
+    }
+
+    /// All that is remembered, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Stored> {
+        self.events.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,254 @@
+//! The only queue between a handler and a socket.
+
+use omniwire_session::{Ending, Frame, Link, Prepared};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::task::{Context, Poll, Waker};
+
+/// What may wait in one outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutboxLimits {
+    /// Bytes, frame headers included.
+    pub len_max: usize,
+    /// Frames.
+    pub count_max: usize,
+}
+
+/// Why a message was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PushError {
+    /// The session is over.
+    Closed,
+    /// The peer is too slow: its outbox is full. The first time, this marks the outbox as
+    /// overflowed, and whoever drives the session ends it.
+    Full,
+}
+
+/// What is in an outbox, after a look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Drained {
+    /// Nothing; the waker given will be woken when there is.
+    Empty,
+    /// Frames were taken.
+    Some,
+    /// The peer was too slow and the session must be ended.
+    Overflowed,
+    /// All has left and nothing follows: end the carrier like this.
+    Finished(Ending),
+}
+
+/// What is to leave to one session: bounded by bytes and by count, emptied by the carrier that
+/// the session chose. Messages of a peer whose admission is still pending are held apart.
+#[derive(Debug)]
+pub struct Outbox {
+    limits: OutboxLimits,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    frames: VecDeque<Frame>,
+    len: usize,
+    waker: Option<Waker>,
+    overflowed: bool,
+    /// Messages for peers that are not admitted yet: they follow when the session releases them.
+    held: Vec<(Link, Vec<Prepared>)>,
+    ending: Option<Box<Ending>>,
+    /// Streams that wait until there is room.
+    waiting: Vec<Waker>,
+}
+
+impl Queue {
+    fn append(&mut self, prepared: &Prepared) {
+        for frame in prepared.frames() {
+            self.len += frame.len();
+            self.frames.push_back(frame.clone());
+        }
+    }
+
+    fn held_for(&mut self, link: Link) -> Option<&mut Vec<Prepared>> {
+        self.held.iter_mut().find(|(held, _)| *held == link).map(|(_, messages)| messages)
+    }
+}
+
+impl Outbox {
+    /// An empty outbox.
+    pub fn new(limits: OutboxLimits) -> Self {
+        Self { limits, queue: Mutex::default() }
+    }
+
+    /// Appends a message for one peer.
+    ///
+    /// # Errors
+    /// The session is over, or the outbox is full.
+    pub fn push(&self, link: Link, prepared: &Prepared) -> Result<(), PushError> {
+        self.push_with(prepared, |queue| match queue.held_for(link) {
+            Some(held) => {
+                held.push(prepared.clone());
+                queue.len += prepared.len();
+            }
+            None => queue.append(prepared),
+        })
+    }
+
+    /// Appends a message of the session itself.
+    ///
+    /// # Errors
+    /// The session is over, or the outbox is full.
+    pub fn push_own(&self, prepared: &Prepared) -> Result<(), PushError> {
+        self.push_with(prepared, |queue| queue.append(prepared))
+    }
+
+    fn push_with(
+        &self,
+        prepared: &Prepared,
+        append: impl FnOnce(&mut Queue),
+    ) -> Result<(), PushError> {
+        let waker = {
+            let mut queue = self.queue.lock();
+            if queue.ending.is_some() {
+                return Err(PushError::Closed);
+            }
+            if self.is_full_for(&queue, prepared) {
+                queue.overflowed = true;
+                let waker = queue.waker.take();
+                drop(queue);
+                wake(waker);
+                return Err(PushError::Full);
+            }
+            append(&mut queue);
+            queue.waker.take()
+        };
+        wake(waker);
+        Ok(())
+    }
+
+    /// A message that alone is over the limit still fits an empty outbox: the limit is for peers
+    /// that do not read, not for large messages.
+    fn is_full_for(&self, queue: &Queue, prepared: &Prepared) -> bool {
+        let count = queue.frames.len() + prepared.frames().len();
+        let over = queue.len + prepared.len() > self.limits.len_max;
+        queue.overflowed || queue.len > 0 && (over || count > self.limits.count_max)
+    }
+
+    /// From now on, messages for this peer are held apart until [`Outbox::release`].
+    pub fn hold(&self, link: Link) {
+        self.queue.lock().held.push((link, Vec::new()));
+    }
+
+    /// Appends what was held for this peer.
+    pub fn release(&self, link: Link) {
+        let mut queue = self.queue.lock();
+        let Some(index) = queue.held.iter().position(|(held, _)| *held == link) else { return };
+        let (_, messages) = queue.held.swap_remove(index);
+        for prepared in &messages {
+            queue.len -= prepared.len();
+            queue.append(prepared);
+        }
+        let waker = queue.waker.take();
+        drop(queue);
+        wake(waker);
+    }
+
+    /// Throws away what is held for a peer that was not admitted.
+    pub fn forget(&self, link: Link) {
+        let mut queue = self.queue.lock();
+        if let Some(index) = queue.held.iter().position(|(held, _)| *held == link) {
+            let (_, messages) = queue.held.swap_remove(index);
+            queue.len -= messages.iter().map(Prepared::len).sum::<usize>();
+        }
+    }
+
+    /// Nothing more is taken; when what is there has left, the carrier ends like this.
+    pub fn finish(&self, ending: Ending) {
+        let mut queue = self.queue.lock();
+        queue.ending.get_or_insert_with(|| Box::new(ending));
+        let waker = queue.waker.take();
+        let waiting = std::mem::take(&mut queue.waiting);
+        drop(queue);
+        waiting.into_iter().for_each(Waker::wake);
+        wake(waker);
+    }
+
+    /// The same, and what is there is thrown away: for peers that do not read.
+    pub fn abandon(&self, ending: Ending) {
+        {
+            let mut queue = self.queue.lock();
+            queue.frames = VecDeque::new();
+            queue.held = Vec::new();
+            queue.len = 0;
+        }
+        self.finish(ending);
+    }
+
+    /// Hands the queue to `take`, which removes from its front what it can carry, unless it is
+    /// empty. With nothing to take, keeps the waker.
+    pub fn drain(
+        &self,
+        context: &mut Context<'_>,
+        take: impl FnOnce(&mut VecDeque<Frame>),
+    ) -> Drained {
+        let mut queue = self.queue.lock();
+        if queue.overflowed && queue.ending.is_none() {
+            return Drained::Overflowed;
+        }
+        if queue.frames.is_empty() {
+            return match &queue.ending {
+                Some(ending) => Drained::Finished((**ending).clone()),
+                None => {
+                    queue.waker = Some(context.waker().clone());
+                    Drained::Empty
+                }
+            };
+        }
+        let waiting = std::mem::take(&mut queue.waiting);
+        let held: usize = queue.held.iter().flat_map(|(_, list)| list).map(Prepared::len).sum();
+        take(&mut queue.frames);
+        queue.len = held + queue.frames.iter().map(Frame::len).sum::<usize>();
+        if queue.frames.is_empty() {
+            // An idle session keeps no queue in memory.
+            queue.frames = VecDeque::new();
+        }
+        drop(queue);
+        waiting.into_iter().for_each(Waker::wake);
+        Drained::Some
+    }
+
+    /// Ready once no more than half of what may wait does, or nothing more is taken: a stream
+    /// that minds this never makes its peer a slow one.
+    pub fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut queue = self.queue.lock();
+        let roomy =
+            queue.len <= self.limits.len_max / 2 && queue.frames.len() <= self.limits.count_max / 2;
+        if roomy || queue.ending.is_some() || queue.overflowed {
+            return Poll::Ready(());
+        }
+        queue.waiting.push(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// Wakes whoever waits in [`Outbox::drain`], so that it looks again.
+    pub fn wake(&self) {
+        let waker = self.queue.lock().waker.take();
+        wake(waker);
+    }
+
+    /// Whether the peer was too slow.
+    pub fn is_overflowed(&self) -> bool {
+        self.queue.lock().overflowed
+    }
+
+    /// Bytes that wait, as the WebSocket API's `bufferedAmount`.
+    pub fn buffered_amount(&self) -> usize {
+        self.queue.lock().len
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,381 @@
+//! The registry of rooms of one namespace, and broadcast.
+
+use crate::{History, HistoryLimits, Member, MemberKey, PushError, Stored};
+use indexmap::IndexMap;
+use omniwire_session::{Args, ByteString, Position, Prepared, WireForm, WireId};
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+/// How a namespace's rooms behave.
+#[derive(Debug, Clone, Copy)]
+pub struct HubConfig {
+    /// Rooms that one member may be in.
+    pub rooms_max: usize,
+    /// Length of a room's name, in bytes.
+    pub name_len_max: usize,
+    /// If set, rooms remember events, and a returning peer gets what it missed.
+    pub history: Option<HistoryLimits>,
+    /// The epoch of the histories: differs from one run of the server to the next.
+    pub epoch: u32,
+}
+
+/// Why a member can't join a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinError {
+    /// The name is too long.
+    NameTooLong,
+    /// It is in too many rooms.
+    TooManyRooms,
+    /// It has left the namespace.
+    Gone,
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NameTooLong => "the room's name is too long",
+            Self::TooManyRooms => "in too many rooms",
+            Self::Gone => "the peer is gone",
+        })
+    }
+}
+
+impl std::error::Error for JoinError {}
+
+/// Whom a broadcast is for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Target<'a> {
+    /// The members of any of these rooms, each once. A member's id is a room that only it is in.
+    /// Empty: everybody.
+    pub rooms: &'a [ByteString],
+    /// But not the members of these rooms.
+    pub except_rooms: &'a [ByteString],
+    /// And not these members.
+    pub except: &'a [MemberKey],
+}
+
+/// What is published.
+#[derive(Debug, Clone, Copy)]
+pub struct Publication<'a> {
+    /// The event's name.
+    pub name: &'a ByteString,
+    /// Its arguments.
+    pub args: &'a Args,
+}
+
+/// What became of a broadcast.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// Members whose outbox took it.
+    pub taken: usize,
+    /// Members whose outbox was full: they are closed as slow.
+    pub refused: usize,
+    /// How often the event was encoded: once per wire form.
+    pub encodings: usize,
+}
+
+/// What a returning peer can be given.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Recovery {
+    /// All that it missed, in order; may be nothing.
+    Recovered(Vec<Stored>),
+    /// What it missed is not known any more; it goes on from this position.
+    Lost(Position),
+    /// The room remembers nothing.
+    NotRecoverable,
+}
+
+/// Encodes one event for a wire form. `None`: that kind of peer has no words for it.
+pub type Encode<'a> = dyn FnMut(WireForm, Option<Position>) -> Option<Prepared> + 'a;
+
+type Members = IndexMap<MemberKey, Arc<Member>, RandomState>;
+
+#[derive(Debug, Default)]
+struct Room {
+    members: Members,
+    history: Option<History>,
+}
+
+/// The rooms of one namespace and everybody who is in it.
+#[derive(Debug)]
+pub struct Hub {
+    config: HubConfig,
+    hasher: RandomState,
+    everybody: Mutex<Everybody>,
+    shards: Box<[Mutex<HashMap<ByteString, Room>>]>,
+}
+
+#[derive(Debug, Default)]
+struct Everybody {
+    members: Members,
+    by_id: HashMap<ByteString, MemberKey>,
+}
+
+const SHARD_COUNT: usize = 16;
+
+impl Hub {
+    /// A namespace without anybody.
+    pub fn new(config: HubConfig) -> Self {
+        let shards = (0..SHARD_COUNT).map(|_| Mutex::default()).collect();
+        Self { config, hasher: RandomState::new(), everybody: Mutex::default(), shards }
+    }
+
+    /// Lets a member in.
+    pub fn enter(&self, member: Arc<Member>) {
+        let mut everybody = self.everybody.lock();
+        everybody.by_id.insert(member.id.clone(), member.key);
+        everybody.members.insert(member.key, member);
+    }
+
+    /// Takes a member out of everything. Gives the rooms that it was in.
+    pub fn exit(&self, member: &Member) -> Vec<ByteString> {
+        {
+            let mut everybody = self.everybody.lock();
+            everybody.members.swap_remove(&member.key);
+            everybody.by_id.remove(&member.id);
+        }
+        let rooms = std::mem::take(&mut *member.rooms.lock());
+        for room in &rooms {
+            self.remove(member.key, room);
+        }
+        rooms
+    }
+
+    /// The member with this id.
+    pub fn member(&self, id: &str) -> Option<Arc<Member>> {
+        let everybody = self.everybody.lock();
+        let key = everybody.by_id.get(id)?;
+        everybody.members.get(key).cloned()
+    }
+
+    /// How many members there are.
+    pub fn len(&self) -> usize {
+        self.everybody.lock().members.len()
+    }
+
+    /// Whether nobody is here.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Puts a member in a room. Being there already is fine.
+    ///
+    /// # Errors
+    /// The name is too long, the member is in too many rooms, or it is gone.
+    pub fn join(&self, member: &Arc<Member>, room: &ByteString) -> Result<(), JoinError> {
+        self.join_and(member, room, |_| ())
+    }
+
+    /// Puts a member in a room and says what it missed there since `since`, with no gap and no
+    /// repetition between the two: `deliver` is called, with the room locked, for what was missed.
+    ///
+    /// # Errors
+    /// As [`Hub::join`].
+    pub fn join_since(
+        &self,
+        member: &Arc<Member>,
+        room: &ByteString,
+        since: Position,
+        deliver: impl FnOnce(&Recovery),
+    ) -> Result<(), JoinError> {
+        self.join_and(member, room, |history| {
+            deliver(&match history {
+                None => Recovery::NotRecoverable,
+                Some(history) => match history.after(since) {
+                    Some(missed) => Recovery::Recovered(missed.cloned().collect()),
+                    None => Recovery::Lost(history.position()),
+                },
+            });
+        })
+    }
+
+    fn join_and(
+        &self,
+        member: &Arc<Member>,
+        room: &ByteString,
+        then: impl FnOnce(Option<&History>),
+    ) -> Result<(), JoinError> {
+        if room.len() > self.config.name_len_max {
+            return Err(JoinError::NameTooLong);
+        }
+        {
+            let mut rooms = member.rooms.lock();
+            if !rooms.contains(room) {
+                if rooms.len() >= self.config.rooms_max {
+                    return Err(JoinError::TooManyRooms);
+                }
+                rooms.push(room.clone());
+            }
+        }
+        {
+            let mut shard = self.shard(room).lock();
+            let entry = shard.entry(room.clone()).or_insert_with(|| self.new_room());
+            entry.members.insert(member.key, Arc::clone(member));
+            then(entry.history.as_ref());
+        }
+        // A member that left in the meantime must not stay as a ghost.
+        if !self.everybody.lock().members.contains_key(&member.key) {
+            self.remove(member.key, room);
+            return Err(JoinError::Gone);
+        }
+        Ok(())
+    }
+
+    /// Takes a member out of a room. Whether it was there.
+    pub fn leave(&self, member: &Member, room: &str) -> bool {
+        let mut rooms = member.rooms.lock();
+        let Some(index) = rooms.iter().position(|name| name == room) else { return false };
+        let name = rooms.remove(index);
+        drop(rooms);
+        self.remove(member.key, &name);
+        true
+    }
+
+    fn remove(&self, key: MemberKey, room: &ByteString) {
+        let mut shard = self.shard(room).lock();
+        if let Some(entry) = shard.get_mut(room) {
+            entry.members.swap_remove(&key);
+            if entry.members.is_empty() && entry.history.is_none() {
+                shard.remove(room);
+            }
+        }
+    }
+
+    fn new_room(&self) -> Room {
+        let history = self.config.history.map(|limits| History::new(limits, self.config.epoch));
+        Room { members: Members::default(), history }
+    }
+
+    fn shard(&self, room: &str) -> &Mutex<HashMap<ByteString, Room>> {
+        let hash = self.hasher.hash_one(room) as usize;
+        &self.shards[hash % SHARD_COUNT]
+    }
+
+    /// Who is in any of these rooms; with no rooms, everybody. Each once.
+    pub fn members(&self, rooms: &[ByteString]) -> Vec<Arc<Member>> {
+        let mut found = Members::default();
+        self.each_set(rooms, |members, _| {
+            found.extend(members.iter().map(|(key, member)| (*key, Arc::clone(member))));
+        });
+        found.into_values().collect()
+    }
+
+    /// What a room remembers, oldest first.
+    pub fn history(&self, room: &str) -> Option<Vec<Stored>> {
+        let shard = self.shard(room).lock();
+        Some(shard.get(room)?.history.as_ref()?.iter().cloned().collect())
+    }
+
+    /// Hands a publication to everybody it is for. `encode` is called once per wire form (and once
+    /// more per recoverable room, whose events carry a position).
+    pub fn broadcast(
+        &self,
+        target: Target<'_>,
+        publication: Publication<'_>,
+        encode: &mut Encode<'_>,
+    ) -> Delivery {
+        let mut delivery = Delivery::default();
+        let except = self.except(&target);
+        let mut seen: HashSet<MemberKey> = HashSet::new();
+        let several = target.rooms.len() > 1;
+        let mut forms = Forms { position: None, cache: SmallVec::new() };
+        if self.config.history.is_some() {
+            self.create(target.rooms);
+        }
+        self.each_set(target.rooms, |members, history| {
+            let position =
+                history.map(|history| history.append(publication.name, publication.args));
+            if position != forms.position {
+                forms = Forms { position, cache: SmallVec::new() };
+            }
+            for (key, member) in members {
+                if except.contains(key) || several && !seen.insert(*key) {
+                    continue;
+                }
+                let Some(prepared) = forms.get(member.wire, encode, &mut delivery) else {
+                    continue;
+                };
+                match member.push(prepared) {
+                    Ok(()) => delivery.taken += 1,
+                    Err(PushError::Full) => delivery.refused += 1,
+                    Err(PushError::Closed) => {}
+                }
+            }
+        });
+        delivery
+    }
+
+    fn except(&self, target: &Target<'_>) -> HashSet<MemberKey> {
+        let mut except: HashSet<MemberKey> = target.except.iter().copied().collect();
+        if !target.except_rooms.is_empty() {
+            self.each_set(target.except_rooms, |members, _| except.extend(members.keys()));
+        }
+        except
+    }
+
+    /// Recoverable rooms remember what was said before anybody came.
+    fn create(&self, rooms: &[ByteString]) {
+        for room in rooms.iter().filter(|room| room.len() <= self.config.name_len_max) {
+            if self.member(room).is_none() {
+                let mut shard = self.shard(room).lock();
+                shard.entry(room.clone()).or_insert_with(|| self.new_room());
+            }
+        }
+    }
+
+    /// Calls `visit` with the members of each room, one lock at a time.
+    fn each_set(
+        &self,
+        rooms: &[ByteString],
+        mut visit: impl FnMut(&Members, Option<&mut History>),
+    ) {
+        if rooms.is_empty() {
+            visit(&self.everybody.lock().members, None);
+        }
+        for room in rooms {
+            {
+                let mut shard = self.shard(room).lock();
+                if let Some(entry) = shard.get_mut(room) {
+                    visit(&entry.members, entry.history.as_mut());
+                    continue;
+                }
+            }
+            if let Some(member) = self.member(room) {
+                visit(&Members::from_iter([(member.key, member)]), None);
+            }
+        }
+    }
+}
+
+/// One event in the wire forms that were needed so far. Few, so a list beats a map.
+struct Forms {
+    position: Option<Position>,
+    cache: SmallVec<[(WireId, Option<Prepared>); 4]>,
+}
+
+impl Forms {
+    fn get(
+        &mut self,
+        wire: WireForm,
+        encode: &mut Encode<'_>,
+        delivery: &mut Delivery,
+    ) -> Option<&Prepared> {
+        let id = wire.0.id();
+        let index = match self.cache.iter().position(|(cached, _)| *cached == id) {
+            Some(index) => index,
+            None => {
+                delivery.encodings += 1;
+                self.cache.push((id, encode(wire, self.position)));
+                self.cache.len() - 1
+            }
+        };
+        self.cache.get(index)?.1.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+use super::*;
+use crate::{Drained, Outbox, OutboxLimits};
+use omniwire_session::{Encoding, Link, Outgoing, Wire};
+use std::task::{Context, Waker};
+
+#[derive(Debug)]
+struct Plain(u16);
+impl Wire for Plain {
+    fn id(&self) -> WireId {
+        WireId(self.0)
+    }
+    fn encode(&self, _: &str, what: Outgoing<'_>, out: &mut Encoding) {
+        if let Outgoing::Event { name, position, .. } = what {
+            let offset = position.map_or(0, |position| position.offset);
+            out.text().extend_from_slice(format!("{}{name}{offset}", self.0).as_bytes());
+        }
+    }
+}
+
+static WIRES: [Plain; 3] = [Plain(0), Plain(1), Plain(2)];
+
+fn hub(history: bool) -> Hub {
+    let history = history.then_some(HistoryLimits { count_max: 3, len_max: 1000 });
+    Hub::new(HubConfig { rooms_max: 2, name_len_max: 8, history, epoch: 1 })
+}
+
+fn enter(hub: &Hub, key: u64) -> Arc<Member> {
+    let outbox = Arc::new(Outbox::new(OutboxLimits { len_max: 1000, count_max: 100 }));
+    let wire = WireForm(&WIRES[key as usize % 3]);
+    let id = format!("m{key}").into();
+    let member = Arc::new(Member::new(MemberKey(key), id, wire, Link::FIRST, outbox));
+    hub.enter(Arc::clone(&member));
+    member
+}
+
+fn say(hub: &Hub, name: &str, target: Target<'_>) -> Delivery {
+    let name: ByteString = name.into();
+    let args = Args::default();
+    hub.broadcast(target, Publication { name: &name, args: &args }, &mut |wire, position| {
+        let mut out = Encoding::default();
+        let what = Outgoing::Event { name: &name, args: &args, call: None, position };
+        wire.0.encode("/", what, &mut out);
+        out.finish(|_, _, _| 2)
+    })
+}
+
+fn got(member: &Member) -> Vec<String> {
+    let mut taken = Vec::new();
+    let drained = member.outbox.drain(&mut Context::from_waker(Waker::noop()), |queue| {
+        taken = queue.drain(..).map(|f| String::from_utf8_lossy(f.as_payload()).into()).collect();
+    });
+    assert!(matches!(drained, Drained::Empty | Drained::Some));
+    taken
+}
+
+#[test]
+fn encodes_once_per_wire_form() {
+    let hub = hub(false);
+    let members: Vec<_> = (0..3000).map(|key| enter(&hub, key)).collect();
+    let delivery = say(&hub, "e", Target::default());
+    assert_eq!(delivery, Delivery { taken: 3000, refused: 0, encodings: 3 });
+    assert_eq!(got(&members[1]), ["1e0"]);
+}
+
+#[test]
+fn several_rooms_without_duplicates_and_with_exceptions() {
+    let hub = hub(false);
+    let [a, b, c] = [0, 3, 6].map(|key| enter(&hub, key));
+    let [x, y]: [ByteString; 2] = ["x".into(), "y".into()];
+    hub.join(&a, &x).unwrap();
+    hub.join(&a, &y).unwrap();
+    hub.join(&b, &y).unwrap();
+    let rooms = [x.clone(), y.clone()];
+    say(&hub, "1", Target { rooms: &rooms, ..Target::default() });
+    say(&hub, "2", Target { rooms: &rooms, except: &[a.key], ..Target::default() });
+    say(&hub, "3", Target { except_rooms: std::slice::from_ref(&x), ..Target::default() });
+    say(&hub, "4", Target { rooms: std::slice::from_ref(&c.id), ..Target::default() });
+    assert_eq!(got(&a), ["010"]);
+    assert_eq!(got(&b), ["010", "020", "030"]);
+    assert_eq!(got(&c), ["030", "040"]);
+}
+
+#[test]
+fn limits_and_ghosts() {
+    let hub = hub(false);
+    let a = enter(&hub, 0);
+    assert_eq!(hub.join(&a, &"123456789".into()), Err(JoinError::NameTooLong));
+    hub.join(&a, &"1".into()).unwrap();
+    hub.join(&a, &"1".into()).unwrap();
+    hub.join(&a, &"2".into()).unwrap();
+    assert_eq!(hub.join(&a, &"3".into()), Err(JoinError::TooManyRooms));
+    assert!(hub.leave(&a, "2") && !hub.leave(&a, "2"));
+    assert_eq!(hub.exit(&a), ["1"]);
+    assert_eq!(hub.join(&a, &"1".into()), Err(JoinError::Gone));
+    assert!(hub.members(&["1".into()]).is_empty() && hub.is_empty());
+    assert!(hub.shards.iter().all(|shard| shard.lock().is_empty()), "no room is left behind");
+}
+
+#[test]
+fn a_full_outbox_is_refused_and_the_others_are_served() {
+    let hub = hub(false);
+    let [slow, quick] = [0, 1].map(|key| enter(&hub, key));
+    for _ in 0..100 {
+        say(&hub, "e", Target::default());
+        got(&quick);
+    }
+    let delivery = say(&hub, "e", Target::default());
+    assert_eq!((delivery.taken, delivery.refused), (1, 1));
+    assert!(slow.outbox.is_overflowed());
+}
+
+#[test]
+fn a_returning_member_misses_nothing_and_gets_nothing_twice() {
+    let hub = hub(true);
+    let room: ByteString = "r".into();
+    let target = Target { rooms: std::slice::from_ref(&room), ..Target::default() };
+    for name in ["a", "b", "c", "d"] {
+        say(&hub, name, target);
+    }
+    let since = |offset| {
+        let member = enter(&hub, 100 + offset);
+        let mut recovery = None;
+        let position = Position { epoch: 1, offset };
+        hub.join_since(&member, &room, position, |given| recovery = Some(given.clone())).unwrap();
+        recovery.unwrap()
+    };
+    let Recovery::Recovered(missed) = since(2) else { panic!("recoverable") };
+    assert_eq!(missed.iter().map(|stored| &*stored.name).collect::<Vec<_>>(), ["c", "d"]);
+    assert_eq!(since(0), Recovery::Lost(Position { epoch: 1, offset: 4 }));
+    assert_eq!(hub.history("r").unwrap().len(), 3);
+}
