@@ -1,0 +1,121 @@
+use super::*;
+use omniwire_session::{Args, CallId};
+use proptest::prelude::*;
+
+/// What an `EventSource` makes of a stream: WHATWG HTML, 9.2.6, in small.
+#[derive(Debug, Default, PartialEq, Clone)]
+struct Dispatched {
+    event: String,
+    data: String,
+    id: String,
+}
+
+fn read(stream: &str) -> Vec<Dispatched> {
+    let unified = stream.replace("\r\n", "\n").replace('\r', "\n");
+    let mut dispatched = Vec::new();
+    let mut now = Dispatched::default();
+    let mut last_id = String::new();
+    for line in unified.split('\n') {
+        if line.is_empty() {
+            if !now.data.is_empty() {
+                now.data.pop();
+                now.id.clone_from(&last_id);
+                dispatched.push(std::mem::take(&mut now));
+            }
+            now = Dispatched::default();
+            continue;
+        }
+        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "event" => now.event = value.to_owned(),
+            "data" => now.data += &format!("{value}\n"),
+            "id" if !value.contains('\0') => last_id = value.to_owned(),
+            _ => {}
+        }
+    }
+    dispatched
+}
+
+fn write_event(name: &str, args: &Args, position: Option<Position>) -> String {
+    let mut out = BytesMut::new();
+    write_outgoing(&mut out, Outgoing::Event { name, args, call: None, position });
+    String::from_utf8(out.to_vec()).unwrap()
+}
+
+fn args(elements: &str) -> Args {
+    Args::from_elements(elements.to_owned().into()).unwrap()
+}
+
+#[test]
+fn events_have_fields() {
+    assert_eq!(write_event("say", &args("\"hi\",1"), None), "event: say\ndata: [\"hi\",1]\n\n");
+    let position = Some(Position { epoch: 7, offset: 12 });
+    assert_eq!(write_event("say", &args(""), position), "event: say\nid: 7-12\ndata: []\n\n");
+}
+
+#[test]
+fn blanks_between_tokens_are_split_over_lines() {
+    let text = write_event("say", &args("[1,\r\n2,\r3,\n4]"), None);
+    assert_eq!(text, "event: say\ndata: [[1,\ndata: 2,\ndata: 3,\ndata: 4]]\n\n");
+}
+
+#[test]
+fn names_that_an_event_source_would_misread_go_as_envelopes() {
+    for name in ["", "open", "error", "message", "omniwire", "a\nb", "a\rb", "\0"] {
+        let seen = read(&write_event(name, &args("1"), None));
+        assert_eq!(seen.len(), 1, "{name:?}");
+        assert_eq!(seen[0].event, ENVELOPE_EVENT);
+        let envelope: serde_json::Value = serde_json::from_str(&seen[0].data).unwrap();
+        assert_eq!(envelope, serde_json::json!({"event": name, "args": [1]}));
+    }
+    assert_eq!(read(&write_event(" padded", &args("1"), None))[0].event, " padded");
+}
+
+#[test]
+fn events_that_want_an_answer_and_answers_are_envelopes() {
+    let mut out = BytesMut::new();
+    let args = args("1");
+    let position = Some(Position { epoch: 1, offset: 2 });
+    write_outgoing(&mut out, Outgoing::Event { name: "ask", args: &args, call: Some(3), position });
+    write_outgoing(&mut out, Outgoing::Reply { call: &CallId("4".into()), outcome: Ok(&args) });
+    let seen = read(std::str::from_utf8(&out).unwrap());
+    assert_eq!(seen[0].event, ENVELOPE_EVENT);
+    assert_eq!(seen[0].id, "1-2");
+    assert_eq!(
+        seen[0].data,
+        "{\"event\":\"ask\",\"args\":[1],\"call\":3,\"offset\":2,\"epoch\":1}"
+    );
+    assert_eq!(seen[1].data, "{\"reply\":4,\"result\":1}");
+}
+
+#[test]
+fn comments_dispatch_nothing() {
+    let stream = format!("{}{HEARTBEAT}", std::str::from_utf8(PRELUDE).unwrap());
+    assert_eq!(read(&stream), []);
+}
+
+proptest! {
+    #[test]
+    fn nothing_forges_a_field(
+        name in "[a-z:\\r\\n ]{0,8}|\\PC{0,8}|(a\\ndata: 1\\n\\nevent: b)",
+        texts in prop::collection::vec(any::<String>(), 0..4),
+        blanks in "[ \\r\\n\\t]{0,4}",
+    ) {
+        let texts_json = serde_json::to_string(&texts).unwrap();
+        let elements = texts_json[1..texts_json.len() - 1].to_owned();
+        let args = args(&format!("{blanks}{elements}{blanks}"));
+        let seen = read(&write_event(&name, &args, None));
+        prop_assert_eq!(seen.len(), 1);
+        prop_assert_eq!(&seen[0].id, "");
+        let data: serde_json::Value = serde_json::from_str(&seen[0].data).unwrap();
+        let expected = serde_json::to_value(&texts).unwrap();
+        if seen[0].event == ENVELOPE_EVENT {
+            prop_assert_eq!(&data["event"], &serde_json::Value::from(name));
+            prop_assert_eq!(&data["args"], &expected);
+        } else {
+            prop_assert_eq!(&seen[0].event, &name);
+            prop_assert_eq!(&data, &expected);
+        }
+    }
+}

@@ -1,0 +1,471 @@
+//! The session of a plain peer.
+
+use crate::envelope::{self, Heard, Listener};
+use crate::{ENVELOPE, JSON, RAW, SSE, event_stream};
+use bytes::{Bytes, BytesMut};
+use omniwire_session::{
+    Answer, Args, ByteString, Carrier, CarrierId, Detached, Ending, Event, Fault, Frame, Input,
+    Kind, Link, Message, Output, Packed, Reason, Refusal, Session, WireForm, json,
+};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// How a plain WebSocket speaks. HTTP carriers always speak envelopes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Manner {
+    /// A frame is the event `message`; events go out as their payload alone.
+    #[default]
+    Raw,
+    /// Envelopes: the client asked for [`crate::SUBPROTOCOL`].
+    Envelope,
+}
+
+/// What may differ between mounts.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// How a WebSocket speaks.
+    pub manner: Manner,
+    /// How long a session whose event stream broke waits for the next one.
+    pub resume_timeout: Duration,
+    /// After this long a poll that brought nothing is answered by `[]`.
+    pub poll_timeout: Duration,
+    /// How long a session waits for the next poll.
+    pub poll_gap_max: Duration,
+    /// Time between two comments in an event stream.
+    pub heartbeat_interval: Duration,
+    /// The answer to one poll ends with the message that reaches this length.
+    pub poll_len_max: usize,
+    /// One chunk of an event stream ends with the message that reaches this length.
+    pub chunk_len_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            manner: Manner::Raw,
+            resume_timeout: Duration::from_secs(15),
+            poll_timeout: Duration::from_secs(25),
+            poll_gap_max: Duration::from_secs(15),
+            heartbeat_interval: Duration::from_secs(15),
+            poll_len_max: 1 << 20,
+            chunk_len_max: 1 << 16,
+        }
+    }
+}
+
+/// The state machine of one plain peer, over a WebSocket, an event stream, or long polls. The
+/// first carrier decides which of the three it is, for good.
+#[derive(Debug)]
+pub struct PlainSession {
+    config: Config,
+    token: ByteString,
+    state: State,
+    speech: Speech,
+    /// The carrier that drains the outbox.
+    carrier: Option<CarrierId>,
+    /// That carrier is a poll which [`Session::pack`] has filled.
+    spent: bool,
+    listener: Listener,
+    /// Envelopes that wait until `open` has been said.
+    early: Vec<ByteString>,
+    deadline: Option<Instant>,
+    outputs: VecDeque<Output>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// No carrier has come yet.
+    New,
+    /// The application has not yet said whether it lets the peer in.
+    Entering,
+    Entered,
+    Closed,
+}
+
+/// What is spoken, decided by the first carrier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speech {
+    /// WebSocket, raw.
+    Raw,
+    /// WebSocket, envelopes.
+    Socket,
+    /// Event stream.
+    Stream,
+    /// Long poll.
+    Poll,
+}
+
+impl Speech {
+    fn is_http(self) -> bool {
+        matches!(self, Self::Stream | Self::Poll)
+    }
+}
+
+impl PlainSession {
+    /// A session that no carrier has come to yet. `token` is the secret by which later requests
+    /// find it; a WebSocket has no use for it.
+    pub fn new(config: Config, token: ByteString) -> Self {
+        Self {
+            config,
+            token,
+            state: State::New,
+            speech: Speech::Raw,
+            carrier: None,
+            spent: false,
+            listener: Listener::default(),
+            early: Vec::new(),
+            deadline: None,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    fn attach(&mut self, now: Instant, id: CarrierId, carrier: Carrier) -> Result<(), Fault> {
+        let speech = match (carrier, self.config.manner) {
+            (Carrier::WebSocket, Manner::Raw) => Speech::Raw,
+            (Carrier::WebSocket, Manner::Envelope) => Speech::Socket,
+            (Carrier::EventStream, _) => Speech::Stream,
+            (Carrier::LongPoll, _) => Speech::Poll,
+            (Carrier::Streaming, _) => return self.turn_away(id, "no such carrier"),
+        };
+        if self.state == State::New {
+            self.state = State::Entering;
+            self.speech = speech;
+            self.carry(now, id);
+            self.outputs.push_back(Output::Event(Event::Enter {
+                link: Link::FIRST,
+                namespace: ByteString::new(),
+                auth: Args::default(),
+                wire: self.wire(),
+            }));
+            return Ok(());
+        }
+        if speech != self.speech || !speech.is_http() {
+            return self.turn_away(id, "this session has another carrier");
+        }
+        // The newest wins: the client has given up on the older one.
+        if let Some(older) = self.carrier.take().filter(|_| !self.spent) {
+            self.outputs.push_back(Output::End { id: older, ending: self.idle_ending() });
+        }
+        self.carry(now, id);
+        Ok(())
+    }
+
+    fn turn_away(&mut self, id: CarrierId, why: &'static str) -> Result<(), Fault> {
+        let mut body = BytesMut::new();
+        envelope::write_error(&mut body, "conflict", why);
+        let body = json::into_text(body);
+        let ending =
+            Ending::close(1008, why).with_answer(Answer::new(409, JSON, body.as_bytes().to_vec()));
+        self.outputs.push_back(Output::End { id, ending });
+        if self.state == State::New {
+            self.finish(Reason::ProtocolError, 1008, why.into());
+        }
+        Err(Fault::new(409, body).json())
+    }
+
+    fn carry(&mut self, now: Instant, id: CarrierId) {
+        self.carrier = Some(id);
+        self.spent = false;
+        self.deadline = match self.speech {
+            Speech::Raw | Speech::Socket => None,
+            Speech::Stream => Some(now + self.config.heartbeat_interval),
+            Speech::Poll => Some(now + self.config.poll_timeout),
+        };
+        self.outputs.push_back(Output::Carry(Some(id)));
+    }
+
+    /// From now on the outbox gathers.
+    fn wait(&mut self, now: Instant) {
+        self.carrier = None;
+        self.spent = false;
+        self.deadline = Some(match self.speech {
+            Speech::Poll => now + self.config.poll_gap_max,
+            _ => now + self.config.resume_timeout,
+        });
+        self.outputs.push_back(Output::Carry(None));
+    }
+
+    fn detach(&mut self, now: Instant, id: CarrierId, how: Detached) {
+        if self.carrier != Some(id) {
+            return;
+        }
+        if self.speech.is_http() {
+            return self.wait(now);
+        }
+        let reason = match how {
+            Detached::Lost => Reason::ConnectionLost,
+            Detached::Done | Detached::Closed { .. } => Reason::ConnectionClosed,
+        };
+        self.finish(reason, 1000, ByteString::new());
+    }
+
+    fn hear(&mut self, message: Message) -> Result<(), Fault> {
+        let text = match (message, self.speech) {
+            (Message::Text(text), Speech::Raw) => {
+                self.raise(Args::from_text(&text));
+                return Ok(());
+            }
+            (Message::Binary(bytes), _) => {
+                self.raise(Args::from_bytes(bytes));
+                return Ok(());
+            }
+            (Message::Text(text), _) => text,
+        };
+        match self.listener.hear(Link::FIRST, &text) {
+            Heard::Event(event) => self.outputs.push_back(Output::Event(event)),
+            Heard::Answer(answer) => self.say(answer),
+            Heard::Bad { answer, fault, fatal } => {
+                self.say(answer);
+                if fatal {
+                    self.finish(Reason::ProtocolError, 1007, "too many bad envelopes".into());
+                }
+                return Err(fault);
+            }
+        }
+        Ok(())
+    }
+
+    /// A message that is no envelope.
+    fn raise(&mut self, args: Args) {
+        self.outputs.push_back(Output::Event(Event::Message {
+            link: Link::FIRST,
+            name: ByteString::from_static("message"),
+            args,
+            call: None,
+            uploads: Vec::new(),
+        }));
+    }
+
+    /// A POST whose answer is of no interest: replies leave by the outbox.
+    fn post(&mut self, kind: Kind, body: &Bytes) -> Result<(), Fault> {
+        if kind == Kind::Binary {
+            self.raise(Args::from_bytes(body.clone()));
+            return Ok(());
+        }
+        for envelope in envelope::parse_body(body)? {
+            match envelope.into_event(Link::FIRST) {
+                Ok(event) => self.outputs.push_back(Output::Event(event)),
+                Err(ping) => self.say(ping.to_pong()),
+            }
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, id: &str) {
+        if self.state != State::Entering {
+            return;
+        }
+        self.state = State::Entered;
+        let token = self.speech.is_http().then(|| self.token.clone());
+        let mut open = BytesMut::new();
+        envelope::write_open(&mut open, id, token.as_deref());
+        self.say(json::into_text(open));
+        for envelope in std::mem::take(&mut self.early) {
+            self.say(envelope);
+        }
+        self.outputs.push_back(Output::Release(Link::FIRST));
+    }
+
+    fn refuse(&mut self, refusal: &Refusal) {
+        if self.state != State::Entering {
+            return;
+        }
+        let mut out = BytesMut::new();
+        envelope::write_refused(&mut out, refusal);
+        self.transmit(json::into_text(out));
+        self.end(Reason::Kicked, 1008, refusal.message.clone());
+    }
+
+    /// Says an envelope once `open` was said. Of those that come too early all but the first few
+    /// are dropped: a client that has not been let in has nothing to ask.
+    fn say(&mut self, envelope: ByteString) {
+        match self.state {
+            State::Entered => self.transmit(envelope),
+            State::Entering if self.early.len() < EARLY_COUNT_MAX => self.early.push(envelope),
+            _ => {}
+        }
+    }
+
+    fn transmit(&mut self, envelope: ByteString) {
+        let text = match self.speech {
+            Speech::Raw => return,
+            Speech::Socket | Speech::Poll => envelope,
+            Speech::Stream => {
+                let mut out = BytesMut::with_capacity(envelope.len() + 32);
+                event_stream::write_envelope(&mut out, envelope.as_bytes());
+                json::into_text(out)
+            }
+        };
+        self.outputs.push_back(Output::Transmit(Message::Text(text)));
+    }
+
+    /// Tells the application and the client that the session is over.
+    fn finish(&mut self, reason: Reason, code: u16, text: ByteString) {
+        if matches!(self.state, State::Entering | State::Entered) {
+            self.outputs.push_back(Output::Event(Event::Leave { link: Link::FIRST, reason }));
+        }
+        if self.speech.is_http() && self.state != State::New {
+            let mut out = BytesMut::new();
+            envelope::write_close(&mut out, code, &text);
+            self.transmit(json::into_text(out));
+        }
+        self.end(reason, code, text);
+    }
+
+    fn end(&mut self, reason: Reason, code: u16, text: ByteString) {
+        let answer = self.idle_ending().answer;
+        let ending = Ending::close(code, fit_close_reason(text)).with_answer(answer);
+        self.outputs.push_back(Output::Closed { reason, ending });
+        self.state = State::Closed;
+        self.carrier = None;
+        self.deadline = None;
+        self.early = Vec::new();
+    }
+
+    /// How an HTTP carrier ends that has nothing more to bring.
+    fn idle_ending(&self) -> Ending {
+        let answer = match self.speech {
+            Speech::Poll => Answer::new(200, JSON, Bytes::from_static(b"[]")),
+            _ => Answer::empty(200),
+        };
+        Ending::close(1000, "").with_answer(answer)
+    }
+
+    fn timeout(&mut self, now: Instant) {
+        if self.deadline.is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        self.deadline = None;
+        match (self.carrier, self.speech) {
+            (None, _) => self.finish(Reason::PingTimeout, 1001, "timed out".into()),
+            (Some(_), Speech::Stream) => {
+                self.outputs.push_back(Output::Transmit(Message::text(event_stream::HEARTBEAT)));
+                self.deadline = Some(now + self.config.heartbeat_interval);
+            }
+            (Some(id), Speech::Poll) if !self.spent => {
+                self.outputs.push_back(Output::End { id, ending: self.idle_ending() });
+                self.wait(now);
+            }
+            // It is being answered at this moment.
+            (Some(_), _) => {}
+        }
+    }
+
+    fn wire(&self) -> WireForm {
+        match self.speech {
+            Speech::Raw => WireForm(&RAW),
+            Speech::Socket | Speech::Poll => WireForm(&ENVELOPE),
+            Speech::Stream => WireForm(&SSE),
+        }
+    }
+}
+
+impl Session for PlainSession {
+    fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Fault> {
+        if self.state == State::Closed {
+            return match input {
+                Input::Attach { .. } | Input::Body { .. } => Err(gone()),
+                _ => Ok(()),
+            };
+        }
+        match input {
+            Input::Attach { id, carrier } => return self.attach(now, id, carrier),
+            Input::Detach { id, how } => self.detach(now, id, how),
+            Input::Message { message, .. } => return self.hear(message),
+            Input::Body { kind, body } => return self.post(kind, &body),
+            Input::Timeout => self.timeout(now),
+            Input::Accept { id, .. } => self.accept(&id),
+            Input::Refuse { refusal, .. } => self.refuse(&refusal),
+            Input::Kick { close, .. } => {
+                let (code, text) = close.unwrap_or((1000, ByteString::new()));
+                self.finish(Reason::Kicked, code, text);
+            }
+            Input::Close { reason } => {
+                self.finish(reason, close_code(reason), reason.as_str().into());
+            }
+        }
+        Ok(())
+    }
+
+    fn poll_output(&mut self) -> Output {
+        self.outputs.pop_front().unwrap_or(Output::Timeout(self.deadline))
+    }
+
+    fn pack(
+        &mut self,
+        id: CarrierId,
+        carrier: Carrier,
+        queue: &mut VecDeque<Frame>,
+        out: &mut BytesMut,
+    ) -> Packed {
+        match carrier {
+            Carrier::LongPoll => {
+                pack_poll(queue, out, self.config.poll_len_max);
+                self.spent |= self.carrier == Some(id);
+                Packed::Full
+            }
+            Carrier::EventStream | Carrier::Streaming | Carrier::WebSocket => {
+                pack_stream(queue, out, self.config.chunk_len_max);
+                Packed::Open
+            }
+        }
+    }
+}
+
+/// A JSON array of envelopes.
+fn pack_poll(queue: &mut VecDeque<Frame>, out: &mut BytesMut, len_max: usize) {
+    let start = out.len();
+    let mut before: &[u8] = b"[";
+    while out.len() - start < len_max
+        && let Some(frame) = queue.pop_front()
+    {
+        out.reserve(frame.len() + 2);
+        out.extend_from_slice(before);
+        out.extend_from_slice(frame.as_payload());
+        before = b",";
+    }
+    out.extend_from_slice(b"]");
+}
+
+/// Frames that are finished parts of a stream.
+fn pack_stream(queue: &mut VecDeque<Frame>, out: &mut BytesMut, len_max: usize) {
+    let start = out.len();
+    while out.len() - start < len_max
+        && let Some(frame) = queue.pop_front()
+    {
+        out.extend_from_slice(frame.as_payload());
+    }
+}
+
+/// The answer to requests that name a session which is over.
+fn gone() -> Fault {
+    let mut body = BytesMut::new();
+    envelope::write_error(&mut body, "not_found", "no such session");
+    Fault::new(404, json::into_text(body)).json()
+}
+
+fn close_code(reason: Reason) -> u16 {
+    match reason {
+        Reason::Shutdown => 1001,
+        Reason::Slow | Reason::NeverEntered => 1008,
+        Reason::ProtocolError => 1007,
+        _ => 1000,
+    }
+}
+
+/// A Close frame holds at most 123 bytes of reason (RFC 6455, 5.5).
+fn fit_close_reason(text: ByteString) -> ByteString {
+    match text.get(..text.floor_char_boundary(CLOSE_REASON_LEN_MAX)) {
+        Some(start) => text.slice_ref(start),
+        None => text,
+    }
+}
+
+const CLOSE_REASON_LEN_MAX: usize = 123;
+
+/// Envelopes that may wait for `open`.
+const EARLY_COUNT_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests;
