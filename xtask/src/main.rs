@@ -1,2 +1,57 @@
-//! Tasks of this repository.
-fn main() {}
+//! The tasks of this repository, each one command for a newcomer: `cargo xtask --help`.
+
+mod conformance;
+mod demo;
+mod install;
+mod node;
+mod process;
+mod repository;
+mod server;
+mod steps;
+mod test;
+mod tidy;
+mod web;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::repository::Repository;
+
+/// Build, show and check Omniwire.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Build the pages and the server, then serve the demo until Ctrl-C
+    Demo(demo::Demo),
+    /// Run every check of the repository, as CI does
+    Test(test::Test),
+    /// Run the contract tests of one suite, or of all
+    Conformance(conformance::Conformance),
+    /// Install what the checks need (Debian packages, npm packages, a Python environment)
+    Install,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let repository = Repository::here();
+    let outcome = match cli.task {
+        Task::Demo(demo) => demo.run(&repository),
+        Task::Test(test) => return test.run(&repository),
+        Task::Conformance(conformance) => return conformance.run(&repository),
+        Task::Install => install::run(&repository),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

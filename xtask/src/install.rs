@@ -1,0 +1,89 @@
+//! What the checks need beyond cargo, brought by the system's own package managers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::node;
+use crate::process::{self, Failure, Result};
+use crate::repository::Repository;
+
+pub(crate) fn run(repository: &Repository) -> Result {
+    node::check()?;
+    debian_packages()?;
+    for package in node_packages(repository) {
+        node::install(&package)?;
+    }
+    python_environment(repository)
+}
+
+/// Every folder of ours that has npm packages to install.
+fn node_packages(repository: &Repository) -> Vec<PathBuf> {
+    let folders =
+        [repository.web(), repository.conformance("node"), repository.conformance("browser")];
+    folders.into_iter().filter(|folder| folder.join("package.json").is_file()).collect()
+}
+
+/// A program of Debian's, and how to see that it is missing.
+struct Debian {
+    package: &'static str,
+    is_there: fn() -> bool,
+}
+
+const DEBIAN: &[Debian] = &[
+    Debian { package: "chromium", is_there: || Path::new("/usr/bin/chromium").exists() },
+    Debian {
+        package: "python3-venv",
+        is_there: || {
+            process::read(Command::new("python3").args(["-c", "import ensurepip"])).is_ok()
+        },
+    },
+];
+
+fn debian_packages() -> Result {
+    let missing = DEBIAN.iter().filter(|debian| !(debian.is_there)());
+    let missing: Vec<_> = missing.map(|debian| debian.package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !process::is_there("apt-get") {
+        let missing = missing.join(", ");
+        return Err(Failure::new(format!("no apt-get here: install {missing} by hand")));
+    }
+    process::run(&mut apt_get(&["update", "--quiet=2"]))?;
+    let install = ["install", "--yes", "--quiet=2", "--no-install-recommends"];
+    process::run(apt_get(&install).args(&missing))?;
+    match DEBIAN.iter().find(|debian| !(debian.is_there)()) {
+        None => Ok(()),
+        Some(debian) => Err(Failure::new(format!("{} is still missing", debian.package))),
+    }
+}
+
+fn apt_get(arguments: &[&str]) -> Command {
+    let user = process::read(Command::new("id").arg("-u")).unwrap_or_default();
+    let mut command = Command::new("env");
+    if user.trim() != "0" {
+        command = Command::new("sudo");
+        // Without a password at hand sudo fails at once instead of asking nobody.
+        command.args(["--non-interactive", "env"]);
+    }
+    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(arguments);
+    command
+}
+
+/// `.venv` with exactly the packages of `requirements.txt`.
+fn python_environment(repository: &Repository) -> Result {
+    let requirements = repository.conformance("python").join("requirements.txt");
+    let environment = repository.root.join(".venv");
+    let stamp = environment.join("requirements.txt");
+    let wanted = fs::read_to_string(&requirements)
+        .map_err(|error| Failure::new(format!("{}: {error}", requirements.display())))?;
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    process::run(repository.command("python3").args(["-m", "venv", "--clear", ".venv"]))?;
+    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    let mut pip = repository.command(repository.python());
+    process::run(pip.args(install).arg("--requirement").arg(&requirements))?;
+    fs::write(&stamp, wanted).map_err(|error| Failure::new(format!("{}: {error}", stamp.display())))
+}

@@ -1,0 +1,53 @@
+//! Where things lie in this repository.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The work tree that this program was built from.
+#[derive(Debug)]
+pub(crate) struct Repository {
+    pub(crate) root: PathBuf,
+}
+
+impl Repository {
+    pub(crate) fn here() -> Self {
+        let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+        Self { root: xtask.parent().expect("xtask lies in the root").to_path_buf() }
+    }
+
+    pub(crate) fn web(&self) -> PathBuf {
+        self.root.join("web")
+    }
+
+    pub(crate) fn conformance(&self, part: &str) -> PathBuf {
+        self.root.join("conformance").join(part)
+    }
+
+    /// The Python of the checks' own environment, made by `cargo xtask install`.
+    pub(crate) fn python(&self) -> PathBuf {
+        let program = if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" };
+        self.root.join(".venv").join(program)
+    }
+
+    /// The release build of `omniwire`.
+    pub(crate) fn binary(&self) -> PathBuf {
+        let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+        let file = format!("omniwire{}", env::consts::EXE_SUFFIX);
+        self.root.join(target).join("release").join(file)
+    }
+
+    /// The very cargo that started this program.
+    pub(crate) fn cargo(&self) -> Command {
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+        self.command(cargo)
+    }
+
+    /// A program that runs in the root.
+    pub(crate) fn command(&self, program: impl Into<OsString>) -> Command {
+        let mut command = Command::new(program.into());
+        command.current_dir(&self.root);
+        command
+    }
+}

@@ -1,0 +1,182 @@
+//! `cargo xtask test`: every check of the repository, in the order in which they are cheap.
+
+use std::process::{Command, ExitCode};
+
+use clap::builder::PossibleValuesParser;
+
+use crate::process::{self, Failure, Result};
+use crate::repository::Repository;
+use crate::server::Server;
+use crate::steps::Steps;
+use crate::{conformance, install, node, server, tidy, web};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Test {
+    /// Run only this step (can be repeated), and what it needs
+    #[arg(long, value_name = "STEP", value_parser = step_names())]
+    only: Vec<String>,
+    /// List the steps
+    #[arg(long)]
+    list: bool,
+}
+
+/// One check. It runs also when others failed, but not when one that it needs did.
+struct Step {
+    name: &'static str,
+    what: &'static str,
+    needs: &'static [&'static str],
+    run: fn(&Repository) -> Result,
+}
+
+const STEPS: &[Step] = &[
+    Step {
+        name: "install",
+        what: "Debian packages, npm packages and the Python environment of the checks",
+        needs: &[],
+        run: install::run,
+    },
+    Step { name: "fmt", what: "formatting", needs: &[], run: fmt },
+    Step { name: "tidy", what: "the rules no compiler checks", needs: &[], run: tidy::run },
+    Step { name: "clippy", what: "lints; a warning is an error", needs: &[], run: clippy },
+    Step { name: "docs", what: "documentation; a warning is an error", needs: &[], run: docs },
+    Step { name: "unit", what: "unit, property and documentation tests", needs: &[], run: unit },
+    Step { name: "web", what: "the pages", needs: &["install"], run: web::build },
+    Step {
+        name: "release",
+        what: "the binary, with the pages in it",
+        needs: &["web"],
+        run: server::build,
+    },
+    Step {
+        name: "pairs",
+        what: "the official npm clients, each kind with each",
+        needs: &["install", "release"],
+        run: pairs,
+    },
+    Step {
+        name: "contract",
+        what: "the conformance server, by its contracts",
+        needs: &["install", "release"],
+        run: contract,
+    },
+    Step {
+        name: "python",
+        what: "the Python clients in one room",
+        needs: &["install", "release"],
+        run: python,
+    },
+    Step {
+        name: "browser",
+        what: "the demo page in Chromium",
+        needs: &["install", "release"],
+        run: browser,
+    },
+];
+
+impl Test {
+    pub(crate) fn run(&self, repository: &Repository) -> ExitCode {
+        if self.list {
+            for step in STEPS {
+                println!("{:<10} {}", step.name, step.what);
+            }
+            return ExitCode::SUCCESS;
+        }
+        let mut steps = Steps::default();
+        for step in chosen(&self.only) {
+            let failed_need = step.needs.iter().find(|needed| steps.has_failed(needed));
+            steps.step(step.name, step.what, || match failed_need {
+                Some(needed) => Err(Failure::new(format!("not run, since it needs {needed}"))),
+                None => (step.run)(repository),
+            });
+        }
+        steps.finish()
+    }
+}
+
+/// All steps, or the named ones with all that they need, in the one order.
+fn chosen(only: &[String]) -> Vec<&'static Step> {
+    let mut wanted: Vec<&str> = only.iter().map(String::as_str).collect();
+    let mut next = 0;
+    while next < wanted.len() {
+        let step = STEPS.iter().find(|step| step.name == wanted[next]);
+        wanted.extend(step.into_iter().flat_map(|step| step.needs));
+        next += 1;
+    }
+    STEPS.iter().filter(|step| only.is_empty() || wanted.contains(&step.name)).collect()
+}
+
+fn step_names() -> PossibleValuesParser {
+    STEPS.iter().map(|step| step.name).collect::<Vec<_>>().into()
+}
+
+fn fmt(repository: &Repository) -> Result {
+    process::run(repository.cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn clippy(repository: &Repository) -> Result {
+    let what = ["clippy", "--workspace", "--all-targets", "--locked"];
+    process::run(repository.cargo().args(what).args(["--", "-D", "warnings"]))
+}
+
+fn docs(repository: &Repository) -> Result {
+    let what = ["doc", "--workspace", "--no-deps", "--locked"];
+    process::run(repository.cargo().args(what).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn unit(repository: &Repository) -> Result {
+    process::run(repository.cargo().args(["test", "--workspace", "--locked"]))
+}
+
+fn pairs(repository: &Repository) -> Result {
+    node::test(repository, &["pairs.test.mjs".to_owned()])
+}
+
+fn contract(repository: &Repository) -> Result {
+    node::test(repository, &conformance::SUITES.map(conformance::contract))
+}
+
+fn python(repository: &Repository) -> Result {
+    let server = Server::start(repository)?;
+    let mut command = Command::new(repository.python());
+    command.current_dir(repository.conformance("python")).env("BASE_URL", &server.url);
+    process::run(command.args(["-m", "unittest", "--verbose", "smoke"]))?;
+    server.stop()
+}
+
+fn browser(repository: &Repository) -> Result {
+    let server = Server::start(repository)?;
+    let mut command = Command::new("npm");
+    command.current_dir(repository.conformance("browser")).env("BASE_URL", &server.url);
+    process::run(command.arg("test"))?;
+    server.stop()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(only: &[&str]) -> Vec<&'static str> {
+        let only: Vec<_> = only.iter().map(|name| name.to_string()).collect();
+        chosen(&only).iter().map(|step| step.name).collect()
+    }
+
+    #[test]
+    fn without_a_choice_all_steps_run() {
+        assert_eq!(names(&[]).len(), STEPS.len());
+    }
+
+    #[test]
+    fn a_chosen_step_brings_what_it_needs_before_it() {
+        assert_eq!(names(&["browser"]), ["install", "web", "release", "browser"]);
+        assert_eq!(names(&["fmt", "tidy"]), ["fmt", "tidy"]);
+    }
+
+    #[test]
+    fn every_need_is_a_step_that_runs_earlier() {
+        for (index, step) in STEPS.iter().enumerate() {
+            for needed in step.needs {
+                assert!(STEPS[..index].iter().any(|earlier| earlier.name == *needed));
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Rust files: what is a test and what is not, and words that have no place in either.
+
+use crate::tidy::source::Source;
+
+/// Found anywhere in code. Put together here so that this file does not contain them.
+const BANNED: &[(&str, &str)] = &[
+    (concat!("to", "do!("), "write it"),
+    (concat!("un", "implemented!("), "write it"),
+    (concat!("#[ig", "nore"), "a test runs or is not there"),
+    (concat!("un", "bounded_channel"), "every queue has a limit"),
+    (concat!("mpsc::un", "bounded"), "every queue has a limit"),
+];
+
+/// Found anywhere in `crates/`, where time is virtual or tokio's.
+const BANNED_IN_CRATES: &[(&str, &str)] =
+    &[(concat!("thread::", "sleep"), "wait for an event, or use virtual time")];
+
+pub(crate) fn check(source: &Source, findings: &mut Vec<String>) {
+    if !source.has_extension(&["rs"]) {
+        return;
+    }
+    let in_crates = source.path.starts_with("crates/");
+    let banned_here = if in_crates { BANNED_IN_CRATES } else { &[] };
+    for (number, line) in source.lines() {
+        for (word, instead) in BANNED.iter().chain(banned_here) {
+            if code(line).contains(word) {
+                findings.push(format!("{}:{number}: `{word}`: {instead}", source.path));
+            }
+        }
+    }
+}
+
+/// Whether all of a file is for tests, benchmarks or examples.
+pub(crate) fn is_test(path: &str) -> bool {
+    let mut parts = path.split('/').rev();
+    let file = parts.next().unwrap_or_default();
+    file == "tests.rs" || parts.any(|part| ["tests", "benches", "examples"].contains(&part))
+}
+
+/// The numbered lines of a file without its inline `#[cfg(test)]` modules.
+pub(crate) fn lines_outside_tests(source: &Source) -> impl Iterator<Item = (usize, &str)> {
+    let mut end_of_test = None;
+    let mut test_begins = false;
+    source.lines().filter(move |(_, line)| {
+        if let Some(end) = &end_of_test {
+            if line == end {
+                end_of_test = None;
+            }
+            return false;
+        }
+        let trimmed = line.trim_start();
+        if trimmed == "#[cfg(test)]" {
+            test_begins = true;
+            return false;
+        }
+        // Further attributes may stand between the condition and what it is about.
+        let belongs_to_test = test_begins;
+        if belongs_to_test && !trimmed.starts_with("#[") {
+            test_begins = false;
+            if line.ends_with('{') {
+                let indent = &line[..line.len() - trimmed.len()];
+                end_of_test = Some(format!("{indent}}}"));
+            }
+        }
+        !belongs_to_test
+    })
+}
+
+/// The line without a comment at its end. (A `//` in a string ends it too; nothing here minds.)
+pub(crate) fn code(line: &str) -> &str {
+    line.split("//").next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inline_test_modules_are_left_out() {
+        let text = "a\n#[cfg(test)]\nmod tests;\nb\n#[cfg(test)]\n#[allow(x)]\nmod more {\n\
+                    \x20   c {\n    }\n}\nd\n";
+        let source = Source::new("a.rs", text);
+        let lines: Vec<_> = lines_outside_tests(&source).map(|(number, _)| number).collect();
+        assert_eq!(lines, [1, 4, 11]);
+    }
+
+    #[test]
+    fn files_of_tests_are_known_by_their_place() {
+        assert!(is_test("crates/hub/src/room/tests.rs"));
+        assert!(is_test("crates/hub/tests/it/main.rs"));
+        assert!(!is_test("crates/hub/src/room.rs"));
+    }
+
+    #[test]
+    fn banned_words_are_found_in_code_but_not_in_comments() {
+        let mut findings = Vec::new();
+        let word = concat!("    thread::", "sleep(time);");
+        check(&Source::new("crates/hub/src/room.rs", word), &mut findings);
+        assert_eq!(findings.len(), 1);
+        check(&Source::new("xtask/src/server.rs", word), &mut findings);
+        check(&Source::new("crates/hub/src/room.rs", &format!("// {word}")), &mut findings);
+        assert_eq!(findings.len(), 1);
+    }
+}
