@@ -1,0 +1,151 @@
+//! Cutting what comes in into records, which may span frames or share them.
+//!
+//! JSON records end with 0x1E (`HubProtocol.md`, "JSON Encoding"); MessagePack ones begin with
+//! their length ("MessagePack Encoding", "Framing").
+
+use bytes::{Bytes, BytesMut};
+
+/// Ends a JSON record, and the handshake's.
+pub(crate) const SEPARATOR: u8 = 0x1e;
+
+/// How records are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// Each ends with [`SEPARATOR`].
+    Separated,
+    /// Each begins with its length.
+    Prefixed,
+}
+
+/// Why there can be no next record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RecordError {
+    /// It is over the size limit.
+    TooLong,
+    /// Its length prefix is none.
+    BadPrefix,
+}
+
+/// Bytes on their way to becoming records.
+#[derive(Debug)]
+pub(crate) struct Records {
+    framing: Framing,
+    len_max: usize,
+    /// The beginning of a record whose end has not come.
+    partial: BytesMut,
+    /// What nobody has looked at.
+    pending: Bytes,
+}
+
+impl Records {
+    /// No bytes yet. A record counts with its separator or its prefix.
+    pub(crate) fn new(len_max: usize) -> Self {
+        Self {
+            framing: Framing::Separated,
+            len_max,
+            partial: BytesMut::new(),
+            pending: Bytes::new(),
+        }
+    }
+
+    /// How the records from here on are told apart.
+    pub(crate) fn set_framing(&mut self, framing: Framing) {
+        self.framing = framing;
+    }
+
+    /// How many bytes wait to become records.
+    pub(crate) fn waiting_len(&self) -> usize {
+        self.partial.len() + self.pending.len()
+    }
+
+    /// Adds bytes.
+    pub(crate) fn push(&mut self, bytes: Bytes) {
+        if self.pending.is_empty() {
+            self.pending = bytes;
+        } else {
+            self.pending = [&*self.pending, &*bytes].concat().into();
+        }
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.partial = BytesMut::new();
+        self.pending = Bytes::new();
+    }
+
+    /// The next whole record, without its separator or prefix. A slice of what was pushed, unless
+    /// it came in parts.
+    pub(crate) fn next(&mut self) -> Result<Option<Bytes>, RecordError> {
+        if self.pending.is_empty() {
+            return Ok(None);
+        }
+        match self.framing {
+            Framing::Separated => self.next_separated(),
+            Framing::Prefixed => self.next_prefixed(),
+        }
+    }
+
+    fn next_separated(&mut self) -> Result<Option<Bytes>, RecordError> {
+        let Some(end) = memchr::memchr(SEPARATOR, &self.pending) else { return self.set_aside() };
+        if self.partial.len() + end + 1 > self.len_max {
+            return Err(RecordError::TooLong);
+        }
+        let mut record = self.take(end + 1);
+        record.truncate(record.len() - 1);
+        Ok(Some(record))
+    }
+
+    fn next_prefixed(&mut self) -> Result<Option<Bytes>, RecordError> {
+        let Some((prefix_len, len)) = self.prefix()? else { return self.set_aside() };
+        let total = prefix_len + len;
+        if total > self.len_max {
+            return Err(RecordError::TooLong);
+        }
+        if self.waiting_len() < total {
+            return self.set_aside();
+        }
+        let mut record = self.take(total.saturating_sub(self.partial.len()));
+        Ok(Some(record.split_off(prefix_len)))
+    }
+
+    /// The length of the prefix, and what it says. `None` if it is not whole.
+    fn prefix(&self) -> Result<Option<(usize, usize)>, RecordError> {
+        let bytes = self.partial.iter().chain(self.pending.iter());
+        let mut len: u64 = 0;
+        for (index, &byte) in bytes.take(PREFIX_LEN_MAX).enumerate() {
+            len |= u64::from(byte & 0x7f) << (7 * index);
+            if byte & 0x80 == 0 {
+                let len = i32::try_from(len).map_err(|_| RecordError::BadPrefix)?;
+                return Ok(Some((index + 1, len as usize)));
+            }
+        }
+        if self.waiting_len() < PREFIX_LEN_MAX { Ok(None) } else { Err(RecordError::BadPrefix) }
+    }
+
+    /// What was set aside and the first `count` bytes that are pending, as one.
+    fn take(&mut self, count: usize) -> Bytes {
+        let part = self.pending.split_to(count.min(self.pending.len()));
+        if self.partial.is_empty() {
+            return part;
+        }
+        let mut whole = std::mem::take(&mut self.partial);
+        whole.extend_from_slice(&part);
+        whole.freeze()
+    }
+
+    /// Keeps an unfinished record until more comes.
+    fn set_aside(&mut self) -> Result<Option<Bytes>, RecordError> {
+        if self.waiting_len() > self.len_max {
+            return Err(RecordError::TooLong);
+        }
+        let pending = std::mem::take(&mut self.pending);
+        self.partial.extend_from_slice(&pending);
+        Ok(None)
+    }
+}
+
+/// Octets of a length prefix: 7 bits each, for at most 2^31 - 1.
+const PREFIX_LEN_MAX: usize = 5;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,44 @@
+//! How frames lie in the bodies of HTTP carriers.
+
+use bytes::BytesMut;
+use omniwire_session::{Carrier, Frame, Packed};
+use std::collections::VecDeque;
+
+/// Takes whole frames, so that a batch always ends where a hub message does.
+pub(super) fn pack(carrier: Carrier, queue: &mut VecDeque<Frame>, out: &mut BytesMut) -> Packed {
+    let start = out.len();
+    while let Some(frame) = queue.front() {
+        if out.len() > start && out.len() - start + frame.len() > BATCH_LEN_MAX {
+            break;
+        }
+        match carrier {
+            Carrier::EventStream => write_event(out, frame.as_payload()),
+            _ => out.extend_from_slice(frame.as_payload()),
+        }
+        queue.pop_front();
+    }
+    match carrier {
+        Carrier::LongPoll => Packed::Full,
+        _ => Packed::Open,
+    }
+}
+
+/// `TransportProtocols.md`, "Server-to-Client only": a `data:` line for each line of the payload.
+/// JSON may have line breaks between its tokens; without this, what follows one would be lost or
+/// read as another field.
+fn write_event(out: &mut BytesMut, payload: &[u8]) {
+    out.reserve(payload.len() + 10);
+    let mut rest = Some(payload);
+    while let Some(text) = rest {
+        let end = memchr::memchr2(b'\r', b'\n', text);
+        let (line, after) = text.split_at(end.unwrap_or(text.len()));
+        rest = end.and_then(|_| after.strip_prefix(b"\r\n").or_else(|| after.get(1..)));
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(line);
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// One chunk, or one answer to a poll, unless a single frame is longer.
+const BATCH_LEN_MAX: usize = 1 << 20;
