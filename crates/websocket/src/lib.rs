@@ -1,1 +1,115 @@
-//! Part of Omniwire.
+//! WebSocket for Rust: all of RFC 6455 and permessage-deflate (RFC 7692), server and client.
+//!
+//! The crate has two layers, and either is of use alone:
+//!
+//! 1. a **core without IO**: no runtime, no clock, no randomness but what is passed in, no `unsafe`.
+//!    It can be driven by any event loop, tested from octets, and fuzzed;
+//! 2. a **thin tokio layer** (feature `tokio`, on by default): `WebSocket`, a `Stream` and `Sink`
+//!    over any `AsyncRead + AsyncWrite`.
+//!
+//! # A server on bare TCP
+//!
+#![cfg_attr(feature = "tokio", doc = "```no_run")]
+#![cfg_attr(not(feature = "tokio"), doc = "```ignore")]
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:9001").await?;
+//! loop {
+//!     let (stream, _) = listener.accept().await?;
+//!     tokio::spawn(async move {
+//!         let mut socket = omniwire_websocket::accept(stream).await?;
+//!         while let Some(message) = socket.recv().await {
+//!             let message = message?;
+//!             if message.is_data() {
+//!                 socket.send(message).await?;
+//!             }
+//!         }
+//!         Ok::<(), omniwire_websocket::Error>(())
+//!     });
+//! }
+//! # }
+//! ```
+//!
+//! # Behind hyper, axum or any HTTP library
+//!
+//! [`handshake::server::accept`] checks a request and makes the answer, for HTTP/1.1 and for extended
+//! CONNECT over HTTP/2 and HTTP/3. Send the answer, then go on with the upgraded stream:
+//!
+#![cfg_attr(feature = "tokio", doc = "```no_run")]
+#![cfg_attr(not(feature = "tokio"), doc = "```ignore")]
+//! use omniwire_websocket::handshake::server::{Options, Request, accept};
+//! use omniwire_websocket::{Config, Limits, Role, WebSocket};
+//!
+//! # async fn run<S, B>(request: http::Request<B>, options: Options, stream: S, leftover: bytes::Bytes)
+//! #     -> Result<(), Box<dyn std::error::Error>>
+//! # where S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin {
+//! let accepted = accept(&Request::new(&request), &options)?; // Err: `Refusal::response()`
+//! let answer: http::Response<String> = accepted.response();
+//! // ... send the answer, take stream and leftover out of the HTTP library ...
+//! let config = Config {
+//!     limits: Limits { message_len: 1 << 20, ..Limits::default() },
+//!     deflate: accepted.deflate,
+//!     ..Config::default()
+//! };
+//! let socket = WebSocket::from_parts(stream, Role::Server, config, leftover)?;
+//! # Ok(()) }
+//! ```
+//!
+//! # One frame for many
+//!
+//! A server's frames are the same for everybody. [`PreparedMessage`] encodes (and compresses) one
+//! once; [`frame::fill_headroom`] makes one buffer of which the frame and the bare payload are both
+//! slices. `queue_frames` sends such octets as they are, by reference count.
+//!
+//! # The parts
+//!
+//! | part | what it does |
+//! |---|---|
+//! | `WebSocket`, `accept`, `connect` | the tokio layer |
+//! | [`Connection`] | one connection without IO: [`Connection::receive`] takes octets, [`Connection::outbox`] gives them |
+//! | [`Receiver`] | octets to messages, with all checks; the half of [`Connection`] that reads |
+//! | [`Outbox`] | what is queued, as a [`bytes::Buf`] for vectored writes |
+//! | [`Message`], [`Utf8Bytes`], [`CloseFrame`], [`CloseCode`] | what is exchanged |
+//! | [`Violation`] | what a peer did wrong, with the code to close with |
+//! | [`Limits`] | what a peer may make us hold |
+//! | [`handshake`] | requests and answers; Origin policy |
+//! | [`deflate`] | permessage-deflate: configuration, shared compression |
+//! | [`frame`], [`mask`] | single frames |
+//!
+//! # What it does not do
+//!
+//! TLS and proxies (bring the stream), requests over HTTP/2 and HTTP/3 as a client, reconnecting.
+//! After a block with BFINAL (RFC 7692 section 7.2.3.4, which no known peer sends) the inflater
+//! starts with an empty window, even with context takeover.
+
+#![forbid(unsafe_code)]
+
+mod close;
+mod connection;
+pub mod deflate;
+pub mod frame;
+pub mod handshake;
+mod limits;
+pub mod mask;
+mod message;
+mod outbox;
+mod receiver;
+mod role;
+#[cfg(feature = "tokio")]
+mod socket;
+mod utf8;
+mod violation;
+
+pub use close::{CloseCode, CloseFrame, CloseState, UnsendableCode};
+pub use connection::{Connection, Masks};
+pub use frame::{OpCode, PreparedMessage};
+pub use limits::Limits;
+pub use message::Message;
+pub use outbox::Outbox;
+pub use receiver::Receiver;
+pub use role::Role;
+#[cfg(feature = "tokio")]
+pub use socket::{
+    Config, Error, WebSocket, accept, accept_with, connect, connect_over, connect_with,
+};
+pub use utf8::{InvalidUtf8, Utf8Bytes};
+pub use violation::Violation;

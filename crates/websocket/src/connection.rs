@@ -1,0 +1,284 @@
+//! One connection without its IO: receiving, answering, queueing and closing.
+
+use std::fmt;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::deflate::{Agreed, Deflater, Shared};
+use crate::frame::{self, Header};
+use crate::outbox::Outbox;
+use crate::{CloseFrame, CloseState, Limits, Message, OpCode, Receiver, Role, Violation};
+
+/// One connection after its handshake, as a state machine without IO.
+///
+/// Octets that came go in by [`Connection::receive`]; octets to send come out of
+/// [`Connection::outbox`]. In between it answers Ping and Close, keeps the order of the closing
+/// handshake, and sends nothing after its own Close (RFC 6455 section 5.5.1).
+///
+/// ```
+/// use bytes::{Buf, BytesMut};
+/// use omniwire_websocket::{Connection, Limits, Message, Role};
+///
+/// let mut server = Connection::server(Limits::default(), None);
+/// let mut received = BytesMut::from(&b"\x89\x80\x01\x02\x03\x04"[..]);
+/// assert_eq!(server.receive(&mut received), Ok(Some(Message::Ping("".into()))));
+/// server.queue(Message::text("hi"));
+/// let out = server.outbox();
+/// assert_eq!(out.copy_to_bytes(out.remaining()), &b"\x8a\x00\x81\x02hi"[..]);
+/// ```
+pub struct Connection {
+    receiver: Receiver,
+    outbox: Outbox,
+    /// The Ping to answer once there is room again: only the latest (section 5.5.3).
+    owed_pong: Option<Bytes>,
+    deflate: Option<Box<Compressing>>,
+    /// A client's source of masking keys.
+    masks: Option<Masks>,
+    close_state: CloseState,
+    failed: bool,
+    role: Role,
+}
+
+/// Where a client takes its masking keys from: each must be fresh and unpredictable
+/// (sections 5.3 and 10.3).
+pub type Masks = Box<dyn FnMut() -> [u8; 4] + Send + Sync>;
+
+#[derive(Debug)]
+struct Compressing {
+    deflater: Deflater,
+    threshold: usize,
+}
+
+impl Connection {
+    /// The server's end.
+    #[must_use]
+    pub fn server(limits: Limits, deflate: Option<Agreed>) -> Self {
+        Self::new(Role::Server, limits, deflate, None)
+    }
+
+    /// The client's end, with its source of masking keys.
+    #[must_use]
+    pub fn client(limits: Limits, deflate: Option<Agreed>, masks: Masks) -> Self {
+        Self::new(Role::Client, limits, deflate, Some(masks))
+    }
+
+    fn new(role: Role, limits: Limits, deflate: Option<Agreed>, masks: Option<Masks>) -> Self {
+        Self {
+            receiver: match &deflate {
+                Some(agreed) => Receiver::with_deflate(role, limits, agreed),
+                None => Receiver::new(role, limits),
+            },
+            outbox: Outbox::default(),
+            owed_pong: None,
+            deflate: deflate.map(|agreed| {
+                let (deflater, threshold) = (agreed.deflater(role), agreed.threshold);
+                Box::new(Compressing { deflater, threshold })
+            }),
+            masks,
+            close_state: CloseState::Open,
+            failed: false,
+            role,
+        }
+    }
+
+    /// Which end we are.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Takes the next message off the front of `buf` as [`Receiver::receive`] does, and owes or
+    /// queues what it asks for: a Pong for a Ping, a Close for a Close.
+    ///
+    /// # Errors
+    /// The peer broke a rule. Its Close is queued already: write the outbox, then close TCP.
+    pub fn receive(&mut self, buf: &mut BytesMut) -> Result<Option<Message>, Violation> {
+        let result = self.receiver.receive(buf);
+        match &result {
+            Ok(Some(Message::Ping(payload))) if self.close_state.may_send() => {
+                self.owe_pong(payload.clone());
+            }
+            Ok(Some(Message::Close(close))) => self.answer_close(close.as_ref()),
+            Err(violation) => self.fail(*violation),
+            Ok(_) => {}
+        }
+        result
+    }
+
+    /// Queues a message; a Close is [`Connection::start_close`]. Ignored after our Close.
+    pub fn queue(&mut self, message: Message) {
+        if !self.close_state.may_send() {
+            return;
+        }
+        match message {
+            Message::Close(close) => {
+                self.pay_pong();
+                self.queue_close(close);
+            }
+            message => {
+                let opcode = message.opcode();
+                let payload = message.into_payload();
+                if opcode.is_data() && self.queue_compressed(opcode, &payload) {
+                    return;
+                }
+                self.queue_frame(Header::whole(opcode, payload.len()), payload);
+            }
+        }
+    }
+
+    /// Queues octets that are whole frames already, as they are. Ignored after our Close.
+    ///
+    /// Only for servers, whose frames are the same for all; compressed frames only if they were made
+    /// for [`Connection::shared_compression`].
+    pub fn queue_frames(&mut self, frames: Bytes) {
+        debug_assert!(self.role.is_server(), "a client's frames are masked one by one");
+        if self.close_state.may_send() {
+            self.outbox.push(frames);
+        }
+    }
+
+    /// The compression whose frames may be queued here, made once for many connections. `None`:
+    /// send uncompressed frames, or messages.
+    #[must_use]
+    pub fn shared_compression(&self) -> Option<Shared> {
+        self.deflate.as_ref().and_then(|deflate| deflate.deflater.shared())
+    }
+
+    /// Starts the closing handshake: nothing else is sent after it. Ignored if it has begun.
+    pub fn start_close(&mut self, close: CloseFrame) {
+        self.queue(Message::Close(Some(close)));
+    }
+
+    /// What is to be written.
+    pub fn outbox(&mut self) -> &mut Outbox {
+        if self.outbox.remaining() < PONG_BACKLOG_LEN {
+            self.pay_pong();
+        }
+        &mut self.outbox
+    }
+
+    /// Octets queued and not yet written.
+    #[must_use]
+    pub fn buffered_amount(&self) -> usize {
+        self.outbox.remaining()
+    }
+
+    /// Whether there is anything to write.
+    #[must_use]
+    pub fn wants_write(&self) -> bool {
+        self.outbox.has_remaining() || self.owed_pong.is_some()
+    }
+
+    /// How far the closing handshake has come.
+    #[must_use]
+    pub const fn close_state(&self) -> CloseState {
+        self.close_state
+    }
+
+    /// Whether the peer broke a rule, so that its Close is not waited for (section 7.1.7).
+    #[must_use]
+    pub const fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// See [`Receiver::missing`].
+    #[must_use]
+    pub fn missing(&self, buf: &BytesMut) -> usize {
+        self.receiver.missing(buf)
+    }
+
+    /// The peer is gone: nothing can be sent any more.
+    pub fn lost(&mut self) {
+        self.close_state = CloseState::Closed;
+        self.owed_pong = None;
+        self.outbox.clear();
+    }
+
+    /// Section 5.5.2: a Ping is answered, unless a Close has come. A peer that sends Pings and reads
+    /// nothing gets one Pong for all of them, so that it cannot fill our memory (section 5.5.3).
+    fn owe_pong(&mut self, payload: Bytes) {
+        if self.outbox.remaining() < PONG_BACKLOG_LEN {
+            self.queue(Message::Pong(payload));
+        } else {
+            self.owed_pong = Some(payload);
+        }
+    }
+
+    fn pay_pong(&mut self) {
+        if let Some(payload) = self.owed_pong.take() {
+            self.queue(Message::Pong(payload));
+        }
+    }
+
+    /// Section 5.5.1: a Close is answered by one with the same code, once.
+    fn answer_close(&mut self, close: Option<&CloseFrame>) {
+        self.close_state = self.close_state.after_receiving();
+        if self.close_state.may_send() {
+            self.queue_close(close.map(|close| CloseFrame::from(close.code())));
+        }
+    }
+
+    /// Section 7.1.7: say why, and be done.
+    fn fail(&mut self, violation: Violation) {
+        self.failed = true;
+        if self.close_state.may_send() {
+            self.queue_close(Some(violation.into()));
+        }
+        self.close_state = CloseState::Closed;
+    }
+
+    fn queue_close(&mut self, close: Option<CloseFrame>) {
+        self.owed_pong = None;
+        let payload = Message::Close(close).into_payload();
+        self.queue_frame(Header::whole(OpCode::Close, payload.len()), payload);
+        self.close_state = self.close_state.after_sending();
+    }
+
+    /// Compresses a data message if that was agreed and is worth it.
+    fn queue_compressed(&mut self, opcode: OpCode, payload: &Bytes) -> bool {
+        let Some(deflate) = &mut self.deflate else { return false };
+        if payload.len() < deflate.threshold {
+            return false;
+        }
+        let mut compressed = Vec::new();
+        deflate.deflater.deflate(payload, &mut compressed);
+        if deflate.deflater.may_drop() && compressed.len() >= payload.len() {
+            return false;
+        }
+        let header = Header { rsv1: true, ..Header::whole(opcode, compressed.len()) };
+        self.queue_frame(header, compressed.into());
+        true
+    }
+
+    fn queue_frame(&mut self, mut header: Header, payload: Bytes) {
+        header.mask = self.masks.as_mut().map(|next| next());
+        if header.mask.is_some() || payload.len() <= COPIED_LEN_MAX {
+            self.outbox.write(|out| frame::encode(out, header, &payload));
+            return;
+        }
+        let mut head = [0; frame::MAX_MASKED_HEADER_LEN];
+        let head_len = header.write(&mut head);
+        self.outbox.push(Bytes::copy_from_slice(&head[..head_len]));
+        self.outbox.push(payload);
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("role", &self.role)
+            .field("close_state", &self.close_state)
+            .field("failed", &self.failed)
+            .field("buffered", &self.buffered_amount())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Up to this length a server's payload is copied behind its header.
+const COPIED_LEN_MAX: usize = 4_096;
+
+/// With so much unwritten, Pongs are held back and only the latest is kept.
+const PONG_BACKLOG_LEN: usize = 8 << 10;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,328 @@
+//! The thin tokio layer: a [`Connection`] over any stream of octets.
+
+mod accept;
+mod connect;
+mod ending;
+mod error;
+mod http1;
+mod masks;
+mod reading;
+
+use std::future::poll_fn;
+use std::io;
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use futures_util::{Sink, Stream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Sleep;
+
+pub use self::accept::{accept, accept_with};
+pub use self::connect::{connect, connect_over, connect_with};
+pub use self::error::Error;
+
+use self::ending::Ending;
+use crate::deflate::{Agreed, Shared};
+use crate::{CloseCode, CloseFrame, CloseState, Connection, Limits, Message, Role, Utf8Bytes};
+
+/// How a [`WebSocket`] behaves.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What the peer may send.
+    pub limits: Limits,
+    /// The compression that the handshake agreed on. [`accept`] and [`connect`] fill it in.
+    pub deflate: Option<Agreed>,
+    /// How long the closing handshake may take, until TCP is dropped (section 7.1.1).
+    pub close_timeout: Duration,
+    /// How long the opening handshake may take, for [`accept`] and [`connect`].
+    pub handshake_timeout: Duration,
+    /// The [`Sink`] takes no more messages while so many octets are unwritten.
+    pub write_buffer_len: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            deflate: None,
+            close_timeout: Duration::from_secs(5),
+            handshake_timeout: Duration::from_secs(10),
+            write_buffer_len: 128 << 10,
+        }
+    }
+}
+
+/// A WebSocket over a stream of octets: `Stream` of what comes, `Sink` of what goes.
+///
+/// Ping and Close are answered by itself, and still shown. The stream ends, with `None`, once the
+/// closing handshake is done and TCP is shut down; an end without a Close is [`Error::Dropped`].
+///
+/// It holds no read buffer while idle: octets are read into a buffer of the thread, and only
+/// what came is copied to a buffer of its own, which the messages share and free.
+///
+/// Every method is cancel safe: a message is queued as a whole or not at all, and what was read is
+/// never lost. For a task that reads and one that writes, use `futures_util::StreamExt::split`.
+#[derive(Debug)]
+pub struct WebSocket<S> {
+    io: S,
+    connection: Connection,
+    /// What has been read and not yet been taken; without memory while idle.
+    buf: BytesMut,
+    ending: Ending,
+    close_timer: Option<Pin<Box<Sleep>>>,
+    subprotocol: Option<Box<str>>,
+    close_timeout: Duration,
+    write_buffer_len: usize,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
+    /// Goes on after a handshake that somebody else made, such as hyper. `leftover`: octets
+    /// read behind the handshake.
+    ///
+    /// # Errors
+    /// For clients: the system has no randomness for the masking keys.
+    pub fn from_parts(
+        io: S,
+        role: Role,
+        config: Config,
+        leftover: impl Into<BytesMut>,
+    ) -> io::Result<Self> {
+        let Config { limits, deflate, close_timeout, write_buffer_len, .. } = config;
+        let connection = match role {
+            Role::Server => Connection::server(limits, deflate),
+            Role::Client => Connection::client(limits, deflate, masks::random()?),
+        };
+        Ok(Self {
+            io,
+            connection,
+            buf: leftover.into(),
+            ending: Ending::NotYet,
+            close_timer: None,
+            subprotocol: None,
+            close_timeout,
+            write_buffer_len,
+        })
+    }
+
+    /// The next message. `None`: closed, and nothing more will come.
+    ///
+    /// # Errors
+    /// The peer broke a rule, or the stream failed. Its Close, if any, is already queued; go on
+    /// calling until `None` to see it delivered.
+    pub async fn recv(&mut self) -> Option<Result<Message, Error>> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// Sends a message and everything queued before it.
+    ///
+    /// # Errors
+    /// The closing handshake has begun, or the stream failed.
+    pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        self.try_queue(message.into())?;
+        self.flush().await.map_err(Error::Io)
+    }
+
+    /// Writes everything queued.
+    ///
+    /// # Errors
+    /// The stream failed.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    /// Closes: sends our Close, waits for the peer's (messages before it are dropped), ends TCP.
+    ///
+    /// # Errors
+    /// The peer did not answer in time, broke a rule, or dropped the connection.
+    pub async fn close(
+        &mut self,
+        code: CloseCode,
+        reason: impl Into<Utf8Bytes>,
+    ) -> Result<(), Error> {
+        self.start_close(CloseFrame::new(code, reason));
+        poll_fn(|cx| self.poll_close(cx)).await
+    }
+
+    /// The next message, for drivers. As long as messages are left of what was read before, it does
+    /// no IO; then it writes what is queued, in one go, and reads. So a driver that calls it until
+    /// `Pending` has everything that its messages caused leave in one write.
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
+        loop {
+            if self.ending != Ending::NotYet {
+                ready!(self.poll_end(cx));
+                return Poll::Ready(None);
+            }
+            match self.connection.receive(&mut self.buf) {
+                Ok(None) => {}
+                Ok(Some(message)) => {
+                    self.begin_ending_if_closed(cx);
+                    return Poll::Ready(Some(Ok(message)));
+                }
+                Err(violation) => {
+                    self.begin_ending_if_closed(cx);
+                    return Poll::Ready(Some(Err(violation.into())));
+                }
+            }
+            if self.connection.wants_write()
+                && let Poll::Ready(Err(_)) = self.poll_flush(cx)
+            {
+                // The peer may have sent its last words before it went: read on.
+                self.connection.lost();
+            }
+            // Section 7.1.1: the peer's Close is not awaited for ever.
+            if self.close_state() == CloseState::CloseSent && self.poll_close_timeout(cx).is_ready()
+            {
+                return Poll::Ready(Some(Err(Error::TimedOut)));
+            }
+            match ready!(self.poll_fill(cx)) {
+                Ok(0) => return self.dropped(Error::Dropped),
+                Ok(_) => {}
+                Err(error) => return self.dropped(Error::Io(error)),
+            }
+        }
+    }
+
+    /// Queues a message, to be written by [`WebSocket::poll_flush`]. Ignored after our Close.
+    pub fn queue(&mut self, message: impl Into<Message>) {
+        self.connection.queue(message.into());
+    }
+
+    /// Queues whole server frames as they are, such as [`crate::PreparedMessage::frame`]. Ignored
+    /// after our Close.
+    pub fn queue_frames(&mut self, frames: Bytes) {
+        self.connection.queue_frames(frames);
+    }
+
+    /// The compression whose prepared frames may be queued here.
+    #[must_use]
+    pub fn shared_compression(&self) -> Option<Shared> {
+        self.connection.shared_compression()
+    }
+
+    /// Writes everything queued, in as few vectored writes as the stream allows.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let outbox = self.connection.outbox();
+            if !outbox.has_remaining() {
+                return Pin::new(&mut self.io).poll_flush(cx);
+            }
+            let io = Pin::new(&mut self.io);
+            let written = if io.is_write_vectored() {
+                let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+                let count = outbox.chunks_vectored(&mut slices);
+                ready!(io.poll_write_vectored(cx, slices.get(..count).unwrap_or_default()))?
+            } else {
+                ready!(io.poll_write(cx, outbox.chunk()))?
+            };
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            outbox.advance(written);
+        }
+    }
+
+    /// Octets queued and not yet written.
+    #[must_use]
+    pub fn buffered_amount(&self) -> usize {
+        self.connection.buffered_amount()
+    }
+
+    /// Queues our Close; nothing is sent after it. Ignored if we have sent one.
+    pub fn start_close(&mut self, close: CloseFrame) {
+        self.connection.start_close(close);
+    }
+
+    /// Finishes the closing handshake, which it starts with 1000 if nobody has: writes our Close,
+    /// drops messages until the peer's comes, and ends TCP, within the time limit.
+    pub fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.start_close(CloseCode::Normal.into());
+        loop {
+            match ready!(self.poll_recv(cx)) {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Poll::Ready(Err(error)),
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+
+    /// How far the closing handshake has come.
+    #[must_use]
+    pub fn close_state(&self) -> CloseState {
+        self.connection.close_state()
+    }
+
+    /// Whether nothing more can be sent or received.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.close_state() == CloseState::Closed
+    }
+
+    /// The subprotocol that the handshake of [`accept`] or [`connect`] agreed on.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
+    }
+
+    /// The stream underneath, to look at. Reading or writing it breaks the WebSocket.
+    #[must_use]
+    pub const fn get_ref(&self) -> &S {
+        &self.io
+    }
+
+    fn with_subprotocol(mut self, subprotocol: Option<String>) -> Self {
+        self.subprotocol = subprotocol.map(String::into_boxed_str);
+        self
+    }
+
+    fn try_queue(&mut self, message: Message) -> Result<(), Error> {
+        if !self.close_state().may_send() {
+            return Err(Error::Closed);
+        }
+        self.connection.queue(message);
+        Ok(())
+    }
+
+    /// The stream ended under us.
+    fn dropped(&mut self, error: Error) -> Poll<Option<Result<Message, Error>>> {
+        self.give_up();
+        Poll::Ready(Some(Err(error)))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<S> {
+    type Item = Result<Message, Error>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().poll_recv(cx)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<S> {
+    type Error = Error;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let this = self.get_mut();
+        if this.buffered_amount() < this.write_buffer_len {
+            return Poll::Ready(Ok(()));
+        }
+        this.poll_flush(cx).map_err(Error::Io)
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
+        self.get_mut().try_queue(message)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.get_mut().poll_flush(cx).map_err(Error::Io)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.get_mut().poll_close(cx)
+    }
+}
+
+/// The pieces of one vectored write.
+const SLICES_MAX: usize = 64;

@@ -1,0 +1,1 @@
+//! The closing handshake over the tokio layer.

@@ -1,0 +1,1 @@
+//! The opening handshake over the tokio layer.
