@@ -138,6 +138,10 @@ pub enum Reason {
     NeverEntered,
     /// The server is going down.
     Shutdown,
+    /// The server closed the connection without a word to its peers.
+    Forced,
+    /// The client said what its state does not allow, so the server closed the connection.
+    OutOfTurn,
 }
 
 impl Reason {
@@ -153,6 +157,8 @@ impl Reason {
             Self::Slow => "slow peer",
             Self::NeverEntered => "forced close",
             Self::Shutdown => "server shutting down",
+            Self::Forced => "forced close",
+            Self::OutOfTurn => "forced server close",
         }
     }
 

@@ -1,0 +1,79 @@
+//! What an Engine.IO server can be told.
+
+use crate::Protocol;
+use std::time::Duration;
+
+/// The settings of an Engine.IO server, with the official server's defaults.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// From a pong (or the opening) to the server's next ping. Official name: `pingInterval`.
+    pub ping_interval: Duration,
+    /// How long a ping may stay without an answer. Official name: `pingTimeout`.
+    pub ping_timeout: Duration,
+    /// How long a client may take to move to its WebSocket. Official name: `upgradeTimeout`.
+    pub upgrade_timeout: Duration,
+    /// Bytes of a POST body or of a WebSocket message; the client is told. The carrier enforces
+    /// it. Official name: `maxHttpBufferSize`.
+    pub max_payload: usize,
+    /// The transports on offer.
+    pub transports: Transports,
+    /// Whether a polling client may move to a WebSocket. Official name: `allowUpgrades`.
+    pub allow_upgrades: bool,
+    /// Serve protocol 3 (Socket.IO 2 clients) too. Official name: `allowEIO3`.
+    pub allow_eio3: bool,
+    /// A request whose `EIO` is missing or strange counts as protocol 3, as the official server
+    /// has it; else it is refused. Means nothing without [`Config::allow_eio3`].
+    pub assume_eio3: bool,
+    /// Name of the cookie that the first polling answer sets, if any. The official server's own
+    /// name for it is `io`.
+    pub cookie: Option<String>,
+}
+
+impl Config {
+    /// What the `EIO` parameter of an opening request means here; `None` is refused.
+    pub(crate) fn protocol(&self, eio: Option<&str>) -> Option<Protocol> {
+        match eio {
+            Some("4") => Some(Protocol::V4),
+            Some("3") if self.allow_eio3 => Some(Protocol::V3),
+            _ if self.allow_eio3 && self.assume_eio3 => Some(Protocol::V3),
+            _ => None,
+        }
+    }
+
+    /// The `Set-Cookie` value for the first polling answer of a session, if cookies are on.
+    pub fn set_cookie(&self, sid: &str) -> Option<String> {
+        let name = self.cookie.as_ref()?;
+        Some(format!("{name}={sid}; Path=/; HttpOnly; SameSite=Lax"))
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(20),
+            upgrade_timeout: Duration::from_secs(10),
+            max_payload: 1_000_000,
+            transports: Transports::default(),
+            allow_upgrades: true,
+            allow_eio3: false,
+            assume_eio3: true,
+            cookie: None,
+        }
+    }
+}
+
+/// The transports that a server offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transports {
+    /// HTTP long polling.
+    pub polling: bool,
+    /// WebSocket.
+    pub websocket: bool,
+}
+
+impl Default for Transports {
+    fn default() -> Self {
+        Self { polling: true, websocket: true }
+    }
+}

@@ -1,0 +1,60 @@
+//! Who pings whom, and until when the other may keep silent.
+
+use crate::{Config, Protocol};
+use std::time::Instant;
+
+/// What the heartbeat waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heartbeat {
+    /// Protocol 4: the instant to ping at.
+    PingAt(Instant),
+    /// Protocol 4: the client's pong, until this instant.
+    PongBy(Instant),
+    /// Protocol 3: the client's next ping, until this instant.
+    PingBy(Instant),
+}
+
+/// What to do when the heartbeat's instant has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beat {
+    /// It has not come.
+    Wait,
+    /// Send a ping.
+    Ping,
+    /// The client is gone.
+    Dead,
+}
+
+impl Heartbeat {
+    pub(crate) fn new(now: Instant, protocol: Protocol, config: &Config) -> Self {
+        match protocol {
+            Protocol::V4 => Self::PingAt(now + config.ping_interval),
+            Protocol::V3 => Self::PingBy(now + config.ping_interval + config.ping_timeout),
+        }
+    }
+
+    pub(crate) fn deadline(self) -> Instant {
+        match self {
+            Self::PingAt(at) | Self::PongBy(at) | Self::PingBy(at) => at,
+        }
+    }
+
+    /// The instant may have come.
+    pub(crate) fn timeout(&mut self, now: Instant, config: &Config) -> Beat {
+        match *self {
+            _ if now < self.deadline() => Beat::Wait,
+            Self::PingAt(_) => {
+                *self = Self::PongBy(now + config.ping_timeout);
+                Beat::Ping
+            }
+            Self::PongBy(_) | Self::PingBy(_) => Beat::Dead,
+        }
+    }
+
+    /// The client moved to another connection: what was on its way may be late.
+    pub(crate) fn moved(&mut self, now: Instant, config: &Config) {
+        if let Self::PongBy(at) = self {
+            *at = (*at).max(now + config.ping_timeout);
+        }
+    }
+}
