@@ -1,0 +1,299 @@
+/**
+ * The demo page in a real browser: six clients connect, and what each says comes out of the others.
+ *
+ *     BASE_URL=http://127.0.0.1:8080 node demo.mjs
+ *
+ * Wants Debian's Chromium (or CHROMIUM=path) and a server with the built page at /.
+ */
+
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+import { check, finish } from "./checks.mjs";
+
+const BASE_URL = process.env.BASE_URL;
+const PICTURES = fileURLToPath(new URL("../../out/", import.meta.url));
+const WIDE = { width: 1440, height: 900 };
+const PHONE = { width: 390, height: 844 };
+
+/** Slug of the panel, its protocol, and what it says: each text would break something careless. */
+const PANELS = [
+  ["websocket", "WebSocket", 'Hello from a "bare" WebSocket 👋'],
+  ["socketio", "Socket.IO", "Acked, with \\backslashes\\ and \t a tab 🧩"],
+  ["signalr", "SignalR", "</script><b>not markup</b><!-- 🛰️ -->"],
+  ["sockjs", "SockJS", "Line\u2028separator and \u2029 paragraph 🧵"],
+  ["sse", "SSE", "data: {} id: 7 – one way down, one way up 👨‍👩‍👧‍👦"],
+  ["poll", "Long polling", `'quotes', ñ, 漢字, עברית and \u001e a record separator 🔁`],
+];
+
+if (!BASE_URL) {
+  console.error("BASE_URL is not set, say BASE_URL=http://127.0.0.1:8080");
+  process.exit(2);
+}
+mkdirSync(PICTURES, { recursive: true });
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  ],
+});
+try {
+  await run(browser);
+} finally {
+  await browser.close();
+}
+process.exit(finish());
+
+async function run(browser) {
+  const complaints = [];
+  const page = await open(browser, { viewport: WIDE, colorScheme: "light" }, complaints);
+  await connecting(page);
+  await talking(page);
+  await looking(page);
+  await keyboard(page);
+  await leaving(page);
+  await phone(browser, complaints);
+  await check("no error in the console, no request outside the server", () =>
+    assert.deepEqual(complaints, []),
+  );
+}
+
+async function open(browser, options, complaints) {
+  const context = await browser.newContext({ reducedMotion: "reduce", ...options });
+  context.setDefaultTimeout(15_000);
+  const page = await context.newPage();
+  page.on("console", (message) => {
+    if (message.type() === "error") complaints.push(`console: ${message.text()} (${message.location().url})`);
+  });
+  page.on("pageerror", (error) => complaints.push(`uncaught: ${error.message}`));
+  page.on("request", (request) => {
+    const { origin, protocol } = new URL(request.url());
+    if (origin !== new URL(BASE_URL).origin && !["data:", "blob:"].includes(protocol)) {
+      complaints.push(`request to ${request.url()}`);
+    }
+  });
+  await page.goto(BASE_URL);
+  return page;
+}
+
+async function connecting(page) {
+  await check("the page is called Omniwire", async () => assert.equal(await page.title(), "Omniwire"));
+  for (const [slug, protocol] of PANELS) {
+    await check(`${protocol}: connected`, () => hasText(part(page, slug, "state"), "connected"));
+  }
+  for (const slug of ["websocket", "socketio", "signalr", "sockjs"]) {
+    await check(`${slug}: carried by a WebSocket`, () => hasText(part(page, slug, "transport"), "websocket"));
+  }
+  await check("sse: carried by an event stream", () => hasText(part(page, "sse", "transport"), "event-stream + post"));
+  await check("poll: carried by long polls", () => hasText(part(page, "poll", "transport"), "long-poll + post"));
+  for (const [slug, protocol] of PANELS) {
+    await check(`${protocol}: has a round-trip time`, () => hasText(part(page, slug, "rtt"), /^[\d.]+ ms$/));
+  }
+  await check("each panel knows the name the server gave it", async () => {
+    for (const [slug] of PANELS) await until(page, slug, "name", (input) => input.value !== "");
+  });
+  await check("the room has six members, one of each protocol", async () => {
+    await hasText(page.getByTestId("member-count"), "6");
+    const protocols = await page
+      .getByTestId("member")
+      .evaluateAll((members) => members.map(({ dataset }) => dataset.protocol));
+    assert.deepEqual(protocols.sort(), PANELS.map(([, protocol]) => protocol).sort());
+  });
+}
+
+async function talking(page) {
+  for (const [slug, protocol, text] of PANELS) {
+    await check(`${protocol}: what it says comes out of the other five`, async () => {
+      await part(page, slug, "input").fill(text);
+      await part(page, slug, "input").press("Enter");
+      for (const [other] of PANELS) {
+        if (other !== slug) await heard(page, other, protocol, text);
+      }
+    });
+    await check(`${protocol}: its call is answered, its reach shown`, () =>
+      hasText(part(page, slug, "log").locator(".fate").last(), /^5 of 5 in [\d.]+ ms$/),
+    );
+  }
+  await check("nobody hears himself", async () => {
+    for (const [slug, , text] of PANELS) {
+      const own = await part(page, slug, "log").locator(".text").allTextContents();
+      assert.equal(own.filter((shown) => shown === text).length, 1);
+    }
+  });
+  await check("all six at once: each panel hears the five others, once each", async () => {
+    await page.getByTestId("master-input").fill("All together now 🎶");
+    await page.getByTestId("master-send").click();
+    for (const [slug] of PANELS) {
+      for (const [other, protocol] of PANELS) {
+        if (other !== slug) await heard(page, slug, protocol, "All together now 🎶");
+      }
+      const shown = await part(page, slug, "log").locator(".text").allTextContents();
+      assert.equal(shown.filter((text) => text === "All together now 🎶").length, 6);
+    }
+  });
+  await check("a new name reaches the list of members", async () => {
+    await part(page, "signalr", "name").fill("Zoë \"Z\" 🦊");
+    await part(page, "signalr", "name").press("Enter");
+    await page.getByTestId("member").filter({ hasText: 'Zoë "Z" 🦊' }).waitFor();
+  });
+}
+
+async function looking(page) {
+  await check("light: a picture", () => page.screenshot({ path: `${PICTURES}demo-light.png`, fullPage: true }));
+  await check("dark, as the system has it: a picture", async () => {
+    const light = await background(page);
+    await page.emulateMedia({ colorScheme: "dark" });
+    const dark = await background(page);
+    assert.ok(light > 0.8 && dark < 0.25, `lightness ${light} by day, ${dark} by night`);
+    await page.screenshot({ path: `${PICTURES}demo-dark.png`, fullPage: true });
+  });
+  await check("the button overrules the system, also after a reload", async () => {
+    await page.getByTestId("theme").click();
+    assert.ok((await background(page)) > 0.8);
+    await page.reload();
+    assert.ok((await background(page)) > 0.8);
+    await page.emulateMedia({ colorScheme: "light" });
+    for (const [slug] of PANELS) await hasText(part(page, slug, "state"), "connected");
+  });
+  await check("nothing is wider than the page", async () => {
+    for (const width of [1920, 1440, 1240, 1024, 768, 600, 390, 320]) {
+      await page.setViewportSize({ width, height: 900 });
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(wide <= width, `${wide} px at ${width} px`);
+    }
+    await page.setViewportSize(WIDE);
+  });
+}
+
+async function keyboard(page) {
+  await check("by keyboard alone: Tab reaches a panel's box, Enter sends", async () => {
+    await page.getByTestId("master-input").focus();
+    for (let presses = 0; presses < 40; presses += 1) {
+      await page.keyboard.press("Tab");
+      const reached = await page.evaluate(
+        () => document.activeElement?.dataset.testid === "input" && document.activeElement.closest("section").id,
+      );
+      if (reached === "socketio") break;
+    }
+    await page.keyboard.type("typed, not clicked");
+    await page.keyboard.press("Enter");
+    await heard(page, "poll", "Socket.IO", "typed, not clicked");
+  });
+  await check("whatever has the focus shows it", async () => {
+    await page.evaluate(() => document.activeElement.blur());
+    for (let presses = 0; presses < 12; presses += 1) {
+      await page.keyboard.press("Tab");
+      const [what, shown] = await page.evaluate(() => {
+        const focused = document.activeElement;
+        const ring = getComputedStyle(focused).outlineStyle !== "none";
+        const box = focused.closest("form") && getComputedStyle(focused.closest("form")).boxShadow !== "none";
+        return [focused.outerHTML.slice(0, 80), ring || box];
+      });
+      assert.ok(shown, what);
+    }
+  });
+  await check("everything that can be used has a name", async () => {
+    const nameless = await page.evaluate(() =>
+      [...document.querySelectorAll("button, input, a")]
+        .filter((it) => !(it.getAttribute("aria-label") || it.textContent.trim()))
+        .map((it) => it.outerHTML.slice(0, 80)),
+    );
+    assert.deepEqual(nameless, []);
+  });
+}
+
+async function leaving(page) {
+  await check("a client that leaves is missed, and can come back", async () => {
+    await part(page, "sockjs", "toggle").click();
+    await hasText(part(page, "sockjs", "state"), "disconnected");
+    await page.locator('[data-testid="member"][data-protocol="SockJS"]').waitFor({ state: "detached" });
+    await part(page, "sockjs", "toggle").click();
+    await hasText(part(page, "sockjs", "state"), "connected");
+    await page.locator('[data-testid="member"][data-protocol="SockJS"]').waitFor();
+  });
+}
+
+async function phone(browser, complaints) {
+  await check("on a phone: a picture", async () => {
+    const page = await open(browser, { viewport: PHONE, deviceScaleFactor: 2, hasTouch: true }, complaints);
+    for (const [slug] of PANELS) await hasText(part(page, slug, "state"), "connected");
+    for (const [slug, protocol, text] of PANELS) {
+      if (slug === "websocket") continue;
+      await part(page, slug, "input").fill(text);
+      await part(page, slug, "input").press("Enter");
+      await heard(page, "websocket", protocol, text);
+    }
+    await part(page, "websocket", "input").fill("On the phone 📱");
+    await part(page, "websocket", "input").press("Enter");
+    await hasText(part(page, "websocket", "log").locator(".fate").last(), /^5 of 5/);
+    await page.evaluate(() => {
+      document.activeElement.blur();
+      scrollTo(0, 0);
+    });
+    await page.screenshot({ path: `${PICTURES}demo-phone.png`, fullPage: true });
+    await page.context().close();
+  });
+}
+
+function part(page, slug, testId) {
+  return page.getByTestId(`panel-${slug}`).getByTestId(testId);
+}
+
+/** Waits until the panel's log has this text, said by that protocol. */
+async function heard(page, slug, protocol, text) {
+  await part(page, slug, "log").evaluate(
+    (log, wanted) =>
+      new Promise((resolve, reject) => {
+        const look = () =>
+          [...log.querySelectorAll(".message:not(.own)")].some(
+            (message) =>
+              message.querySelector(".from b").textContent === wanted.protocol &&
+              message.querySelector(".text").textContent === wanted.text,
+          );
+        const observer = new MutationObserver(() => look() && done(resolve));
+        const timer = setTimeout(() => done(() => reject(new Error(`${wanted.slug} did not hear ${wanted.protocol}: ${log.innerText}`))), 10_000);
+        const done = (end) => {
+          clearTimeout(timer);
+          observer.disconnect();
+          end();
+        };
+        if (look()) done(resolve);
+        else observer.observe(log, { childList: true, subtree: true, characterData: true });
+      }),
+    { slug, protocol, text },
+  );
+}
+
+/** Waits until the element's whole text is, or matches, what is wanted. */
+async function hasText(locator, wanted) {
+  const pattern = wanted instanceof RegExp ? wanted : new RegExp(`^${wanted.replace(/[.+]/g, "\\$&")}$`);
+  try {
+    await locator.filter({ hasText: pattern }).waitFor();
+  } catch {
+    throw new Error(`wanted ${wanted}, found ${JSON.stringify(await locator.allTextContents())}`);
+  }
+}
+
+/** Waits until `test` holds for the element. */
+async function until(page, slug, testId, test) {
+  const handle = await part(page, slug, testId).elementHandle();
+  await page.waitForFunction(`(element) => (${test})(element)`, handle);
+}
+
+/** The lightness of the page's ground, 0 to 1, as it is drawn. */
+function background(page) {
+  return page.evaluate(() => {
+    const context = document.createElement("canvas").getContext("2d");
+    context.fillStyle = getComputedStyle(document.body).backgroundColor;
+    context.fillRect(0, 0, 1, 1);
+    return context.getImageData(0, 0, 1, 1).data[1] / 255;
+  });
+}
