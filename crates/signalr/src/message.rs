@@ -61,6 +61,6 @@ pub(crate) mod kind {
     pub(crate) const CANCEL: i32 = 5;
     pub(crate) const PING: i32 = 6;
     pub(crate) const CLOSE: i32 = 7;
-    pub(crate) const ACK: i32 = 8;
+    /// The last one known; 8 is `Ack`.
     pub(crate) const SEQUENCE: i32 = 9;
 }

@@ -1,11 +1,209 @@
-//! Hub messages in MessagePack (`HubProtocol.md`, "MessagePack Encoding").
+//! Hub messages in MessagePack (`HubProtocol.md`, "MessagePack (MsgPack) Encoding").
+//!
+//! Values go straight to and from [`Args`]: there is no tree between. See [`decode`] and
+//! [`encode`] for how they map.
 
-use crate::message::{HubMessage, Malformed};
+use crate::error_text;
+use crate::message::{HubMessage, Invocation, Malformed, kind};
 use bytes::{Bytes, BytesMut};
-use omniwire_session::Outgoing;
+use omniwire_session::{Args, ByteString, Outgoing};
 
-pub(crate) fn decode(_record: Bytes) -> Result<HubMessage, Malformed> {
-    Err(Malformed("soon"))
+mod decode;
+mod encode;
+mod reader;
+mod timestamp;
+use reader::Reader;
+
+/// Reads a record, which comes without its length prefix. More items than are known are ignored.
+pub(crate) fn decode(record: Bytes) -> Result<HubMessage, Malformed> {
+    let mut reader = Reader::new(&record);
+    let count = reader.array("Reading array length for the message failed.")?;
+    let kind = reader.int("Reading 'messageType' as Int32 failed.")?;
+    let (count_min, has_headers) = match kind {
+        kind::INVOCATION | kind::STREAM_INVOCATION => (5, true),
+        kind::STREAM_ITEM | kind::COMPLETION => (4, true),
+        kind::CANCEL => (3, true),
+        kind::PING => return Ok(HubMessage::Ping),
+        kind::CLOSE => return Ok(HubMessage::Close),
+        // Ack, Sequence, and what the protocol may grow.
+        _ => return Ok(HubMessage::Ignored),
+    };
+    if count < count_min {
+        return Err(Malformed("The message has too few items."));
+    }
+    if has_headers {
+        read_headers(&mut reader)?;
+    }
+    let id = reader.text_or_nil("Reading 'invocationId' as String failed.")?;
+    // Some clients send an empty id where they mean none.
+    let id = id.filter(|id| !id.is_empty());
+    let need_id = Malformed("Null or empty invocation ID.");
+    match kind {
+        kind::INVOCATION => read_invocation(reader, count, id, false),
+        kind::STREAM_INVOCATION => read_invocation(reader, count, Some(id.ok_or(need_id)?), true),
+        kind::STREAM_ITEM => Ok(HubMessage::StreamItem {
+            id: id.ok_or(need_id)?,
+            item: decode::values(&mut reader, 1).map_err(|malformed| malformed.0),
+        }),
+        kind::COMPLETION => read_completion(reader, count, id.ok_or(need_id)?),
+        _ => Ok(HubMessage::Cancel { id: id.ok_or(need_id)? }),
+    }
 }
-pub(crate) fn write(_out: &mut BytesMut, _what: Outgoing<'_>) {}
-pub(crate) fn write_close(_out: &mut BytesMut, _error: Option<&str>, _allow_reconnect: bool) {}
+
+/// "Message Headers": a map of strings. None of them means anything here.
+fn read_headers(reader: &mut Reader<'_>) -> Result<(), Malformed> {
+    for _ in 0..reader.map("Reading map length for 'headers' failed.")? {
+        for _ in 0..2 {
+            if reader.text("Reading a header as String failed.")?.is_empty() {
+                return Err(Malformed("Null or empty header."));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// "Invocation Message Encoding", "StreamInvocation Message Encoding".
+fn read_invocation(
+    mut reader: Reader<'_>,
+    count: usize,
+    id: Option<ByteString>,
+    wants_stream: bool,
+) -> Result<HubMessage, Malformed> {
+    let target = reader.text("Reading 'target' as String failed.")?;
+    if target.is_empty() {
+        return Err(Malformed("Null or empty target."));
+    }
+    // The record's end is known, so what can't be an argument spoils only this call.
+    let args = match read_arguments(&mut reader) {
+        Ok(args) => args,
+        Err(Malformed(why)) => return Ok(HubMessage::Unbindable { id, target, why }),
+    };
+    let mut streams = Vec::new();
+    // Older clients send 5 items.
+    if count > 5 {
+        for _ in 0..reader.array("Reading array length for 'streamIds' failed.")? {
+            let stream = reader.text("Reading a stream id as String failed.")?;
+            if stream.is_empty() {
+                return Err(Malformed("Null or empty stream id."));
+            }
+            streams.push(stream);
+        }
+    }
+    Ok(HubMessage::Invocation(Invocation { target, args, id, streams, wants_stream }))
+}
+
+fn read_arguments(reader: &mut Reader<'_>) -> Result<Args, Malformed> {
+    let count = reader.array("Reading array length for 'arguments' failed.")?;
+    decode::values(reader, count)
+}
+
+/// "Completion Message Encoding".
+fn read_completion(
+    mut reader: Reader<'_>,
+    count: usize,
+    id: ByteString,
+) -> Result<HubMessage, Malformed> {
+    let result_kind = reader.int("Reading 'resultKind' as Int32 failed.")?;
+    if count < 5 && result_kind != VOID {
+        return Err(Malformed("The message has too few items."));
+    }
+    let outcome = match result_kind {
+        ERROR => Err(reader.text("Reading 'error' as String failed.")?),
+        VOID => Ok(Args::default()),
+        RESULT => decode::values(&mut reader, 1).map_err(|Malformed(why)| why.into()),
+        _ => return Err(Malformed("Invalid invocation result kind.")),
+    };
+    Ok(HubMessage::Completion { id, outcome })
+}
+
+/// Writes a message with its length prefix.
+pub(crate) fn write(out: &mut BytesMut, what: Outgoing<'_>) {
+    write_prefixed(out, |out| match what {
+        Outgoing::Event { name, args, call, position: _ } => {
+            encode::array(out, 6);
+            encode::uint(out, 1);
+            encode::map(out, 0);
+            match call {
+                Some(call) => encode::text(out, &format!("s{call}")),
+                None => encode::nil(out),
+            }
+            encode::text(out, name);
+            encode::array(out, args.len());
+            encode::values(out, args);
+            encode::array(out, 0);
+        }
+        Outgoing::Reply { call, outcome: Ok(args) } => {
+            write_completion(out, &call.0, RESULT);
+            encode::one_value(out, args);
+        }
+        Outgoing::Reply { call, outcome: Err(error) } => {
+            write_completion(out, &call.0, ERROR);
+            encode::text(out, &error_text::call_failed(error));
+        }
+        Outgoing::Item { call, item } => {
+            encode::array(out, 4);
+            encode::uint(out, 2);
+            encode::map(out, 0);
+            encode::text(out, &call.0);
+            encode::one_value(out, item);
+        }
+        Outgoing::End { call, error: None } => write_completion(out, &call.0, VOID),
+        Outgoing::End { call, error: Some(error) } => {
+            write_completion(out, &call.0, ERROR);
+            encode::text(out, &error_text::stream_failed(error));
+        }
+    });
+}
+
+/// Writes a Close message ("Close Message Encoding").
+pub(crate) fn write_close(out: &mut BytesMut, error: Option<&str>, allow_reconnect: bool) {
+    write_prefixed(out, |out| {
+        encode::array(out, 3);
+        encode::uint(out, 7);
+        match error {
+            Some(error) => encode::text(out, error),
+            None => encode::nil(out),
+        }
+        encode::bool(out, allow_reconnect);
+    });
+}
+
+fn write_completion(out: &mut BytesMut, id: &str, result_kind: i32) {
+    encode::array(out, if result_kind == VOID { 4 } else { 5 });
+    encode::uint(out, 3);
+    encode::map(out, 0);
+    encode::text(out, id);
+    encode::uint(out, result_kind.unsigned_abs().into());
+}
+
+/// Writes the length of what `write_body` writes in front of it, 7 bits an octet, the lowest
+/// first.
+fn write_prefixed(out: &mut BytesMut, write_body: impl FnOnce(&mut BytesMut)) {
+    const ROOM: usize = 5;
+    let start = out.len();
+    out.extend_from_slice(&[0; ROOM]);
+    write_body(out);
+    let len = out.len() - start - ROOM;
+    let mut prefix_len = 0;
+    let mut rest = len;
+    loop {
+        let more = if rest > 0x7f { 0x80 } else { 0 };
+        if let Some(octet) = out.get_mut(start + prefix_len) {
+            *octet = (rest & 0x7f) as u8 | more;
+        }
+        prefix_len += 1;
+        rest >>= 7;
+        if more == 0 || prefix_len == ROOM {
+            break;
+        }
+    }
+    out.copy_within(start + ROOM.., start + prefix_len);
+    out.truncate(start + prefix_len + len);
+}
+
+const ERROR: i32 = 1;
+const VOID: i32 = 2;
+const RESULT: i32 = 3;
+
+#[cfg(test)]
+mod tests;
