@@ -34,7 +34,10 @@ function addPlace(spec: PanelSpec): Place {
       state: (state, detail) => changedState(place, state, detail),
       transport: (name) => panel.transport(name),
       roundTrip: (ms) => panel.roundTrip(ms),
-      me: (me) => panel.me(me),
+      me: (me) => {
+        panel.me(me);
+        members.mark(ownIds());
+      },
       members: (list) => changedMembers(place, list),
       said: (from, text) => heard(place, from, text),
     },
@@ -79,7 +82,7 @@ function changedState(place: Place, state: State, detail: string | undefined): v
 
 function changedMembers(place: Place, list: readonly Member[]): void {
   // All six are told the same; one is enough.
-  if (place === lead() || !lead()) members.show(list, ownIds());
+  if (place === lead() || !lead()) members.show(list);
 }
 
 /** The client that speaks for the page. */

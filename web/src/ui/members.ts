@@ -10,11 +10,24 @@ const SHOWN = 48;
 export class Members {
   readonly #list = byId("members");
   readonly #count = byId("member-count");
+  #members: readonly Member[] = [];
+  #own: ReadonlySet<string> = new Set();
 
-  /** `own`: the ids of this page's clients. */
-  show(members: readonly Member[], own: ReadonlySet<string>): void {
+  show(members: readonly Member[]): void {
+    this.#members = members;
+    this.#draw();
+  }
+
+  /** Tells the ids of this page's own clients. */
+  mark(own: ReadonlySet<string>): void {
+    this.#own = own;
+    this.#draw();
+  }
+
+  #draw(): void {
+    const members = this.#members;
     this.#count.textContent = String(members.length);
-    const items = members.slice(0, SHOWN).map((member) => item(member, own.has(member.id)));
+    const items = members.slice(0, SHOWN).map((member) => item(member, this.#own.has(member.id)));
     if (members.length > SHOWN) {
       items.push(element("li", { class: "more" }, `and ${members.length - SHOWN} more`));
     }
