@@ -1,0 +1,65 @@
+/** The binary under test: started on a free port, ended by SIGTERM. */
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+import { within } from "./wait.mjs";
+
+const RELEASE = fileURLToPath(new URL("../../target/release/omniwire", import.meta.url));
+const BINARY = process.env.OMNIWIRE_BIN || RELEASE;
+
+/** How long a server may take from SIGTERM to its end. */
+const STOP_MS = 6_000;
+
+/** `omniwire serve` with the demo. */
+export function startDemo() {
+  return Server.start(["serve", "--port", "0"], /https?:\/\/(?<address>[^\s/]+:\d+)/);
+}
+
+/** `omniwire conformance --suite NAME`, with further environment. */
+export function startSuite(suite, environment = {}) {
+  const args = ["conformance", "--suite", suite, "--port", "0"];
+  return Server.start(args, /listening on (?<address>\S+:\d+)/, environment);
+}
+
+export class Server {
+  #child;
+
+  /** Starts the binary and waits until it says where it listens. */
+  static async start(args, ready, environment = {}) {
+    const server = new Server();
+    server.#child = spawn(BINARY, args, {
+      stdio: ["ignore", "pipe", "inherit"],
+      env: { ...process.env, ...environment },
+    });
+    // Also when a test ends this process early.
+    process.once("exit", () => server.#child.kill("SIGKILL"));
+    const address = await within(server.#address(ready), `omniwire ${args[0]} to listen`, 20_000);
+    server.host = address;
+    server.url = `http://${address}`;
+    server.ws = `ws://${address}`;
+    return server;
+  }
+
+  #address(ready) {
+    return new Promise((resolve, reject) => {
+      this.#child.once("error", reject);
+      this.#child.once("exit", (code) => reject(new Error(`omniwire ended with ${code}`)));
+      createInterface(this.#child.stdout).on("line", (line) => {
+        const found = ready.exec(line);
+        if (found) resolve(found.groups.address);
+      });
+    });
+  }
+
+  /** SIGTERM: it must end within its time, and with exit code 0. */
+  async stop() {
+    const ended = once(this.#child, "exit");
+    this.#child.kill("SIGTERM");
+    const [code, signal] = await within(ended, "the end after SIGTERM", STOP_MS);
+    assert.deepEqual({ code, signal }, { code: 0, signal: null });
+  }
+}
