@@ -28,3 +28,5 @@ pub use session::EngineIoSession;
 
 #[cfg(test)]
 mod harness;
+#[cfg(test)]
+use payload::content_type;

@@ -33,7 +33,7 @@ pub struct Machine {
     carried: Carried,
     phase: Phase,
     heartbeat: Option<Heartbeat>,
-    inbox: Option<Box<Inbox>>,
+    inbox: Option<Box<Payload>>,
     end: Option<Box<End>>,
 }
 
@@ -101,13 +101,6 @@ enum Phase {
     },
 }
 
-/// A POST body that is still being read.
-#[derive(Debug)]
-struct Inbox {
-    payload: Payload,
-    now: Instant,
-}
-
 impl Machine {
     /// A session that `open` asked for. Its first carrier must be attached next.
     pub fn new(config: Arc<Config>, open: &Open, sid: ByteString) -> Self {
@@ -166,8 +159,20 @@ impl Machine {
         [life, upgrade].into_iter().flatten().min()
     }
 
-    /// A carrier offers itself.
+    /// A carrier offers itself. Returns whether the session opened with it.
     pub fn attach(
+        &mut self,
+        now: Instant,
+        id: CarrierId,
+        carrier: Carrier,
+        out: &mut VecDeque<Output>,
+    ) -> bool {
+        let was_fresh = matches!(self.carried, Carried::Fresh);
+        self.attach_next(now, id, carrier, out);
+        was_fresh && !matches!(self.carried, Carried::Fresh)
+    }
+
+    fn attach_next(
         &mut self,
         now: Instant,
         id: CarrierId,
@@ -339,13 +344,13 @@ impl Machine {
     ///
     /// # Errors
     /// The session is not on polling, or the body is of the wrong kind, which ends the session.
-    pub fn body(&mut self, now: Instant, kind: Kind, body: Bytes) -> Result<(), Fault> {
+    pub fn body(&mut self, kind: Kind, body: Bytes) -> Result<(), Fault> {
         let polling = matches!(self.carried, Carried::Polling { .. });
         if !polling || matches!(self.phase, Phase::Closed { .. }) {
             return Err(Refused::BAD_REQUEST.fault());
         }
         match Payload::new(self.protocol, kind, body) {
-            Ok(payload) => self.inbox = Some(Box::new(Inbox { payload, now })),
+            Ok(payload) => self.inbox = Some(Box::new(payload)),
             Err(malformed) => {
                 self.finish(Reason::ConnectionLost, true);
                 return Err(malformed.into());
@@ -358,10 +363,13 @@ impl Machine {
     ///
     /// # Errors
     /// The client broke the rules; the session is over.
-    pub fn next_message(&mut self, out: &mut VecDeque<Output>) -> Result<Option<Message>, Fault> {
-        while let Some(inbox) = &mut self.inbox {
-            let now = inbox.now;
-            match inbox.payload.next() {
+    pub fn next_message(
+        &mut self,
+        now: Instant,
+        out: &mut VecDeque<Output>,
+    ) -> Result<Option<Message>, Fault> {
+        while let Some(payload) = &mut self.inbox {
+            match payload.next() {
                 Some(Ok(packet)) => {
                     if let Some(message) = self.receive(now, packet, out)? {
                         return Ok(Some(message));

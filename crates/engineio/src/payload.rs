@@ -152,6 +152,7 @@ fn utf16_len(text: &[u8]) -> usize {
 /// Writes packets, given as the messages that WebSocket would carry, as one polling answer or
 /// POST body.
 ///
+/// In protocol 4 text that holds the [`SEPARATOR`] loses it.
 /// In protocol 3 one binary packet brings the binary form for all: the caller who must not
 /// have it (`b64=1`) gives binary packets as the text `b4` and base64.
 pub fn write<'a, I>(protocol: Protocol, packets: I, out: &mut BytesMut)
@@ -183,12 +184,23 @@ fn write_v4<'a>(packets: impl Iterator<Item = (Kind, &'a [u8])>, out: &mut Bytes
             out.extend_from_slice(&[SEPARATOR]);
         }
         match kind {
-            Kind::Text => out.extend_from_slice(packet),
+            Kind::Text => write_text_v4(packet, out),
             Kind::Binary => {
                 out.extend_from_slice(b"b");
                 write_base64(packet, out);
             }
         }
+    }
+}
+
+/// Protocol 4 cannot escape the separator: text that has one, which JSON never has, would forge
+/// another packet. It becomes U+FFFD.
+fn write_text_v4(packet: &[u8], out: &mut BytesMut) {
+    for (index, part) in packet.split(|&byte| byte == SEPARATOR).enumerate() {
+        if index > 0 {
+            out.extend_from_slice("\u{fffd}".as_bytes());
+        }
+        out.extend_from_slice(part);
     }
 }
 

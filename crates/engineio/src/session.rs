@@ -20,6 +20,7 @@ use std::time::Instant;
 pub struct EngineIoSession {
     machine: Machine,
     peer: Peer,
+    now: Instant,
     out: VecDeque<Output>,
 }
 
@@ -35,13 +36,13 @@ enum Peer {
 
 impl EngineIoSession {
     /// A session that `open` asked for, with a name that nobody can guess.
-    pub fn new(config: Arc<Config>, open: &Open, sid: ByteString) -> Self {
-        Self { machine: Machine::new(config, open, sid), peer: Peer::New, out: VecDeque::new() }
+    pub fn new(config: Arc<Config>, open: &Open, sid: ByteString, now: Instant) -> Self {
+        let machine = Machine::new(config, open, sid);
+        Self { machine, peer: Peer::New, now, out: VecDeque::new() }
     }
 
-    fn attach(&mut self, now: Instant, id: CarrierId, carrier: Carrier) {
-        self.machine.attach(now, id, carrier, &mut self.out);
-        if self.peer == Peer::New && self.machine.deadline().is_some() {
+    fn attach(&mut self, id: CarrierId, carrier: Carrier) {
+        if self.machine.attach(self.now, id, carrier, &mut self.out) {
             self.peer = Peer::Known;
             let binary = Binary::new(self.machine.protocol(), self.machine.base64());
             self.out.push_back(Output::Event(Event::Enter {
@@ -70,7 +71,7 @@ impl EngineIoSession {
     /// Reads on in the body that came, as far as the queue of outputs allows.
     fn read_on(&mut self) -> Result<(), Fault> {
         while self.out.len() < OUTPUTS_MAX {
-            match self.machine.next_message(&mut self.out)? {
+            match self.machine.next_message(self.now, &mut self.out)? {
                 Some(message) => self.receive(message),
                 None => break,
             }
@@ -78,13 +79,13 @@ impl EngineIoSession {
         Ok(())
     }
 
-    fn close(&mut self, now: Instant, reason: Reason) {
+    fn close(&mut self, reason: Reason) {
         let manner = match reason {
             Reason::Kicked => Manner::Orderly,
             _ => Manner::AtOnce,
         };
         self.leave(reason);
-        self.machine.close(now, reason, manner);
+        self.machine.close(self.now, reason, manner);
     }
 
     fn leave(&mut self, reason: Reason) {
@@ -105,9 +106,10 @@ impl EngineIoSession {
 
 impl Session for EngineIoSession {
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Fault> {
+        self.now = now;
         let mut result = Ok(());
         match input {
-            Input::Attach { id, carrier } => self.attach(now, id, carrier),
+            Input::Attach { id, carrier } => self.attach(id, carrier),
             Input::Detach { id, how } => self.machine.detach(id, how, &mut self.out),
             Input::Message { id, message } => {
                 match self.machine.message(now, id, message, &mut self.out) {
@@ -117,7 +119,7 @@ impl Session for EngineIoSession {
                 }
             }
             Input::Body { kind, body } => {
-                result = self.machine.body(now, kind, body).and_then(|()| self.read_on());
+                result = self.machine.body(kind, body).and_then(|()| self.read_on());
             }
             Input::Timeout => self.machine.timeout(now, &mut self.out),
             Input::Accept { link, .. } if self.peer == Peer::Known => {
@@ -128,8 +130,8 @@ impl Session for EngineIoSession {
                 self.peer = Peer::Gone;
                 self.machine.close(now, Reason::Kicked, Manner::Orderly);
             }
-            Input::Kick { .. } => self.close(now, Reason::Kicked),
-            Input::Close { reason } => self.close(now, reason),
+            Input::Kick { .. } => self.close(Reason::Kicked),
+            Input::Close { reason } => self.close(reason),
         }
         self.settle();
         result

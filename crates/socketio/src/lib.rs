@@ -1,1 +1,46 @@
-//! Part of Omniwire.
+//! Socket.IO: protocol 5 over Engine.IO 4, and protocol 4 (Socket.IO 2 clients) over Engine.IO 3.
+//! Sans-IO, as `omniwire-session` describes.
+//!
+//! - [`SocketIoSession`] is one client's session: its Engine.IO session, and the namespaces in it.
+//! - [`Decoder`] reads packets out of text and binary messages; [`packet`] has their parts.
+//! - [`wire`] has the wire forms: what a peer gets for an event or an acknowledgement.
+//!
+//! Requests are read by [`omniwire_engineio::request`].
+//!
+//! The protocol: <https://github.com/socketio/socket.io/tree/main/docs/socket.io-protocol>.
+#![forbid(unsafe_code)]
+
+mod config;
+mod control;
+mod decoder;
+pub mod packet;
+mod placeholder;
+mod query;
+mod session;
+pub mod wire;
+
+pub use config::Config;
+pub use decoder::Decoder;
+pub use packet::{Body, Invalid, Packet};
+pub use session::SocketIoSession;
+
+use omniwire_session::ByteString;
+
+/// The public id that a Socket.IO 2 client gives itself in a namespace. The server must use the
+/// same: it is not told on the wire.
+pub fn legacy_id(sid: &ByteString, namespace: &str) -> ByteString {
+    match namespace {
+        "/" => sid.clone(),
+        _ => format!("{namespace}#{sid}").into(),
+    }
+}
+
+/// Names that no event may have, since clients and servers give them a meaning of their own.
+pub const RESERVED_EVENTS: [&str; 6] =
+    ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
+
+#[cfg(test)]
+#[path = "../../engineio/src/harness.rs"]
+mod harness;
+#[cfg(test)]
+use omniwire_engineio::payload::content_type;

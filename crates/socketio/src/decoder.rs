@@ -1,0 +1,71 @@
+//! Puts packets together from the messages that carry them: a text, and as many binary messages
+//! as it announces. A decoder for another parser (msgpack) would stand beside this one.
+
+use crate::packet::{self, Body, Invalid, Packet};
+use crate::{Config, placeholder};
+use bytes::Bytes;
+use omniwire_session::Message;
+
+/// Reads packets out of messages.
+#[derive(Debug)]
+pub struct Decoder {
+    attachments_max: usize,
+    attached_len_max: usize,
+    partial: Option<Box<Partial>>,
+}
+
+/// A packet whose attachments have not all come.
+#[derive(Debug)]
+struct Partial {
+    packet: Packet,
+    count: usize,
+    attachments: Vec<Bytes>,
+}
+
+impl Decoder {
+    /// A decoder for one client.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            attachments_max: config.attachments_max,
+            attached_len_max: config.attached_len_max(),
+            partial: None,
+        }
+    }
+
+    /// Takes a message; returns the packet that it completes.
+    ///
+    /// # Errors
+    /// The message is no packet, or not the one that had to come.
+    pub fn add(&mut self, message: Message) -> Result<Option<Packet>, Invalid> {
+        match (message, &mut self.partial) {
+            (Message::Text(text), None) => {
+                let (packet, count) = packet::decode(&text, self.attachments_max)?;
+                if count == 0 {
+                    return Ok(Some(packet));
+                }
+                let attachments = Vec::with_capacity(count);
+                self.partial = Some(Box::new(Partial { packet, count, attachments }));
+                Ok(None)
+            }
+            (Message::Binary(bytes), Some(partial)) => {
+                partial.attachments.push(bytes);
+                if partial.attachments.len() < partial.count {
+                    return Ok(None);
+                }
+                self.partial.take().map(|partial| self.complete(*partial)).transpose()
+            }
+            (Message::Text(_), Some(_)) => Err(Invalid("text where an attachment is due")),
+            (Message::Binary(_), None) => Err(Invalid("binary where no attachment is due")),
+        }
+    }
+
+    fn complete(&self, mut partial: Partial) -> Result<Packet, Invalid> {
+        if let Body::Event { args, .. } | Body::Ack { args, .. } = &mut partial.packet.body {
+            *args = placeholder::fill(args, &partial.attachments, self.attached_len_max)?;
+        }
+        Ok(partial.packet)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,283 @@
+//! One Socket.IO client: its Engine.IO session, and the namespaces that it has entered.
+
+use crate::packet::{Body, Packet};
+use crate::wire::SocketIoWire;
+use crate::{Config, Decoder, control, query};
+use bytes::BytesMut;
+use omniwire_engineio::wire::Binary;
+use omniwire_engineio::{Machine, Manner, Open, Protocol};
+use omniwire_session::{
+    Args, ByteString, Call, CallId, Carrier, CarrierId, Event, Fault, Frame, Input, Link, Message,
+    Output, Packed, Reason, Refusal, Session,
+};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A Socket.IO session.
+///
+/// [`Event::Enter`] names the namespace as the client does (`/`, `/chat`), without the query of
+/// Socket.IO 2 clients, which becomes the auth object. [`Input::Close`] with [`Reason::Kicked`]
+/// ends the connection without a DISCONNECT packet, so that clients come back; a whole
+/// [`Input::Kick`] tells every namespace, so that they don't.
+#[derive(Debug)]
+pub struct SocketIoSession {
+    config: Arc<Config>,
+    machine: Machine,
+    decoder: Decoder,
+    peers: Vec<Peer>,
+    next_link: Link,
+    /// Until when the client must be in a namespace; `None` once it was in one.
+    enter_by: Option<Instant>,
+    now: Instant,
+    out: VecDeque<Output>,
+}
+
+/// A namespace that the client is in, or waits to be let into.
+#[derive(Debug)]
+struct Peer {
+    link: Link,
+    namespace: ByteString,
+    accepted: bool,
+}
+
+impl SocketIoSession {
+    /// A session that `open` asked for, with a name that nobody can guess.
+    pub fn new(config: Arc<Config>, open: &Open, sid: ByteString, now: Instant) -> Self {
+        Self {
+            machine: Machine::new(Arc::clone(&config.engine), open, sid),
+            decoder: Decoder::new(&config),
+            peers: Vec::new(),
+            next_link: Link::FIRST,
+            enter_by: Some(now + config.connect_timeout),
+            now,
+            out: VecDeque::new(),
+            config,
+        }
+    }
+
+    fn attach(&mut self, id: CarrierId, carrier: Carrier) {
+        let opened = self.machine.attach(self.now, id, carrier, &mut self.out);
+        if opened && self.machine.protocol() == Protocol::V3 {
+            // A Socket.IO 2 client is in `/` unasked.
+            self.enter(ByteString::from_static("/"), Args::default());
+        }
+    }
+
+    /// Reads on in the body that came, as far as the queue of outputs allows.
+    fn read_on(&mut self) -> Result<(), Fault> {
+        while self.out.len() < OUTPUTS_MAX {
+            match self.machine.next_message(self.now, &mut self.out)? {
+                Some(message) => self.receive(message)?,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, message: Message) -> Result<(), Fault> {
+        match self.decoder.add(message) {
+            Ok(Some(packet)) => self.obey(packet),
+            Ok(None) => Ok(()),
+            Err(invalid) => {
+                self.fail(Reason::Forced);
+                Err(invalid.into())
+            }
+        }
+    }
+
+    fn obey(&mut self, packet: Packet) -> Result<(), Fault> {
+        let Packet { mut namespace, mut body } = packet;
+        if self.machine.protocol() == Protocol::V3 {
+            let (name, query) = query::split(&namespace);
+            namespace = name;
+            if let Body::Connect { auth } = &mut body {
+                *auth = query;
+            }
+        }
+        let index = self.peers.iter().position(|peer| peer.namespace == namespace);
+        let peer = index.and_then(|index| self.peers.get(index));
+        let link = peer.map(|peer| peer.link);
+        let accepted = peer.is_some_and(|peer| peer.accepted);
+        match (body, link, index) {
+            (Body::Connect { auth }, None, _) => self.enter(namespace, auth),
+            // It left while it waited, and has come back: it gets the one answer.
+            (Body::Connect { .. }, Some(_), _) if !accepted => {}
+            (Body::Event { name, args, id }, Some(link), _) if accepted => {
+                let call = id.map(|id| Call { id: CallId(id), stream: false });
+                let uploads = Vec::new();
+                self.tell(Event::Message { link, name, args, call, uploads });
+            }
+            (Body::Ack { id, args }, Some(link), _) if accepted => {
+                if let Some(call) = id {
+                    self.tell(Event::Reply { link, call, outcome: Ok(args) });
+                }
+            }
+            (Body::Disconnect, Some(link), Some(index)) => {
+                self.peers.remove(index);
+                self.tell(Event::Leave { link, reason: Reason::ClientLeft });
+            }
+            _ => {
+                self.fail(Reason::OutOfTurn);
+                return Err(Fault::bad_request("packet for a namespace that is not entered"));
+            }
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, namespace: ByteString, auth: Args) {
+        let refusal = if self.peers.len() >= self.config.namespaces_max {
+            "Too many namespaces"
+        } else if namespace.len() > self.config.namespace_len_max {
+            "Invalid namespace"
+        } else {
+            let link = self.next_link;
+            self.next_link = Link(link.0.wrapping_add(1));
+            self.peers.push(Peer { link, namespace: namespace.clone(), accepted: false });
+            let binary = Binary::new(self.machine.protocol(), self.machine.base64());
+            let wire = SocketIoWire::form(binary);
+            return self.tell(Event::Enter { link, namespace, auth, wire });
+        };
+        let refusal = Refusal::new(refusal);
+        self.transmit(control::connect_error(self.machine.protocol(), &namespace, &refusal));
+    }
+
+    fn accept(&mut self, link: Link, id: &str) {
+        let waiting = self.peers.iter_mut().find(|peer| peer.link == link && !peer.accepted);
+        let Some(peer) = waiting else { return };
+        peer.accepted = true;
+        let connect = control::connect(self.machine.protocol(), &peer.namespace, id);
+        self.enter_by = None;
+        self.transmit(connect);
+        self.out.push_back(Output::Release(link));
+    }
+
+    fn refuse(&mut self, link: Link, refusal: &Refusal) {
+        let waiting = self.peers.iter().position(|peer| peer.link == link && !peer.accepted);
+        let Some(index) = waiting else { return };
+        let peer = self.peers.remove(index);
+        self.transmit(control::connect_error(self.machine.protocol(), &peer.namespace, refusal));
+    }
+
+    fn kick(&mut self, link: Link, whole: bool) {
+        let mut index = 0;
+        while let Some(peer) = self.peers.get(index) {
+            if !whole && peer.link != link {
+                index += 1;
+                continue;
+            }
+            let peer = self.peers.remove(index);
+            self.transmit(control::disconnect(&peer.namespace));
+            self.tell(Event::Leave { link: peer.link, reason: Reason::Kicked });
+        }
+        if whole {
+            self.machine.close(self.now, Reason::Kicked, Manner::Orderly);
+        }
+    }
+
+    /// The server ends the session without a word to the peers.
+    fn close(&mut self, reason: Reason) {
+        let (told, manner) = match reason {
+            Reason::Kicked => (Reason::Forced, Manner::Orderly),
+            _ => (reason, Manner::AtOnce),
+        };
+        self.leave_all(told);
+        self.machine.close(self.now, reason, manner);
+    }
+
+    /// The client broke the rules. Its peers hear of it in the official server's words.
+    fn fail(&mut self, told: Reason) {
+        self.leave_all(told);
+        self.machine.close(self.now, Reason::ProtocolError, Manner::Orderly);
+    }
+
+    fn timeout(&mut self) {
+        self.machine.timeout(self.now, &mut self.out);
+        if self.machine.is_open() && self.enter_by.is_some_and(|at| at <= self.now) {
+            self.enter_by = None;
+            self.leave_all(Reason::NeverEntered);
+            self.machine.close(self.now, Reason::NeverEntered, Manner::Orderly);
+        }
+    }
+
+    fn leave_all(&mut self, reason: Reason) {
+        for peer in std::mem::take(&mut self.peers) {
+            self.tell(Event::Leave { link: peer.link, reason });
+        }
+    }
+
+    /// Tells that the session is over, if it is.
+    fn settle(&mut self) {
+        if let Some(end) = self.machine.take_end() {
+            self.leave_all(end.reason);
+            self.out.push_back(end.into());
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.out.push_back(Output::Event(event));
+    }
+
+    fn transmit(&mut self, message: Message) {
+        self.out.push_back(Output::Transmit(message));
+    }
+}
+
+impl Session for SocketIoSession {
+    fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Fault> {
+        self.now = now;
+        let mut result = Ok(());
+        match input {
+            Input::Attach { id, carrier } => self.attach(id, carrier),
+            Input::Detach { id, how } => self.machine.detach(id, how, &mut self.out),
+            Input::Message { id, message } => {
+                result = match self.machine.message(now, id, message, &mut self.out) {
+                    Ok(Some(message)) => self.receive(message),
+                    Ok(None) => Ok(()),
+                    Err(fault) => Err(fault),
+                };
+            }
+            Input::Body { kind, body } => {
+                result = self.machine.body(kind, body).and_then(|()| self.read_on());
+            }
+            Input::Timeout => self.timeout(),
+            Input::Accept { link, id } => self.accept(link, &id),
+            Input::Refuse { link, refusal } => self.refuse(link, &refusal),
+            Input::Kick { link, whole, .. } => self.kick(link, whole),
+            Input::Close { reason } => self.close(reason),
+        }
+        self.settle();
+        result
+    }
+
+    fn poll_output(&mut self) -> Output {
+        if self.out.is_empty() && self.machine.has_inbox() {
+            // The POST was answered long ago: the outputs tell of a fault.
+            let _ = self.read_on();
+            self.settle();
+        }
+        if let Some(output) = self.out.pop_front() {
+            return output;
+        }
+        // An idle session holds no queue.
+        self.out = VecDeque::new();
+        let enter_by = self.enter_by.filter(|_| self.machine.is_open());
+        Output::Timeout([self.machine.deadline(), enter_by].into_iter().flatten().min())
+    }
+
+    fn pack(
+        &mut self,
+        _id: CarrierId,
+        carrier: Carrier,
+        queue: &mut VecDeque<Frame>,
+        out: &mut BytesMut,
+    ) -> Packed {
+        self.machine.pack(carrier, queue, out)
+    }
+}
+
+/// Outputs that may wait while a body is read: a body of many small packets is read in steps.
+const OUTPUTS_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests;

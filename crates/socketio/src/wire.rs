@@ -1,0 +1,134 @@
+//! Wire forms: what a Socket.IO peer gets for an event or an acknowledgement.
+//!
+//! - An event is `42/ns,ID["name",args]`; with byte strings it is `45N-/ns,ID["name",args]` and N
+//!   binary messages. More than ten byte strings are encoded too, though stock clients since
+//!   socket.io-parser 4.2.6 refuse that.
+//! - An event with a reserved name has no words: it would make clients close.
+//! - A reply is an acknowledgement, `43/ns,ID[args]` or `46N-..`. Acknowledgements know no
+//!   failure: a failed call is answered with one argument,
+//!   `{"error":{"code":"failed","message":"..."}}`.
+//! - Streams have no words.
+
+use crate::RESERVED_EVENTS;
+use crate::control::write_namespace;
+use crate::placeholder;
+use bytes::BytesMut;
+use omniwire_engineio::wire::Binary;
+use omniwire_session::{Args, CallError, Encoding, Outgoing, Wire, WireForm, WireId, json};
+
+/// A wire form of Socket.IO. The text is the same for all; binary differs.
+#[derive(Debug)]
+pub struct SocketIoWire {
+    id: WireId,
+    binary: Binary,
+}
+
+impl SocketIoWire {
+    /// The wire form of a session: [`Binary::Bare`] for protocol 5, the others for protocol 4.
+    pub fn form(binary: Binary) -> WireForm {
+        WireForm(match binary {
+            Binary::Bare => &SIO5,
+            Binary::Typed => &SIO4,
+            Binary::Base64 => &SIO4_BASE64,
+        })
+    }
+
+    fn encode_event(
+        &self,
+        namespace: &str,
+        name: &str,
+        args: &Args,
+        id: Option<u64>,
+        out: &mut Encoding,
+    ) {
+        if RESERVED_EVENTS.contains(&name) {
+            return;
+        }
+        let count = args.blobs().len();
+        let text = out.text();
+        text.reserve(namespace.len() + name.len() + args.json().len() + HEAD_LEN);
+        write_head(text, if count == 0 { b"42" } else { b"45" }, count, namespace);
+        if let Some(id) = id {
+            text.extend_from_slice(id.to_string().as_bytes());
+        }
+        text.extend_from_slice(b"[");
+        json::write_str(text, name);
+        if !args.is_empty() {
+            text.extend_from_slice(b",");
+            placeholder::write(args, text);
+        }
+        text.extend_from_slice(b"]");
+        self.encode_attachments(args, out);
+    }
+
+    fn encode_ack(&self, namespace: &str, id: &str, args: &Args, out: &mut Encoding) {
+        let count = args.blobs().len();
+        let text = out.text();
+        text.reserve(namespace.len() + args.json().len() + HEAD_LEN);
+        write_head(text, if count == 0 { b"43" } else { b"46" }, count, namespace);
+        text.extend_from_slice(id.as_bytes());
+        text.extend_from_slice(b"[");
+        placeholder::write(args, text);
+        text.extend_from_slice(b"]");
+        self.encode_attachments(args, out);
+    }
+
+    fn encode_attachments(&self, args: &Args, out: &mut Encoding) {
+        args.blobs().iter().for_each(|blob| self.binary.encode(&blob.bytes, out));
+    }
+}
+
+impl Wire for SocketIoWire {
+    fn id(&self) -> WireId {
+        self.id
+    }
+
+    fn encode(&self, namespace: &str, what: Outgoing<'_>, out: &mut Encoding) {
+        match what {
+            Outgoing::Event { name, args, call, .. } => {
+                self.encode_event(namespace, name, args, call, out);
+            }
+            // The id is the client's own digits: a session lets no others in.
+            Outgoing::Reply { call, outcome } if is_digits(&call.0) => match outcome {
+                Ok(args) => self.encode_ack(namespace, &call.0, args, out),
+                Err(error) => self.encode_ack(namespace, &call.0, &failure(error), out),
+            },
+            Outgoing::Reply { .. } | Outgoing::Item { .. } | Outgoing::End { .. } => {}
+        }
+    }
+}
+
+/// `<4><type>[<attachments>-][<namespace>,]`
+fn write_head(out: &mut BytesMut, kind: &[u8], attachments: usize, namespace: &str) {
+    out.extend_from_slice(kind);
+    if attachments > 0 {
+        out.extend_from_slice(attachments.to_string().as_bytes());
+        out.extend_from_slice(b"-");
+    }
+    write_namespace(out, namespace);
+}
+
+/// A failed call as the one argument of an acknowledgement.
+fn failure(error: &CallError) -> Args {
+    let mut out = BytesMut::with_capacity(64);
+    out.extend_from_slice(b"{\"error\":{\"code\":");
+    json::write_str(&mut out, error.kind.code());
+    out.extend_from_slice(b",\"message\":");
+    json::write_str(&mut out, &error.message);
+    out.extend_from_slice(b"}}");
+    Args::from_valid_element(json::into_text(out))
+}
+
+fn is_digits(id: &str) -> bool {
+    !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+static SIO5: SocketIoWire = SocketIoWire { id: WireId(16), binary: Binary::Bare };
+static SIO4: SocketIoWire = SocketIoWire { id: WireId(17), binary: Binary::Typed };
+static SIO4_BASE64: SocketIoWire = SocketIoWire { id: WireId(18), binary: Binary::Base64 };
+
+/// What type, attachments, id, brackets and commas take at most, or nearly so.
+const HEAD_LEN: usize = 40;
+
+#[cfg(test)]
+mod tests;
