@@ -1,7 +1,7 @@
 /** When to come back: quickly at first, then ever more slowly, and never all clients at once. */
 
 const FIRST_MS = 400;
-const LONGEST_MS = 15_000;
+const LONGEST_MS = 5_000;
 
 /** The pause before attempt number `attempt` (from 0): doubled each time, half of it random. */
 export function delayMs(attempt: number): number {

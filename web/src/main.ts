@@ -78,11 +78,12 @@ function changedState(place: Place, state: State, detail: string | undefined): v
   place.panel.state(state, detail);
   byId(`jump-${place.spec.slug}`).dataset["state"] = state;
   announce(`${place.spec.protocol} ${state}`);
+  if (!lead()) members.show([]);
 }
 
 function changedMembers(place: Place, list: readonly Member[]): void {
   // All six are told the same; one is enough.
-  if (place === lead() || !lead()) members.show(list);
+  if (place === (lead() ?? place)) members.show(list);
 }
 
 /** The client that speaks for the page. */

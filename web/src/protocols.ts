@@ -49,7 +49,7 @@ export const PANELS: readonly PanelSpec[] = [
   {
     slug: "sse",
     protocol: "SSE",
-    library: "EventSource + fetch",
+    library: "EventSource, fetch",
     path: "/sse/chat",
     makeClient: (listener) => new SseClient(listener),
   },
@@ -62,10 +62,16 @@ export const PANELS: readonly PanelSpec[] = [
   },
 ];
 
-const SLUGS = new Map<string, string>(PANELS.map(({ protocol, slug }) => [protocol, slug]));
+const INDEX = new Map<string, number>(PANELS.map(({ protocol }, index) => [protocol, index]));
 
 /** The colour of a protocol as CSS; grey for one we don't know (a newer server, another client). */
 export function colourOf(protocol: string): string {
-  const slug = SLUGS.get(protocol);
-  return slug === undefined ? "var(--muted)" : `var(--${slug})`;
+  const panel = PANELS[INDEX.get(protocol) ?? -1];
+  return panel ? `var(--${panel.slug})` : "var(--muted)";
+}
+
+/** The column of a protocol's panel as CSS. */
+export function columnOf(protocol: string): string {
+  const index = INDEX.get(protocol);
+  return index === undefined ? "auto" : String(index + 1);
 }

@@ -18,7 +18,7 @@ export class Seat implements ClientListener {
   readonly #client: RoomClient;
   #state: State = "disconnected";
   #me: Member | undefined;
-  #pings: ReturnType<typeof setInterval> | undefined;
+  #ping: ReturnType<typeof setTimeout> | undefined;
 
   constructor(view: SeatView, makeClient: (listener: ClientListener) => RoomClient) {
     this.#view = view;
@@ -52,11 +52,8 @@ export class Seat implements ClientListener {
   state(state: State, detail?: string): void {
     if (state === this.#state && detail === undefined) return;
     this.#state = state;
-    clearInterval(this.#pings);
-    if (this.isConnected) {
-      void this.#ping();
-      this.#pings = setInterval(() => void this.#ping(), PING_EVERY_MS);
-    }
+    clearTimeout(this.#ping);
+    if (this.isConnected) this.#pingAfter(FIRST_PING_MS);
     this.#view.state(state, detail);
   }
 
@@ -88,14 +85,17 @@ export class Seat implements ClientListener {
     }
   }
 
-  async #ping(): Promise<void> {
-    const sent = performance.now();
-    try {
-      await this.#call("ping", sent);
-      this.#view.roundTrip(performance.now() - sent);
-    } catch {
-      this.#view.roundTrip(undefined);
-    }
+  #pingAfter(pauseMs: number): void {
+    clearTimeout(this.#ping);
+    this.#ping = setTimeout(async () => {
+      const sent = performance.now();
+      const answered = await this.#call("ping", sent).then(
+        () => true,
+        () => false,
+      );
+      this.#view.roundTrip(answered ? performance.now() - sent : undefined);
+      if (this.isConnected) this.#pingAfter(PING_EVERY_MS);
+    }, pauseMs);
   }
 
   #call(event: string, ...args: unknown[]): Promise<unknown> {
@@ -113,5 +113,7 @@ function late(): { promise: Promise<never>; reject(error: Error): void } {
   return { promise, reject };
 }
 
+/** Not at once: six clients that connect at the same time would measure each other. */
+const FIRST_PING_MS = 300;
 const PING_EVERY_MS = 2_000;
 const ANSWER_WITHIN_MS = 10_000;

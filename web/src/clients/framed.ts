@@ -50,7 +50,7 @@ export abstract class FramedClient implements RoomClient {
     const line = this.dial();
     this.#line = line;
     line.onmessage = ({ data }) => this.#receive(line, JSON.parse(String(data)) as Envelope);
-    line.onclose = ({ code, reason }) => this.#lost(`${code} ${reason}`.trim());
+    line.onclose = ({ code, reason }) => this.#lost(`closed with ${code} ${reason}`.trim());
   }
 
   #receive(line: Line, envelope: Envelope): void {

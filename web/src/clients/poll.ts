@@ -65,8 +65,11 @@ export class PollClient implements RoomClient {
       signal: AbortSignal.any([stopped, AbortSignal.timeout(SILENCE_MS)]),
     });
     if (!response.ok) {
-      // 4xx: this cursor will never work again. 5xx: it may, so ask again with it.
-      if (response.status < 500) this.#forget();
+      // 4xx: this cursor will never work again, so begin anew. 5xx: it may, so ask again with it.
+      if (response.status < 500 && this.#cursor !== undefined) {
+        this.#forget();
+        return this.#ask(stopped);
+      }
       throw new Error(`the server answered ${response.status}`);
     }
     if (response.status === 204) return;
@@ -82,7 +85,7 @@ export class PollClient implements RoomClient {
     const ending = endingOf(envelope);
     if (envelope.open) {
       this.#upstream.session = envelope.open.session;
-      this.#listener.transport("long-poll + post");
+      this.#listener.transport("long-polling");
       this.#listener.state("connected");
     } else if (envelope.event !== undefined) {
       this.#listener.event(envelope.event, envelope.args ?? []);

@@ -11,7 +11,7 @@ export class SocketIoClient implements RoomClient {
 
   constructor(listener: ClientListener) {
     this.#listener = listener;
-    this.#socket = io("/chat", { autoConnect: false, reconnectionDelayMax: 15_000 });
+    this.#socket = io("/chat", { autoConnect: false, reconnectionDelay: 500, reconnectionDelayMax: 5_000 });
     this.#socket.on("connect", () => this.#connected());
     this.#socket.on("disconnect", (reason) => this.#lost(reason));
     this.#socket.on("connect_error", (error) => this.#lost(error.message));

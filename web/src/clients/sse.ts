@@ -53,7 +53,7 @@ export class SseClient implements RoomClient {
       this.#upstream.session = envelope.open.session;
       this.#failures = 0;
       this.#retry.reset();
-      this.#listener.transport("event-stream + post");
+      this.#listener.transport("event-stream");
       this.#listener.state("connected");
     } else if (envelope.event !== undefined) {
       this.#listener.event(envelope.event, envelope.args ?? []);

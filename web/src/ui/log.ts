@@ -51,6 +51,13 @@ export class Log {
     else this.#add(element("li", { class: "note" }, text));
   }
 
+  /** What the last note told of is over, if there is such a note. */
+  resolveNote(text: string): void {
+    const notes = this.element.querySelectorAll(".note");
+    const last = notes[notes.length - 1];
+    if (last) last.textContent = text;
+  }
+
   #add(item: HTMLLIElement): void {
     const { element: list } = this;
     const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 24;

@@ -1,6 +1,6 @@
 /** Who is in the room, each with its protocol. */
 
-import { colourOf } from "../protocols.ts";
+import { colourOf, columnOf } from "../protocols.ts";
 import type { Member } from "../room.ts";
 import { byId, element } from "./element.ts";
 
@@ -38,12 +38,13 @@ export class Members {
 function item(member: Member, isOwn: boolean): HTMLLIElement {
   const made = element(
     "li",
-    { class: "member", "data-testid": "member", "data-protocol": member.protocol },
+    { class: "member", "data-testid": "member", "data-protocol": member.protocol, "data-own": isOwn },
     element("span", { class: "dot", "aria-hidden": "true" }),
     element("span", { class: "member-name" }, member.name),
     element("span", { class: "member-protocol" }, member.protocol),
     element("span", { class: "member-carrier" }, isOwn ? `${member.carrier}, this page` : member.carrier),
   );
   made.style.setProperty("--accent", colourOf(member.protocol));
+  made.style.setProperty("--column", columnOf(member.protocol));
   return made;
 }

@@ -60,10 +60,6 @@ export class Panel {
     this.state("connecting");
   }
 
-  focus(): void {
-    this.#input.focus();
-  }
-
   state(state: State, detail?: string): void {
     this.element.dataset["state"] = state;
     this.#state.textContent = state;
@@ -74,8 +70,10 @@ export class Panel {
     if (state !== "connected") {
       this.#sparkline.add(undefined);
       this.#transport.textContent = "–";
+      this.#transport.classList.remove("upgraded");
     }
     if (detail !== undefined) this.#log.note(detail);
+    else if (state === "connected") this.#log.resolveNote("back in the room");
   }
 
   transport(name: string): void {

@@ -9,7 +9,7 @@ const HEIGHT = 18;
 export class Sparkline {
   readonly element: HTMLElement;
   readonly #number = element("span", { class: "rtt-number", "data-testid": "rtt" }, "–");
-  readonly #line = svg("polyline", { fill: "none" });
+  readonly #line = svg("polyline", { fill: "none", "data-testid": "spark" });
   readonly #last = svg("circle", { r: "1.75" });
   readonly #times: number[] = [];
 
