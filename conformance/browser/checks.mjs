@@ -16,6 +16,10 @@ export async function check(name, body) {
   }
 }
 
+export function hasFailures() {
+  return failed > 0;
+}
+
 /** Prints the totals; the exit code of the process. */
 export function finish() {
   console.log(`${passed} passed, ${failed} failed`);

@@ -10,7 +10,7 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
-import { check, finish } from "./checks.mjs";
+import { check, finish, hasFailures } from "./checks.mjs";
 
 const BASE_URL = process.env.BASE_URL;
 const PICTURES = fileURLToPath(new URL("../../out/", import.meta.url));
@@ -57,17 +57,16 @@ const browser = await chromium.launch({
     "--disable-sync",
   ],
 });
-try {
-  await run(browser);
-} finally {
-  await browser.close();
-}
+await check("the test ran to its end", () => run(browser));
+await browser.close();
 process.exit(finish());
 
 async function run(browser) {
   const complaints = [];
   const page = await open(browser, { viewport: WIDE, colorScheme: "light" }, complaints);
   await connecting(page);
+  // Everything else would only wait for what isn't there.
+  if (hasFailures()) throw new Error(`not all clients are in the room: ${complaints.join("; ")}`);
   await surviving(page);
   await talking(page);
   await looking(page);
