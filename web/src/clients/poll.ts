@@ -85,6 +85,8 @@ export class PollClient implements RoomClient {
     const ending = endingOf(envelope);
     if (envelope.open) {
       this.#upstream.session = envelope.open.session;
+      // The beginning of the session; the answer's last envelope mostly says how far it goes on.
+      this.#cursor = envelope.open.session;
       this.#listener.transport("long-polling");
       this.#listener.state("connected");
     } else if (envelope.event !== undefined) {

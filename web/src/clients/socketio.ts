@@ -30,10 +30,13 @@ export class SocketIoClient implements RoomClient {
     this.#listener.state("disconnected");
   }
 
-  call(event: string, ...args: unknown[]): Promise<unknown> {
+  async call(event: string, ...args: unknown[]): Promise<unknown> {
     // Otherwise the library keeps the event until the next connection.
-    if (!this.#socket.connected) return Promise.reject(CallError.offline());
-    return this.#socket.emitWithAck(event, ...args);
+    if (!this.#socket.connected) throw CallError.offline();
+    const answer: unknown = await this.#socket.emitWithAck(event, ...args);
+    // Acknowledgements know no failure, so the server's comes as an argument of this form.
+    if (isFailure(answer)) throw new CallError(answer.error.code, answer.error.message);
+    return answer;
   }
 
   #connected(): void {
@@ -57,4 +60,9 @@ export class SocketIoClient implements RoomClient {
     this.#listener.transport(engine.transport.name);
     engine.on("upgrade", (transport) => this.#listener.transport(transport.name));
   }
+}
+
+function isFailure(answer: unknown): answer is { error: { code: string; message: string } } {
+  const error = (answer as { error?: { code?: unknown } } | null | undefined)?.error;
+  return typeof error?.code === "string";
 }
