@@ -4,14 +4,12 @@ use omniwire_session::{CallError, CallErrorKind};
 
 /// The error of a completion that answers a call.
 ///
-/// An error whose `event` is empty is its message alone, for texts that are made elsewhere
-/// ([`wrong_manner`], [`id_in_use`]).
+/// A [`CallErrorKind::Failed`] whose `event` is empty is its message alone, for texts that are made
+/// elsewhere ([`wrong_manner`], [`id_in_use`]).
 pub fn call_failed(error: &CallError) -> String {
     let CallError { kind, event, message } = error;
-    if event.is_empty() {
-        return message.to_string();
-    }
     match kind {
+        CallErrorKind::Failed if event.is_empty() => message.to_string(),
         CallErrorKind::NotFound => format!(
             "Failed to invoke '{event}' due to an error on the server. \
              HubException: Method does not exist."
@@ -46,13 +44,13 @@ pub fn stream_failed(error: &CallError) -> String {
     match kind {
         CallErrorKind::Failed if !event.is_empty() => format!("{FAILED} HubException: {message}"),
         CallErrorKind::Internal if message.is_empty() => FAILED.into(),
-        CallErrorKind::Internal if !event.is_empty() => format!("{FAILED} {message}"),
+        CallErrorKind::Internal => format!("{FAILED} {message}"),
         _ => call_failed(error),
     }
 }
 
 /// A method that streams was called by an ordinary invocation (`method_streams`), or the other
-/// way round. To be sent as the message of an error without an event.
+/// way round. To be sent as the message of a failure without an event.
 pub fn wrong_manner(method: &str, method_streams: bool) -> String {
     let (method_is, call_is) = match method_streams {
         true => ("streaming", "non-streaming"),
@@ -65,7 +63,7 @@ pub fn wrong_manner(method: &str, method_streams: bool) -> String {
 }
 
 /// A stream is asked for under an id that another running stream has. To be sent as the message
-/// of an error without an event.
+/// of a failure without an event.
 pub fn id_in_use(invocation_id: &str) -> String {
     format!("Invocation ID '{invocation_id}' is already in use.")
 }

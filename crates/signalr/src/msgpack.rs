@@ -1,7 +1,7 @@
 //! Hub messages in MessagePack (`HubProtocol.md`, "MessagePack (MsgPack) Encoding").
 //!
-//! Values go straight to and from [`Args`]: there is no tree between. See [`decode`] and
-//! [`encode`] for how they map.
+//! Values go straight to and from [`Args`]: there is no tree between. See [`mod@decode`]
+//! and [`encode`] for how they map.
 
 use crate::error_text;
 use crate::message::{HubMessage, Invocation, Malformed, kind};

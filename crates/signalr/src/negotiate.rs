@@ -78,3 +78,6 @@ fn answer(body: Bytes) -> Answer {
 /// In the order in which clients try them.
 const ALL: [Transport; 3] =
     [Transport::WebSockets, Transport::ServerSentEvents, Transport::LongPolling];
+
+#[cfg(test)]
+mod tests;

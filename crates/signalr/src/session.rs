@@ -23,6 +23,30 @@ use transport::Attached;
 ///   Waiting ───────────────▶ Handshake ─────────▶ Open ───────────────────────▶ Closed
 ///                                   └───────────────┴─▶ Farewell (long polling) ──▲
 /// ```
+///
+/// ```
+/// use omniwire_session::{Carrier, CarrierId, Event, Input, Message, Output, Session};
+/// use omniwire_signalr::{Config, SignalRSession};
+/// # let now = std::time::Instant::now();
+/// let mut session = SignalRSession::new(Config::default().into(), now);
+/// let mut drive = |input| {
+///     session.handle_input(now, input).unwrap();
+///     std::iter::from_fn(|| match session.poll_output() {
+///         Output::Timeout(_) => None,
+///         output => Some(output),
+///     })
+///     .collect::<Vec<_>>()
+/// };
+/// let id = CarrierId(1);
+/// drive(Input::Attach { id, carrier: Carrier::WebSocket });
+/// let message = Message::text("{\"protocol\":\"json\",\"version\":1}\u{1e}");
+/// let outputs = drive(Input::Message { id, message });
+/// assert!(matches!(
+///     &outputs[..],
+///     [Output::Transmit(Message::Text(text)), Output::Event(Event::Enter { .. })]
+///         if *text == "{}\u{1e}"
+/// ));
+/// ```
 #[derive(Debug)]
 pub struct SignalRSession {
     config: Arc<Config>,
