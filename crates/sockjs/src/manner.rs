@@ -6,7 +6,7 @@ use std::fmt;
 
 /// What the messages of a SockJS session mean. The session moves texts; its manner says what
 /// they are to the application. One value serves one session.
-pub trait Manner: fmt::Debug + Send {
+pub trait Manner: fmt::Debug + Send + 'static {
     /// How the application's events are encoded. Its frames are SockJS frames `a[..]`: see
     /// [`crate::RawWire`] and [`crate::Wrapped`].
     fn wire(&self) -> WireForm;
