@@ -54,6 +54,8 @@ pub struct SignalRSession {
     attached: Option<Attached>,
     records: Records,
     outputs: VecDeque<Output>,
+    /// The last input was a time-out: the client says nothing.
+    idle: bool,
     /// Names of client streams that look like ids of our own calls, so that a completion of one
     /// is not taken for an answer. No known client makes such names.
     odd_streams: Vec<ByteString>,
@@ -87,6 +89,7 @@ impl SignalRSession {
             attached: None,
             records: Records::new(config.message_len_max),
             outputs: VecDeque::new(),
+            idle: true,
             odd_streams: Vec::new(),
             config,
         }
@@ -395,6 +398,7 @@ impl SignalRSession {
 
 impl Session for SignalRSession {
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Fault> {
+        self.idle = matches!(input, Input::Timeout);
         match input {
             Input::Attach { id, carrier } => return self.attach(now, id, carrier),
             Input::Detach { id, how } => self.detach(now, id, how),
@@ -434,7 +438,12 @@ impl Session for SignalRSession {
     fn poll_output(&mut self) -> Output {
         match self.outputs.pop_front() {
             Some(output) => output,
-            None => Output::Timeout(self.deadline()),
+            None => {
+                if self.idle {
+                    self.outputs = VecDeque::new();
+                }
+                Output::Timeout(self.deadline())
+            }
         }
     }
 

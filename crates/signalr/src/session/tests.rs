@@ -326,7 +326,8 @@ fn arguments_that_cannot_be_told_spoil_their_call_only() {
 fn keep_alive_and_client_timeout() {
     let ping = || sent("{\"type\":6}");
     let mut bench = Bench::json();
-    // A client that never pings is never timed out.
+    // A client that never pings is never timed out, whatever else it says.
+    assert_eq!(bench.say("{\"type\":99}\u{1e}"), []);
     assert_eq!(bench.sleep(60), vec![ping(); 4]);
     assert_eq!(bench.say("{\"type\":6}\u{1e}"), []);
     assert_eq!(bench.sleep(29), vec![ping(); 1]);
@@ -343,6 +344,16 @@ fn keep_alive_and_client_timeout() {
 fn pings_in_messagepack() {
     let mut bench = Bench::open(Config::default(), "messagepack");
     assert_eq!(bench.sleep(15), [Seen::Sent("\u{2}\u{fffd}\u{6}".into())]);
+}
+
+#[test]
+fn idle_connections_are_small() {
+    assert!(size_of::<SignalRSession>() <= 216);
+    let mut bench = Bench::json();
+    bench.sleep(15);
+    let session = &bench.session;
+    assert_eq!((session.outputs.capacity(), session.odd_streams.capacity()), (0, 0));
+    assert_eq!(session.records.waiting_len(), 0);
 }
 
 #[test]
