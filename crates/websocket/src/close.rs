@@ -173,8 +173,9 @@ impl CloseFrame {
         if !code.is_sendable() {
             return Err(Violation::BAD_CLOSE_CODE); // section 7.4
         }
+        // Section 5.5.1: the reason is UTF-8.
         let reason =
-            Utf8Bytes::try_from(payload.slice_ref(reason)).map_err(|_| Violation::INVALID_UTF8)?; // section 5.5.1
+            Utf8Bytes::try_from(payload.slice_ref(reason)).map_err(|_| Violation::INVALID_UTF8)?;
         Ok(Some(Self { code, reason }))
     }
 }

@@ -29,8 +29,7 @@ use crate::{CloseFrame, CloseState, Limits, Message, OpCode, Receiver, Role, Vio
 pub struct Connection {
     receiver: Receiver,
     outbox: Outbox,
-    /// The Ping to answer once there is room again: only the latest (section 5.5.3).
-    owed_pong: Option<Bytes>,
+    pongs: Pongs,
     deflate: Option<Box<Compressing>>,
     /// A client's source of masking keys.
     masks: Option<Masks>,
@@ -42,6 +41,17 @@ pub struct Connection {
 /// Where a client takes its masking keys from: each must be fresh and unpredictable
 /// (sections 5.3 and 10.3).
 pub type Masks = Box<dyn FnMut() -> [u8; 4] + Send + Sync>;
+
+/// The answers to Pings.
+#[derive(Debug, Default)]
+struct Pongs {
+    /// How many are queued since all were written.
+    unwritten: u8,
+    /// How far the outbox must be written for all of them to be.
+    end: u64,
+    /// The Ping to answer then: only the latest (section 5.5.3).
+    owed: Option<Bytes>,
+}
 
 #[derive(Debug)]
 struct Compressing {
@@ -69,7 +79,7 @@ impl Connection {
                 None => Receiver::new(role, limits),
             },
             outbox: Outbox::default(),
-            owed_pong: None,
+            pongs: Pongs::default(),
             deflate: deflate.map(|agreed| {
                 let (deflater, threshold) = (agreed.deflater(role), agreed.threshold);
                 Box::new(Compressing { deflater, threshold })
@@ -96,7 +106,7 @@ impl Connection {
         let result = self.receiver.receive(buf);
         match &result {
             Ok(Some(Message::Ping(payload))) if self.close_state.may_send() => {
-                self.owe_pong(payload.clone());
+                self.answer_ping(payload.clone());
             }
             Ok(Some(Message::Close(close))) => self.answer_close(close.as_ref()),
             Err(violation) => self.fail(*violation),
@@ -112,7 +122,9 @@ impl Connection {
         }
         match message {
             Message::Close(close) => {
-                self.pay_pong();
+                if let Some(payload) = self.pongs.owed.take() {
+                    self.queue(Message::Pong(payload));
+                }
                 self.queue_close(close);
             }
             message => {
@@ -128,8 +140,8 @@ impl Connection {
 
     /// Queues octets that are whole frames already, as they are. Ignored after our Close.
     ///
-    /// Only for servers, whose frames are the same for all; compressed frames only if they were made
-    /// for [`Connection::shared_compression`].
+    /// Only for servers, whose frames are the same for all; compressed frames only if they were
+    /// made for [`Connection::shared_compression`].
     pub fn queue_frames(&mut self, frames: Bytes) {
         debug_assert!(self.role.is_server(), "a client's frames are masked one by one");
         if self.close_state.may_send() {
@@ -151,7 +163,7 @@ impl Connection {
 
     /// What is to be written.
     pub fn outbox(&mut self) -> &mut Outbox {
-        if self.outbox.remaining() < PONG_BACKLOG_LEN {
+        if self.outbox.written() >= self.pongs.end {
             self.pay_pong();
         }
         &mut self.outbox
@@ -166,7 +178,7 @@ impl Connection {
     /// Whether there is anything to write.
     #[must_use]
     pub fn wants_write(&self) -> bool {
-        self.outbox.has_remaining() || self.owed_pong.is_some()
+        self.outbox.has_remaining() || self.pongs.owed.is_some()
     }
 
     /// How far the closing handshake has come.
@@ -190,23 +202,29 @@ impl Connection {
     /// The peer is gone: nothing can be sent any more.
     pub fn lost(&mut self) {
         self.close_state = CloseState::Closed;
-        self.owed_pong = None;
+        self.pongs.owed = None;
         self.outbox.clear();
     }
 
-    /// Section 5.5.2: a Ping is answered, unless a Close has come. A peer that sends Pings and reads
-    /// nothing gets one Pong for all of them, so that it cannot fill our memory (section 5.5.3).
-    fn owe_pong(&mut self, payload: Bytes) {
-        if self.outbox.remaining() < PONG_BACKLOG_LEN {
+    /// Section 5.5.2: a Ping is answered, unless a Close has come. A peer that sends Pings and
+    /// reads nothing gets one Pong for all of them in the end, so that it cannot fill our memory
+    /// (section 5.5.3 allows it).
+    fn answer_ping(&mut self, payload: Bytes) {
+        if self.outbox.written() >= self.pongs.end {
+            self.pongs.unwritten = 0;
+        }
+        if self.pongs.unwritten < PONGS_MAX {
+            self.pongs.unwritten += 1;
             self.queue(Message::Pong(payload));
+            self.pongs.end = self.outbox.queued();
         } else {
-            self.owed_pong = Some(payload);
+            self.pongs.owed = Some(payload);
         }
     }
 
     fn pay_pong(&mut self) {
-        if let Some(payload) = self.owed_pong.take() {
-            self.queue(Message::Pong(payload));
+        if let Some(payload) = self.pongs.owed.take() {
+            self.answer_ping(payload);
         }
     }
 
@@ -228,7 +246,7 @@ impl Connection {
     }
 
     fn queue_close(&mut self, close: Option<CloseFrame>) {
-        self.owed_pong = None;
+        self.pongs.owed = None;
         let payload = Message::Close(close).into_payload();
         self.queue_frame(Header::whole(OpCode::Close, payload.len()), payload);
         self.close_state = self.close_state.after_sending();
@@ -277,8 +295,8 @@ impl fmt::Debug for Connection {
 /// Up to this length a server's payload is copied behind its header.
 const COPIED_LEN_MAX: usize = 4_096;
 
-/// With so much unwritten, Pongs are held back and only the latest is kept.
-const PONG_BACKLOG_LEN: usize = 8 << 10;
+/// So many Pongs may be queued and unwritten; of those after them only the latest is kept.
+const PONGS_MAX: u8 = 64;
 
 #[cfg(test)]
 mod tests;

@@ -2,8 +2,8 @@
 //!
 //! The crate has two layers, and either is of use alone:
 //!
-//! 1. a **core without IO**: no runtime, no clock, no randomness but what is passed in, no `unsafe`.
-//!    It can be driven by any event loop, tested from octets, and fuzzed;
+//! 1. a **core without IO**: no runtime, no clock, no randomness but what is passed in, no
+//!    `unsafe`. It can be driven by any event loop, tested from octets, and fuzzed;
 //! 2. a **thin tokio layer** (feature `tokio`, on by default): `WebSocket`, a `Stream` and `Sink`
 //!    over any `AsyncRead + AsyncWrite`.
 //!
@@ -31,26 +31,26 @@
 //!
 //! # Behind hyper, axum or any HTTP library
 //!
-//! [`handshake::server::accept`] checks a request and makes the answer, for HTTP/1.1 and for extended
-//! CONNECT over HTTP/2 and HTTP/3. Send the answer, then go on with the upgraded stream:
+//! [`handshake::server::accept`] checks a request and makes the answer, for HTTP/1.1 and for
+//! extended CONNECT over HTTP/2 and HTTP/3. Send the answer, then go on with the upgraded stream:
 //!
 #![cfg_attr(feature = "tokio", doc = "```no_run")]
 #![cfg_attr(not(feature = "tokio"), doc = "```ignore")]
 //! use omniwire_websocket::handshake::server::{Options, Request, accept};
 //! use omniwire_websocket::{Config, Limits, Role, WebSocket};
 //!
-//! # async fn run<S, B>(request: http::Request<B>, options: Options, stream: S, leftover: bytes::Bytes)
+//! # async fn run<S, B>(request: http::Request<B>, options: Options, io: S, leftover: bytes::Bytes)
 //! #     -> Result<(), Box<dyn std::error::Error>>
 //! # where S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin {
 //! let accepted = accept(&Request::new(&request), &options)?; // Err: `Refusal::response()`
 //! let answer: http::Response<String> = accepted.response();
-//! // ... send the answer, take stream and leftover out of the HTTP library ...
+//! // ... send the answer, take io and leftover out of the HTTP library ...
 //! let config = Config {
 //!     limits: Limits { message_len: 1 << 20, ..Limits::default() },
 //!     deflate: accepted.deflate,
 //!     ..Config::default()
 //! };
-//! let socket = WebSocket::from_parts(stream, Role::Server, config, leftover)?;
+//! let socket = WebSocket::from_parts(io, Role::Server, config, leftover)?;
 //! # Ok(()) }
 //! ```
 //!
@@ -65,7 +65,7 @@
 //! | part | what it does |
 //! |---|---|
 //! | `WebSocket`, `accept`, `connect` | the tokio layer |
-//! | [`Connection`] | one connection without IO: [`Connection::receive`] takes octets, [`Connection::outbox`] gives them |
+//! | [`Connection`] | one connection without IO: `receive` takes octets, `outbox` gives them |
 //! | [`Receiver`] | octets to messages, with all checks; the half of [`Connection`] that reads |
 //! | [`Outbox`] | what is queued, as a [`bytes::Buf`] for vectored writes |
 //! | [`Message`], [`Utf8Bytes`], [`CloseFrame`], [`CloseCode`] | what is exchanged |

@@ -17,6 +17,8 @@ pub struct Outbox {
     first: Bytes,
     rest: Option<Box<Rest>>,
     len: usize,
+    /// Octets queued since the beginning, written or not.
+    queued: u64,
 }
 
 #[derive(Debug, Default)]
@@ -29,7 +31,7 @@ struct Rest {
 impl Outbox {
     /// Queues octets that are shared; small ones may be copied.
     pub(crate) fn push(&mut self, piece: Bytes) {
-        self.len += piece.len();
+        self.count(piece.len());
         if self.first.is_empty() {
             self.first = piece;
         } else if piece.len() <= COPIED_LEN_MAX {
@@ -52,12 +54,27 @@ impl Outbox {
         let before = tail.len();
         write(tail);
         let grown = tail.len() - before;
-        self.len += grown;
+        self.count(grown);
+    }
+
+    /// Octets queued since the beginning.
+    pub(crate) const fn queued(&self) -> u64 {
+        self.queued
+    }
+
+    /// Octets written since the beginning.
+    pub(crate) const fn written(&self) -> u64 {
+        self.queued - self.len as u64
     }
 
     /// Throws away everything queued.
     pub(crate) fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self { queued: self.queued, ..Self::default() };
+    }
+
+    const fn count(&mut self, len: usize) {
+        self.len += len;
+        self.queued += len as u64;
     }
 
     fn tail(&mut self) -> &mut BytesMut {

@@ -10,8 +10,8 @@ use crate::{CloseFrame, Limits, Message, OpCode, Role, Utf8Bytes, Violation, mas
 /// Reads messages out of the octets of one connection.
 ///
 /// Give it the same buffer again and again, with more octets at its end each time: what is read is
-/// split off the front, and a message in one frame shares the buffer's own memory. Between calls the
-/// buffer may be exchanged for another one with the same octets (to free a large one, say).
+/// split off the front, and a message in one frame shares the buffer's own memory. Between calls
+/// the buffer may be exchanged for another one with the same octets (to free a large one, say).
 ///
 /// Ping and Pong come out between the fragments of a message, as they arrived.
 ///
@@ -20,10 +20,9 @@ use crate::{CloseFrame, Limits, Message, OpCode, Role, Utf8Bytes, Violation, mas
 /// use omniwire_websocket::{Limits, Message, Receiver, Role};
 ///
 /// let mut receiver = Receiver::new(Role::Client, Limits::default());
-/// let mut buf = BytesMut::from(&b"\x81\x05Hello\x89"[..]); // RFC 6455 section 5.7, then a half Ping
-/// assert_eq!(receiver.receive(&mut buf), Ok(Some(Message::text("Hello"))));
-/// assert_eq!(receiver.receive(&mut buf), Ok(None));
-/// buf.extend_from_slice(b"\x00");
+/// let mut buf = BytesMut::from(&b"\x81\x05Hello\x89"[..]); // RFC 6455 section 5.7, then a half
+/// Ping assert_eq!(receiver.receive(&mut buf), Ok(Some(Message::text("Hello"))));
+/// assert_eq!(receiver.receive(&mut buf), Ok(None)); buf.extend_from_slice(b"\x00");
 /// assert_eq!(receiver.receive(&mut buf), Ok(Some(Message::Ping("".into()))));
 /// ```
 #[derive(Debug)]

@@ -158,11 +158,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             match self.connection.receive(&mut self.buf) {
                 Ok(None) => {}
                 Ok(Some(message)) => {
-                    self.begin_ending_if_closed(cx);
+                    if matches!(message, Message::Close(_)) {
+                        self.begin_ending(cx);
+                    }
                     return Poll::Ready(Some(Ok(message)));
                 }
                 Err(violation) => {
-                    self.begin_ending_if_closed(cx);
+                    self.begin_ending(cx);
                     return Poll::Ready(Some(Err(violation.into())));
                 }
             }

@@ -162,6 +162,9 @@ fn inflate(
     limit: usize,
     out: &mut Vec<u8>,
 ) -> Result<(), Violation> {
+    if payload.is_empty() {
+        return Ok(()); // not even 0x00 (section 7.2.3.6): the window stays as it is
+    }
     inflate_piece(decompressor, payload, limit, out)?;
     // A message that ends between two blocks gets nothing from the tail but an empty block.
     // If octets come of it, the message was cut short.

@@ -1,1 +1,210 @@
+use super::codec::{Shared, compress_shared};
+use super::{Agreed, Config, Parameters, accept_answer, answer, offer};
+use crate::handshake::extensions::{Extension, read_extensions};
+use crate::{Role, Violation};
 
+use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_EXTENSIONS};
+
+mod window;
+
+fn lines(lines: &[&str]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for line in lines {
+        headers.append(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_str(line).unwrap());
+    }
+    headers
+}
+
+/// The server's answer to an offer, with context takeover allowed so that flags are the client's.
+fn answer_to(offer: &str) -> Option<String> {
+    answer_by(offer, &takeover())
+}
+
+fn answer_by(offer: &str, config: &Config) -> Option<String> {
+    let headers = lines(&[offer]);
+    answer(&read_extensions(&headers).unwrap(), config).map(|(_, header)| header)
+}
+
+fn takeover() -> Config {
+    Config { server_context_takeover: true, client_context_takeover: true, ..Config::default() }
+}
+
+fn accepted(answer: &str, config: &Config) -> Option<Parameters> {
+    let headers = lines(&[answer]);
+    let elements: Vec<Extension<'_>> = read_extensions(&headers).unwrap();
+    accept_answer(&elements[0], config)
+}
+
+#[test]
+fn rfc7692_7_1_2_2_client_window_is_not_answered_unless_offered() {
+    // E1
+    assert_eq!(answer_to("permessage-deflate").unwrap(), "permessage-deflate");
+    let small = Config { client_max_window_bits: 10, ..takeover() };
+    assert_eq!(answer_by("permessage-deflate", &small).unwrap(), "permessage-deflate");
+    assert_eq!(
+        answer_by("permessage-deflate; client_max_window_bits", &small).unwrap(),
+        "permessage-deflate; client_max_window_bits=10"
+    );
+    assert_eq!(
+        answer_by("permessage-deflate; client_max_window_bits=9", &small).unwrap(),
+        "permessage-deflate; client_max_window_bits=9"
+    );
+}
+
+#[test]
+fn rfc7692_7_1_2_1_server_window_is_the_same_or_less() {
+    // E2, also quoted.
+    for offered in ["10", "\"10\"", "\"1\\0\""] {
+        let offer = format!("permessage-deflate; server_max_window_bits={offered}");
+        assert_eq!(answer_to(&offer).unwrap(), "permessage-deflate; server_max_window_bits=10");
+    }
+    let small = Config { server_max_window_bits: 9, ..takeover() };
+    assert_eq!(
+        answer_by("permessage-deflate; server_max_window_bits=12", &small).unwrap(),
+        "permessage-deflate; server_max_window_bits=9"
+    );
+}
+
+#[test]
+fn rfc7692_7_1_bad_parameters_decline_that_offer() {
+    // E3, E4. The connection itself lives on without compression.
+    for parameter in [
+        "server_max_window_bits=7",
+        "server_max_window_bits=16",
+        "server_max_window_bits=010",
+        "server_max_window_bits",
+        "server_max_window_bits=+9",
+        "server_max_window_bits=\"+9\"",
+        "client_max_window_bits=7",
+        "client_max_window_bits=16",
+        "client_max_window_bits=08",
+        "server_no_context_takeover=1",
+        "client_no_context_takeover=true",
+        "server_no_context_takeover; server_no_context_takeover",
+        "client_no_context_takeover; client_no_context_takeover",
+        "client_max_window_bits; client_max_window_bits=10",
+        "server_max_window_bits=10; server_max_window_bits=10",
+        "unknown",
+        "constructor=1",
+    ] {
+        assert_eq!(answer_to(&format!("permessage-deflate; {parameter}")), None, "{parameter}");
+    }
+}
+
+#[test]
+fn rfc7692_5_first_acceptable_offer_wins() {
+    // E5, also over two lines.
+    let offers = "permessage-deflate; foo, permessage-deflate; server_max_window_bits=11";
+    assert_eq!(answer_to(offers).unwrap(), "permessage-deflate; server_max_window_bits=11");
+    let headers = lines(&["permessage-deflate; foo, x-nope", "permessage-deflate"]);
+    assert!(answer(&read_extensions(&headers).unwrap(), &takeover()).is_some());
+    assert_eq!(answer_to("x-webkit-deflate-frame"), None);
+}
+
+#[test]
+fn rfc7692_7_1_1_no_context_takeover_is_answered() {
+    // E7: asked for, or our own wish.
+    assert_eq!(
+        answer_to("permessage-deflate; client_no_context_takeover; server_no_context_takeover")
+            .unwrap(),
+        "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+    );
+    assert_eq!(
+        answer_by("permessage-deflate", &Config::default()).unwrap(),
+        "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+    );
+}
+
+#[test]
+fn rfc7692_7_1_client_offers_what_it_can_do() {
+    assert_eq!(offer(&takeover()), "permessage-deflate; client_max_window_bits");
+    let config =
+        Config { server_max_window_bits: 10, client_max_window_bits: 9, ..Config::default() };
+    assert_eq!(
+        offer(&config),
+        "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+         server_max_window_bits=10; client_max_window_bits=9"
+    );
+}
+
+#[test]
+fn rfc7692_5_1_client_refuses_a_bad_answer() {
+    // E15, CVE-2026-2229.
+    let config = Config { server_max_window_bits: 12, ..takeover() };
+    for bad in [
+        "unknown",
+        "server_max_window_bits=12; server_max_window_bits=12",
+        "server_max_window_bits=13",
+        "server_max_window_bits=7",
+        "server_max_window_bits=16",
+        "server_max_window_bits=99999999999999999999",
+        "server_max_window_bits",
+        "server_max_window_bits=12; client_max_window_bits",
+        "server_max_window_bits=12; client_max_window_bits=7",
+        "server_max_window_bits=12; client_max_window_bits=16",
+        "server_max_window_bits=12; server_no_context_takeover=1",
+        "client_no_context_takeover",
+    ] {
+        assert_eq!(accepted(&format!("permessage-deflate; {bad}"), &config), None, "{bad}");
+    }
+    assert_eq!(accepted("permessage-deflate", &config), None, "the limit asked for is missing");
+    assert_eq!(accepted("permessage-deflate", &Config::default()), None, "so is the flag");
+
+    let good = accepted(
+        "permessage-deflate; server_max_window_bits=11; client_max_window_bits=8",
+        &config,
+    );
+    let expected = Parameters {
+        server_no_context_takeover: false,
+        client_no_context_takeover: false,
+        server_max_window_bits: 11,
+        client_max_window_bits: 8,
+    };
+    assert_eq!(good, Some(expected));
+}
+
+#[test]
+fn rfc7692_8_inflating_stops_at_the_limit() {
+    // E14: zeros, about a thousand to one.
+    let mut bomb = Vec::new();
+    compress_shared(&vec![0; 16 << 20], Shared::new(15, 9), &mut bomb);
+    assert!(bomb.len() < 20 << 10, "{}", bomb.len());
+    for takeover in [false, true] {
+        let mut inflater = super::Inflater::new(takeover);
+        assert_eq!(inflater.inflate(&bomb, 1 << 20), Err(Violation::MESSAGE_TOO_BIG));
+    }
+    // The limit itself is allowed, one octet more is not.
+    let mut exact = Vec::new();
+    compress_shared(&[7; 1_000], Shared::new(15, 6), &mut exact);
+    let mut inflater = super::Inflater::new(false);
+    assert_eq!(inflater.inflate(&exact, 1_000).unwrap().len(), 1_000);
+    assert_eq!(inflater.inflate(&exact, 999), Err(Violation::MESSAGE_TOO_BIG));
+}
+
+#[test]
+fn rfc7692_7_2_1_large_messages_pass_both_ways() {
+    let mut noise = 7u32;
+    let mut payload: Vec<u8> = (0..300_000u32)
+        .map(|n| {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            if n % 3 == 0 { (noise >> 24) as u8 } else { b'x' }
+        })
+        .collect();
+    payload.extend_from_slice(&[0; 100_000]);
+    for config in [Config::default(), takeover()] {
+        for level in [1, 3, 6, 9] {
+            let config = Config { level, ..config.clone() };
+            let headers = lines(&[&offer(&config)]);
+            let (parameters, _) = answer(&read_extensions(&headers).unwrap(), &config).unwrap();
+            let agreed = Agreed::new(parameters, &config);
+            let (mut deflater, mut inflater) =
+                (agreed.deflater(Role::Server), agreed.inflater(Role::Client));
+            for len in [1, 100, 65_536, payload.len()] {
+                let mut out = Vec::new();
+                deflater.deflate(&payload[..len], &mut out);
+                let back = inflater.inflate(&out, payload.len()).unwrap();
+                assert!(back == payload[..len], "{len}");
+            }
+        }
+    }
+}

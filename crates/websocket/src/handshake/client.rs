@@ -93,8 +93,8 @@ impl Address {
         }
         let uri: Uri = url.parse().map_err(|_| RequestError::Url("This is no URL."))?;
         let secure = match uri.scheme_str() {
-            Some("ws") => false,
-            Some("wss") => true,
+            Some(scheme) if scheme.eq_ignore_ascii_case("ws") => false,
+            Some(scheme) if scheme.eq_ignore_ascii_case("wss") => true,
             _ => return Err(RequestError::Url("The scheme of a WebSocket URL is ws or wss.")),
         };
         let authority = uri.authority().map_or("", |authority| authority.as_str());
@@ -112,7 +112,10 @@ impl Address {
             port,
             // Item 4: the port stands in Host unless it is the scheme's own.
             authority: if port == default { host.to_owned() } else { format!("{host}:{port}") },
-            target: uri.path_and_query().map_or("/", |target| target.as_str()).to_owned(),
+            target: match uri.path_and_query().map_or("/", |target| target.as_str()) {
+                query if query.starts_with('?') => format!("/{query}"), // RFC 9112 section 3.2.1
+                target => target.to_owned(),
+            },
         })
     }
 }

@@ -9,7 +9,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
 use super::WebSocket;
-use crate::CloseState;
 
 /// How far the end has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,14 +25,12 @@ pub(super) enum Ending {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
-    /// After each message and violation: if it was the last one, write our Close right away, since
-    /// the caller may drop us without another call.
-    pub(super) fn begin_ending_if_closed(&mut self, cx: &mut Context<'_>) {
-        if self.connection.close_state() == CloseState::Closed {
-            self.ending = Ending::Write;
-            // What cannot be written now, or not at all, is for `poll_end`.
-            let _ = self.poll_flush(cx);
-        }
+    /// After the last message, a Close or a violation: writes our Close right away, since the
+    /// caller may drop us without another call.
+    pub(super) fn begin_ending(&mut self, cx: &mut Context<'_>) {
+        self.ending = Ending::Write;
+        // What cannot be written now, or not at all, is for `poll_end`.
+        let _ = self.poll_flush(cx);
     }
 
     /// Goes through the end step by step, within the time limit.

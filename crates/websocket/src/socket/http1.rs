@@ -102,8 +102,8 @@ fn write_fields(head: &mut Vec<u8>, headers: &HeaderMap) {
     head.extend_from_slice(b"\r\n");
 }
 
-/// The parser must have read exactly what [`read_head`] has cut: otherwise the two disagree on where
-/// the head ends (bare line feeds), and what follows would be taken for something else.
+/// The parser must have read exactly what [`read_head`] has cut: otherwise the two disagree on
+/// where the head ends (bare line feeds), and what follows would be taken for something else.
 fn check_whole(parsed: httparse::Result<usize>, head: &[u8]) -> Result<(), HeadError> {
     match parsed {
         Ok(httparse::Status::Complete(len)) if len == head.len() => Ok(()),
