@@ -41,6 +41,7 @@ pub(crate) struct Driver<S> {
 /// What to do with an event: inputs for the session, and events to emit in a namespace.
 pub(crate) type Application = fn(&Event) -> Vec<Deed>;
 
+#[allow(dead_code, reason = "bare Engine.IO has no replies")]
 pub(crate) enum Deed {
     Input(Input),
     Emit { namespace: &'static str, name: &'static str, args: omniwire_session::Args },
@@ -144,13 +145,20 @@ impl<S: Session> Driver<S> {
         self.now = end;
     }
 
-    pub(crate) fn emit(&mut self, wire: WireForm, namespace: &str, what: Outgoing<'_>) {
+    /// The application says something.
+    #[allow(dead_code, reason = "for Socket.IO's tests")]
+    pub(crate) fn emit(&mut self, namespace: &str, what: Outgoing<'_>) {
+        self.push(namespace, what);
+        self.flush();
+    }
+
+    fn push(&mut self, namespace: &str, what: Outgoing<'_>) {
+        let wire = self.wire.expect("entered");
         let mut encoding = Encoding::default();
         wire.0.encode(namespace, what, &mut encoding);
         if let Some(prepared) = encoding.finish(|_, _, _| 0) {
             self.outbox.extend(prepared.frames().iter().cloned());
         }
-        self.flush();
     }
 
     /// Does what the session wants done, until it wants nothing but time.
@@ -197,11 +205,11 @@ impl<S: Session> Driver<S> {
                 }
                 Deed::Emit { namespace, name, args } => {
                     let what = Outgoing::Event { name, args: &args, call: None, position: None };
-                    self.emit(self.wire.expect("entered"), namespace, what);
+                    self.push(namespace, what);
                 }
                 Deed::Reply { namespace, call, args } => {
                     let what = Outgoing::Reply { call: &call, outcome: Ok(&args) };
-                    self.emit(self.wire.expect("entered"), namespace, what);
+                    self.push(namespace, what);
                 }
             }
         }

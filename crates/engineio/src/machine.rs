@@ -541,6 +541,3 @@ const NOOP_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How long a session that the server ended waits for a GET to tell the client.
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(30);
-
-#[cfg(test)]
-mod tests;

@@ -183,4 +183,4 @@ pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
