@@ -386,15 +386,9 @@ fn on_connected_fails() {
     bench.attach(1, Carrier::WebSocket).unwrap();
     assert_eq!(bench.say(&handshake("json")), [sent("{}"), entered("json")]);
     let refuse = |text: &str| Input::Refuse { link: Link::FIRST, refusal: Refusal::new(text) };
-    assert_eq!(
-        bench.input(refuse("not today")),
-        Ok(vec![
-            sent(
-                "{\"type\":7,\"error\":\"Connection closed with an error. HubException: not today\"}"
-            ),
-            Seen::Closed(Reason::Kicked)
-        ])
-    );
+    let error = "Connection closed with an error. HubException: not today";
+    let close = sent(&format!("{{\"type\":7,\"error\":\"{error}\"}}"));
+    assert_eq!(bench.input(refuse("not today")), Ok(vec![close, Seen::Closed(Reason::Kicked)]));
     assert_eq!(bench.input(refuse("again")), Ok(vec![]));
     let accept = Input::Accept { link: Link::FIRST, id: "id".into() };
     assert_eq!(bench.input(accept), Ok(vec![]));

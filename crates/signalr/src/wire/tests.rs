@@ -50,11 +50,13 @@ fn hub_protocol_json() {
     let error = &CallError { kind: CallErrorKind::Internal, event: "X".into(), message: "".into() };
     assert_eq!(
         json_text(Outgoing::End { call, error: Some(error) }),
-        r#"{"type":3,"invocationId":"1\"2","error":"An error occurred on the server while streaming results."}"#
+        "{\"type\":3,\"invocationId\":\"1\\\"2\",\"error\":\"An error occurred on the server while \
+         streaming results.\"}"
     );
     assert_eq!(
         json_text(Outgoing::Reply { call, outcome: Err(error) }),
-        r#"{"type":3,"invocationId":"1\"2","error":"An unexpected error occurred invoking 'X' on the server."}"#
+        "{\"type\":3,\"invocationId\":\"1\\\"2\",\"error\":\"An unexpected error occurred invoking \
+         'X' on the server.\"}"
     );
 }
 
