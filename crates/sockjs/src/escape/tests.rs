@@ -65,7 +65,10 @@ proptest! {
     }
 
     #[test]
-    fn nothing_panics(text in any::<String>(), units in prop::collection::vec(0..0xffff_u32, 0..6)) {
+    fn nothing_panics(
+        text in any::<String>(),
+        units in prop::collection::vec(0..0xffff_u32, 0..6),
+    ) {
         let _ = unescape_keeping_surrogates(&text);
         let escapes: String = units.iter().map(|unit| format!("\\u{unit:04x}")).collect();
         let _ = unescape_keeping_surrogates(&format!("\"{text}\\ud800{escapes}\"")).is_some();

@@ -2,5 +2,6 @@
 //! against a toy server without sockets and with a clock of its own.
 
 mod beyond;
+mod envelopes;
 mod server;
 mod suite;
