@@ -1,1 +1,76 @@
-//! Part of Omniwire.
+//! Omniwire: every real-time protocol of the web, into the same rooms.
+//!
+//! One server speaks plain WebSocket, Socket.IO, SignalR, SockJS, server-sent events and long
+//! polling on one port. Handlers are written once; a message said by a client of one protocol
+//! reaches the clients of all the others, encoded once for each.
+//!
+//! ```no_run
+//! use omniwire::{Args, Failure, Namespace, Omniwire, Peer, Raw, Reply};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let chat = Namespace::new("/chat")
+//!     .on_connect(|peer: Peer| async move { peer.join("lobby") })
+//!     .on("say", |peer: Peer, Args((text,)): Args<(Raw,)>| async move {
+//!         peer.to("lobby").emit("said", (peer.id(), text)).await?;
+//!         Ok::<_, Failure>(Reply("delivered"))
+//!     });
+//! let omniwire = Omniwire::builder().namespace(chat).build()?;
+//! let app = axum::Router::new().merge(omniwire.router());
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//! axum::serve(listener, app).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | clients | connect to |
+//! |---|---|
+//! | `new WebSocket(...)` | `/ws/chat`, raw, or with the subprotocol `omniwire.json.v1` |
+//! | `socket.io-client` | `io("/chat")` |
+//! | `@microsoft/signalr` | `/signalr/chat` |
+//! | `sockjs-client` | `/sockjs/chat` |
+//! | `EventSource` | `/sse/chat`, and POST to `/send/chat` |
+//! | `fetch` | `/poll/chat`, and POST to `/send/chat` |
+#![forbid(unsafe_code)]
+
+mod app;
+mod builder;
+mod carrier;
+mod edge;
+mod mount;
+mod request;
+mod server;
+mod session;
+mod wires;
+
+pub use app::arguments::{ArgsError, Binary, FromArgs, IntoArgs, Json, Raw};
+pub use app::audience::Audience;
+pub use app::failure::Failure;
+pub use app::handler::{
+    Args, Auth, BoxedHandler, CallContext, EventName, FromCall, Handler, IntoItem, IntoOutcome,
+    Outcome, Reply, Streaming, TryStreaming,
+};
+pub use app::namespace::{Denied, Namespace, NamespaceHandle};
+pub use app::peer::{AskError, EmitError, Peer};
+pub use app::upload::Upload;
+pub use builder::Builder;
+pub use edge::access::{BadOrigin, Origins};
+pub use edge::listener::serve;
+pub use mount::{
+    BuildError, EngineIoMount, Mount, PlainMount, SignalRMount, SockJsMount, SocketIoMount,
+    WebSocketMount,
+};
+pub use omniwire_hub::{Delivery, JoinError, Stored};
+pub use omniwire_session::limits::Limits;
+pub use omniwire_session::{Args as RawArgs, ByteString, Reason};
+pub use request::RequestInfo;
+pub use server::{Omniwire, Stats};
+
+/// Settings of the protocols, for mounts that differ from the defaults.
+pub mod protocols {
+    pub use omniwire_engineio as engineio;
+    pub use omniwire_plain as plain;
+    pub use omniwire_signalr as signalr;
+    pub use omniwire_socketio as socketio;
+    pub use omniwire_sockjs as sockjs;
+    pub use omniwire_websocket as websocket;
+}

@@ -39,6 +39,7 @@ pub use message::{Kind, Message};
 pub use wire::{Encoding, Frame, HEADROOM, Outgoing, Position, Prepared, Wire, WireForm, WireId};
 
 use bytes::{Bytes, BytesMut};
+use std::any::Any;
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -157,7 +158,9 @@ pub enum Packed {
 ///
 /// The driver mutates it once ([`Session::handle_input`]) and then drains
 /// [`Session::poll_output`] until that returns [`Output::Timeout`]; only then may it mutate again.
-pub trait Session: Send {
+///
+/// `Any`, so that whoever made a session can tell it what is particular to its protocol.
+pub trait Session: Any + Send {
     /// Tells the session something.
     ///
     /// # Errors

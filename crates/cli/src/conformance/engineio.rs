@@ -1,0 +1,30 @@
+//! `--suite engineio`: bare Engine.IO that echoes.
+
+use super::Site;
+use omniwire::protocols::engineio::Config;
+use omniwire::{
+    Args, BuildError, EngineIoMount, EventName, Namespace, Omniwire, Origins, Peer, RawArgs,
+};
+use std::time::Duration;
+
+pub(super) fn site() -> Result<Site, BuildError> {
+    let echo = Namespace::new("/").on_any(
+        |peer: Peer, EventName(name): EventName, Args(args): Args<RawArgs>| async move {
+            peer.emit(name, args)
+        },
+    );
+    let config = Config {
+        ping_interval: Duration::from_millis(300),
+        ping_timeout: Duration::from_millis(200),
+        max_payload: 1_000_000,
+        allow_eio3: true,
+        ..Config::default()
+    };
+    let omniwire = Omniwire::builder()
+        .without_socketio()
+        .origins(Origins::any())
+        .bare_namespace(echo)
+        .mount("/engine.io", EngineIoMount::new("/").config(config))
+        .build()?;
+    Ok(Site::new(omniwire))
+}

@@ -1,0 +1,91 @@
+//! `--suite plain`: event streams, long polls and POSTs.
+
+use super::Site;
+use axum::extract::{Query, State};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::StatusCode;
+use omniwire::{
+    Args, BuildError, EventName, Failure, Namespace, NamespaceHandle, Omniwire, Origins, Peer,
+    RawArgs, Reply,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Events that each room remembers.
+const HISTORY_COUNT: usize = 100;
+
+pub(super) fn site() -> Result<Site, BuildError> {
+    let chat = Namespace::new("/chat")
+        .recoverable(HISTORY_COUNT)
+        .on_join(|| async {})
+        .on("say", |peer: Peer, Args((room, text)): Args<(String, Value)>| async move {
+            peer.namespace().to(room).emit("said", (peer.id().to_owned(), text)).await?;
+            Ok::<_, Failure>(Reply("delivered"))
+        })
+        .on("echo", |Args(args): Args<RawArgs>| async move { Reply(args) })
+        .on(
+            "message",
+            |peer: Peer, EventName(name): EventName, Args(args): Args<RawArgs>| async move {
+                peer.emit(name, args)
+            },
+        );
+    let omniwire = Omniwire::builder().origins(Origins::any()).namespace(chat).build()?;
+    let Some(chat) = omniwire.namespace("/chat") else {
+        return Err(BuildError::NoNamespace("/chat".into()));
+    };
+    let beside = Router::new()
+        .route("/bar/publish", post(publish))
+        .route("/bar/history", get(history))
+        .with_state(chat);
+    Ok(Site { omniwire, beside })
+}
+
+#[derive(Deserialize)]
+struct Publication {
+    room: String,
+    event: String,
+    #[serde(default)]
+    args: Vec<Value>,
+}
+
+async fn publish(
+    State(chat): State<NamespaceHandle>,
+    Json(publication): Json<Publication>,
+) -> Result<StatusCode, StatusCode> {
+    let Publication { room, event, args } = publication;
+    let elements = args.iter().map(Value::to_string).collect::<Vec<_>>().join(",");
+    let args = RawArgs::from_elements(elements.into()).map_err(|_| StatusCode::BAD_REQUEST)?;
+    chat.to(room).emit(event, args).await.map_err(|_| StatusCode::BAD_REQUEST)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    room: String,
+}
+
+#[derive(Serialize)]
+struct Remembered {
+    epoch: u32,
+    offset: u64,
+    event: String,
+    args: Value,
+}
+
+async fn history(
+    State(chat): State<NamespaceHandle>,
+    Query(asked): Query<Asked>,
+) -> Json<Vec<Remembered>> {
+    let stored = chat.history(&asked.room).unwrap_or_default();
+    let remembered = stored.into_iter().map(|stored| {
+        let array = format!("[{}]", stored.args.to_base64_json());
+        Remembered {
+            epoch: stored.position.epoch,
+            offset: stored.position.offset,
+            event: stored.name.to_string(),
+            args: serde_json::from_str(&array).unwrap_or_default(),
+        }
+    });
+    Json(remembered.collect())
+}

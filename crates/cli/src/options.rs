@@ -1,0 +1,85 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// One real-time server for every protocol the web already uses: WebSocket, Socket.IO, SignalR,
+/// SockJS, server-sent events and long polling, on one port and into the same rooms.
+#[derive(Debug, Parser)]
+#[command(name = "omniwire", version, arg_required_else_help = true)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the server
+    Serve(ServeOptions),
+    /// Serve one of the contracts that clients and test suites are turned on
+    #[command(hide = true)]
+    Conformance(ConformanceOptions),
+}
+
+/// Run the server.
+///
+/// Each setting may come from the configuration file, from the environment, or from a flag; the
+/// later one wins. SIGTERM or Ctrl-C tells every client that the server is going down, and ends
+/// when all have gone, or after five seconds; a second one ends at once.
+#[derive(Debug, Args)]
+pub(crate) struct ServeOptions {
+    /// Configuration file, in TOML: the same settings by the same names (host, port, origins,
+    /// demo, threads), and a table [limits]
+    #[arg(long, value_name = "FILE", env = "OMNIWIRE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Address to listen on; `localhost` listens on 127.0.0.1 and ::1 [default: 127.0.0.1]
+    #[arg(long, env = "OMNIWIRE_HOST")]
+    pub(crate) host: Option<String>,
+    /// TCP port; 0 takes a free one [default: 8000]
+    #[arg(long, short, env = "OMNIWIRE_PORT")]
+    pub(crate) port: Option<u16>,
+    /// Origin whose pages may connect, over any transport; may be given several times, `*` for
+    /// any page [default: only the server's own pages]
+    #[arg(long = "origin", value_name = "ORIGIN", env = "OMNIWIRE_ORIGINS", value_delimiter = ',')]
+    pub(crate) origins: Vec<String>,
+    /// Serve the demo: a chat in namespace /chat and its page at / [default: true]
+    #[arg(long, value_name = "BOOL", env = "OMNIWIRE_DEMO")]
+    pub(crate) demo: Option<bool>,
+    /// Threads that serve connections [default: one for each core]
+    #[arg(long, value_name = "COUNT", env = "OMNIWIRE_THREADS")]
+    pub(crate) threads: Option<usize>,
+    /// What to log, in tracing's filter syntax: error, warn, info, debug, or omniwire=debug
+    #[arg(long, value_name = "FILTER", env = "OMNIWIRE_LOG", default_value = "info")]
+    pub(crate) log: String,
+}
+
+/// Serve a contract.
+#[derive(Debug, Args)]
+pub(crate) struct ConformanceOptions {
+    /// Which contract
+    #[arg(long, value_enum)]
+    pub(crate) suite: Suite,
+    /// TCP port; 0 takes a free one. For socketio, SIO_PORT stands in
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// Address to listen on; `localhost` listens on 127.0.0.1 and ::1
+    #[arg(long, default_value = "127.0.0.1")]
+    pub(crate) host: String,
+    /// For sockjs: address of the client's script
+    #[arg(long, value_name = "URL", default_value = "http://localhost:8090/sockjs.min.js")]
+    pub(crate) sockjs_client_url: String,
+    /// What to log
+    #[arg(long, value_name = "FILTER", env = "OMNIWIRE_LOG", default_value = "warn")]
+    pub(crate) log: String,
+}
+
+/// The contracts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Suite {
+    Websocket,
+    Engineio,
+    Socketio,
+    Signalr,
+    Sockjs,
+    Plain,
+}

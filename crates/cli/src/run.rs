@@ -1,0 +1,136 @@
+//! Listening, serving, and ending in good order.
+
+use crate::Mistake;
+use axum::Router;
+use omniwire::Omniwire;
+use std::future::Future;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// How long sessions have to end after the first signal.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Starts the runtime and runs `work` on it.
+pub(crate) fn on_runtime(
+    threads: Option<usize>,
+    log: &str,
+    work: impl Future<Output = Result<(), Mistake>>,
+) -> Result<(), Mistake> {
+    let filter = tracing_subscriber::EnvFilter::try_new(log)
+        .map_err(|error| Mistake(format!("bad value '{log}' for --log: {error}")))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = threads {
+        builder.worker_threads(threads);
+    }
+    let runtime = builder
+        .enable_all()
+        .build()
+        .map_err(|error| Mistake(format!("cannot start threads: {error}")))?;
+    let done = runtime.block_on(work);
+    // A handler that never ends must not keep the process.
+    runtime.shutdown_background();
+    done
+}
+
+/// Binds the addresses that a host name stands for: `localhost` is both loopback addresses.
+pub(crate) async fn bind(host: &str, port: u16) -> Result<Vec<TcpListener>, Mistake> {
+    let mistake = |error: io::Error| {
+        let hint = match error.kind() {
+            io::ErrorKind::AddrInUse => "; choose another with --port, or 0 for a free one",
+            _ => "",
+        };
+        Mistake(format!("cannot listen on {host}:{port}: {error}{hint}"))
+    };
+    if host != "localhost" {
+        return Ok(vec![TcpListener::bind((host, port)).await.map_err(mistake)?]);
+    }
+    let first = TcpListener::bind(("127.0.0.1", port)).await.map_err(mistake)?;
+    let port = first.local_addr().map_err(mistake)?.port();
+    let mut listeners = vec![first];
+    // A machine without IPv6 has only the one.
+    listeners.extend(TcpListener::bind(("::1", port)).await.ok());
+    Ok(listeners)
+}
+
+/// The address to tell people.
+pub(crate) fn address(listeners: &[TcpListener]) -> Result<SocketAddr, Mistake> {
+    let first = listeners.first().ok_or_else(|| Mistake("nothing to listen on".into()))?;
+    first.local_addr().map_err(|error| Mistake(format!("no address: {error}")))
+}
+
+/// Prints a line that somebody waits for.
+pub(crate) fn announce(line: &str) {
+    let mut out = io::stdout().lock();
+    // Whoever closed our output does not wait for the line.
+    writeln!(out, "{line}").and_then(|()| out.flush()).ok();
+}
+
+/// Serves until SIGTERM or Ctrl-C, then ends every session in its own words, and returns when
+/// they are gone, when [`GRACE`] is over, or at the second signal.
+pub(crate) async fn serve(
+    listeners: Vec<TcpListener>,
+    router: Router,
+    omniwire: &Omniwire,
+    handshake_timeout: Duration,
+) -> Result<(), Mistake> {
+    let mut signals = Signals::new()?;
+    let (stop, stopped) = watch::channel(());
+    for listener in listeners {
+        let (router, mut stopped) = (router.clone(), stopped.clone());
+        let until_stopped = async move {
+            // Fails when the sender is gone, which is a stop as well.
+            stopped.changed().await.ok();
+        };
+        tokio::spawn(omniwire::serve(listener, router, handshake_timeout, until_stopped));
+    }
+    signals.next().await;
+    tracing::info!(sessions = omniwire.stats().sessions, "going down");
+    drop(stop);
+    omniwire.shut_down();
+    let deadline = Instant::now() + GRACE;
+    let emptied = async {
+        while omniwire.stats().connections > 0 {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        done = timeout_at(deadline, emptied) => {
+            if done.is_err() {
+                tracing::warn!("some connections did not end in time");
+            }
+        }
+        () = signals.next() => tracing::warn!("ending at once"),
+    }
+    Ok(())
+}
+
+/// SIGTERM and Ctrl-C.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Mistake> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| Mistake(format!("cannot listen for signals: {error}")))
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! `omniwire serve`.
+
+use crate::options::ServeOptions;
+use crate::settings::Settings;
+use crate::{Mistake, demo, pages, run};
+use axum::Router;
+use omniwire::Omniwire;
+
+/// Runs the server until it is told to end.
+pub(crate) fn run(options: &ServeOptions) -> Result<(), Mistake> {
+    let settings = Settings::gather(options)?;
+    run::on_runtime(settings.threads, &options.log, serve(&settings))
+}
+
+async fn serve(settings: &Settings) -> Result<(), Mistake> {
+    let mut builder =
+        Omniwire::builder().limits(settings.limits.clone()).origins(settings.origins.clone());
+    if settings.demo {
+        builder = builder.namespace(demo::chat());
+    }
+    let omniwire = builder.build().map_err(|error| Mistake(error.to_string()))?;
+    let mut router = Router::new().merge(omniwire.router());
+    if settings.demo {
+        router = router.fallback(pages::serve);
+    }
+    let listeners = run::bind(&settings.host, settings.port).await?;
+    run::announce(&format!("Omniwire is at http://{}/", run::address(&listeners)?));
+    run::serve(listeners, router, &omniwire, settings.limits.handshake_timeout).await
+}

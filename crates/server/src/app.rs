@@ -1,0 +1,9 @@
+//! What an application writes and holds: namespaces with their handlers, peers, rooms.
+
+pub(crate) mod arguments;
+pub(crate) mod audience;
+pub(crate) mod failure;
+pub(crate) mod handler;
+pub(crate) mod namespace;
+pub(crate) mod peer;
+pub(crate) mod upload;

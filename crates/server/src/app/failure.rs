@@ -1,0 +1,62 @@
+//! What a handler may say when it fails.
+
+use super::arguments::{ArgsError, IntoArgs};
+use omniwire_session::{Args as RawArgs, ByteString, CallErrorKind, Refusal};
+use std::fmt;
+
+/// Why a handler failed. What the client is told depends on how it was made:
+/// [`Failure::client`]'s text is for the client; any other error, which `?` turns into a failure,
+/// is written to the log and the client hears only that something went wrong, unless the namespace
+/// has [`crate::Namespace::detailed_errors`].
+pub struct Failure {
+    pub(crate) kind: CallErrorKind,
+    pub(crate) message: String,
+    pub(crate) data: RawArgs,
+}
+
+impl Failure {
+    /// A failure whose text is meant for the client.
+    pub fn client(message: impl Into<String>) -> Self {
+        Self::new(CallErrorKind::Failed, message.into())
+    }
+
+    /// The peer may not do this.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(CallErrorKind::Forbidden, message.into())
+    }
+
+    fn new(kind: CallErrorKind, message: String) -> Self {
+        Self { kind, message, data: RawArgs::default() }
+    }
+
+    /// Adds data for the client's program: the `data` of a Socket.IO connection error.
+    ///
+    /// # Errors
+    /// The data can't be said in JSON.
+    pub fn with_data(mut self, data: impl IntoArgs) -> Result<Self, ArgsError> {
+        self.data = data.into_args()?;
+        Ok(self)
+    }
+
+    pub(crate) fn into_refusal(self, detailed: bool) -> Refusal {
+        let hidden = self.kind == CallErrorKind::Internal && !detailed;
+        let message = if hidden { "internal error".into() } else { ByteString::from(self.message) };
+        Refusal { message, data: self.data }
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.kind, self.message)
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::new(CallErrorKind::Internal, error.to_string())
+    }
+}
+
+pub(crate) fn bad_arguments(error: ArgsError) -> Failure {
+    Failure::new(CallErrorKind::BadArguments, error.0)
+}

@@ -1,0 +1,239 @@
+//! Handlers: async functions of what they want to know about a call.
+
+use super::arguments::{FromArgs, IntoArgs};
+use super::failure::{Failure, bad_arguments};
+use super::peer::Peer;
+use super::upload::Upload;
+use futures_util::{Stream, StreamExt};
+use omniwire_session::{Args as RawArgs, ByteString, Reason};
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// One event on its way to a handler.
+#[derive(Debug)]
+pub struct CallContext {
+    /// Who says it.
+    pub(crate) peer: Peer,
+    /// The event's name.
+    pub(crate) name: ByteString,
+    /// Its arguments.
+    pub(crate) args: RawArgs,
+    /// Streams that the client sends along, in order; each can be taken once.
+    pub(crate) uploads: Vec<super::upload::Receiver>,
+    /// Why the peer left, for `on_disconnect`.
+    pub(crate) reason: Option<Reason>,
+}
+
+/// What handlers can ask for: a parameter of a handler.
+pub trait FromCall: Sized {
+    /// Takes it from the call.
+    ///
+    /// # Errors
+    /// The call has no such thing; the caller is told so.
+    fn from_call(call: &mut CallContext) -> Result<Self, Failure>;
+}
+
+impl FromCall for Peer {
+    fn from_call(call: &mut CallContext) -> Result<Self, Failure> {
+        Ok(call.peer.clone())
+    }
+}
+
+/// The arguments of the event, as a tuple: `Args((text,)): Args<(String,)>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Args<T>(pub T);
+
+impl<T: FromArgs> FromCall for Args<T> {
+    fn from_call(call: &mut CallContext) -> Result<Self, Failure> {
+        T::from_args(&call.args).map(Self).map_err(bad_arguments)
+    }
+}
+
+/// The name of the event, for handlers of any event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventName(pub ByteString);
+
+impl FromCall for EventName {
+    fn from_call(call: &mut CallContext) -> Result<Self, Failure> {
+        Ok(Self(call.name.clone()))
+    }
+}
+
+/// What the client sent along when it entered: Socket.IO's `auth`. Read as `null` if it sent none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Auth<T>(pub T);
+
+impl<T: DeserializeOwned> FromCall for Auth<T> {
+    fn from_call(call: &mut CallContext) -> Result<Self, Failure> {
+        let args = call.peer.auth();
+        <(T,)>::from_args(args).map(|(auth,)| Self(auth)).map_err(bad_arguments)
+    }
+}
+
+/// Why a peer left, for `on_disconnect`.
+impl FromCall for Reason {
+    fn from_call(call: &mut CallContext) -> Result<Self, Failure> {
+        call.reason.ok_or_else(|| Failure::client("only a peer that left has a reason"))
+    }
+}
+
+impl<T: DeserializeOwned + Send + 'static> FromCall for Upload<T> {
+    fn from_call(call: &mut CallContext) -> Result<Self, Failure> {
+        if call.uploads.is_empty() {
+            return Err(Failure::client("the call has no stream for this parameter"));
+        }
+        Ok(Self::new(call.uploads.remove(0)))
+    }
+}
+
+/// A stream of items for the caller; each item is one argument.
+pub(crate) type Items = Pin<Box<dyn Stream<Item = Result<RawArgs, Failure>> + Send>>;
+
+/// What a handler answers.
+pub enum Outcome {
+    /// One answer, of any number of values.
+    Reply(RawArgs),
+    /// A stream of items.
+    Stream(Items),
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reply(args) => f.debug_tuple("Reply").field(args).finish(),
+            Self::Stream(_) => f.write_str("Stream"),
+        }
+    }
+}
+
+/// What handlers may return: nothing, a [`Reply`], a [`Streaming`], or a `Result` of these.
+pub trait IntoOutcome {
+    /// Turns it into the answer.
+    ///
+    /// # Errors
+    /// The handler failed, or what it answers can't be said.
+    fn into_outcome(self) -> Result<Outcome, Failure>;
+}
+
+impl IntoOutcome for () {
+    fn into_outcome(self) -> Result<Outcome, Failure> {
+        Ok(Outcome::Reply(RawArgs::default()))
+    }
+}
+
+/// The answer to a call: a Socket.IO acknowledgement, a SignalR completion, an envelope's reply.
+/// Dropped if the client wanted none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reply<T>(pub T);
+
+impl<T: IntoArgs> IntoOutcome for Reply<T> {
+    fn into_outcome(self) -> Result<Outcome, Failure> {
+        Ok(Outcome::Reply(self.0.into_args()?))
+    }
+}
+
+/// A stream of items as the answer to a call. Each item is sent when the client's outbox has room.
+#[derive(Debug, Clone, Copy)]
+pub struct Streaming<S>(pub S);
+
+impl<S, T> IntoOutcome for Streaming<S>
+where
+    S: Stream<Item = T> + Send + 'static,
+    T: IntoItem + 'static,
+{
+    fn into_outcome(self) -> Result<Outcome, Failure> {
+        Ok(Outcome::Stream(Box::pin(self.0.map(IntoItem::into_item))))
+    }
+}
+
+/// What a stream may consist of: any `Serialize` type, or a `Result` of one in
+/// [`Streaming`]'s fallible form, [`TryStreaming`].
+pub trait IntoItem {
+    /// Turns it into one argument.
+    ///
+    /// # Errors
+    /// The stream failed.
+    fn into_item(self) -> Result<RawArgs, Failure>;
+}
+
+impl<T: serde::Serialize> IntoItem for T {
+    fn into_item(self) -> Result<RawArgs, Failure> {
+        Ok((self,).into_args()?)
+    }
+}
+
+/// Like [`Streaming`], for streams of `Result<T, Failure>`: the first error ends the stream.
+#[derive(Debug, Clone, Copy)]
+pub struct TryStreaming<S>(pub S);
+
+impl<S, T> IntoOutcome for TryStreaming<S>
+where
+    S: Stream<Item = Result<T, Failure>> + Send + 'static,
+    T: serde::Serialize + 'static,
+{
+    fn into_outcome(self) -> Result<Outcome, Failure> {
+        let items = self.0.map(|item| item.and_then(IntoItem::into_item));
+        Ok(Outcome::Stream(Box::pin(items)))
+    }
+}
+
+impl<T: IntoOutcome, E: Into<Failure>> IntoOutcome for Result<T, E> {
+    fn into_outcome(self) -> Result<Outcome, Failure> {
+        self.map_err(Into::into)?.into_outcome()
+    }
+}
+
+pub(crate) type OutcomeFuture =
+    Pin<Box<dyn Future<Output = Result<Outcome, Failure>> + Send + 'static>>;
+
+/// A handler without its types.
+#[derive(Clone)]
+pub struct BoxedHandler(Arc<dyn Fn(CallContext) -> OutcomeFuture + Send + Sync>);
+
+impl BoxedHandler {
+    pub(crate) fn call(&self, call: CallContext) -> OutcomeFuture {
+        (self.0)(call)
+    }
+}
+
+impl fmt::Debug for BoxedHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BoxedHandler")
+    }
+}
+
+/// Async functions of up to six parameters that can be taken from a call ([`FromCall`]) and that
+/// return what is an answer ([`IntoOutcome`]).
+pub trait Handler<Parameters>: Send + Sync + 'static {
+    /// Hides the types.
+    fn into_boxed(self) -> BoxedHandler;
+}
+
+macro_rules! handlers {
+    ($(($($name:ident),*)),+ $(,)?) => {$(
+        impl<Function, Output, $($name),*> Handler<($($name,)*)> for Function
+        where
+            Function: Fn($($name),*) -> Output + Send + Sync + 'static,
+            Output: Future + Send + 'static,
+            Output::Output: IntoOutcome,
+            $($name: FromCall + Send,)*
+        {
+            #[allow(non_snake_case, unused_mut, unused_variables)]
+            fn into_boxed(self) -> BoxedHandler {
+                BoxedHandler(Arc::new(move |mut call: CallContext| {
+                    $(
+                        let $name = match $name::from_call(&mut call) {
+                            Ok(value) => value,
+                            Err(failure) => return Box::pin(std::future::ready(Err(failure))),
+                        };
+                    )*
+                    let future = self($($name),*);
+                    Box::pin(async move { future.await.into_outcome() })
+                }))
+            }
+        }
+    )+};
+}
+handlers!((), (A), (A, B), (A, B, C), (A, B, C, D), (A, B, C, D, E), (A, B, C, D, E, F));

@@ -1,0 +1,254 @@
+//! One application's address space: its handlers and its rooms.
+
+use super::audience::Audience;
+use super::handler::{BoxedHandler, Handler};
+use super::peer::Peer;
+use crate::request::RequestInfo;
+use crate::session::peers::PeerCell;
+use axum::body::Body;
+use http::{Response, StatusCode};
+use omniwire_hub::{HistoryLimits, Hub, HubConfig, MemberKey, Stored};
+use omniwire_session::ByteString;
+use omniwire_session::limits::Limits;
+use parking_lot::RwLock;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+/// An application's address space, with handlers that serve every protocol: a Socket.IO
+/// namespace, a SignalR hub, a SockJS prefix, the path of plain clients.
+///
+/// ```
+/// use omniwire::{Args, Namespace, Peer, Reply};
+///
+/// let chat = Namespace::new("/chat")
+///     .on_connect(|peer: Peer| async move { peer.join("lobby") })
+///     .on("say", |peer: Peer, Args((text,)): Args<(String,)>| async move {
+///         peer.to("lobby").emit("said", (peer.id().to_string(), text)).await?;
+///         Ok::<_, omniwire::Failure>(Reply("delivered"))
+///     });
+/// # let _ = chat;
+/// ```
+#[derive(Debug)]
+pub struct Namespace {
+    pub(crate) name: ByteString,
+    pub(crate) handlers: Handlers,
+    pub(crate) history: Option<HistoryLimits>,
+}
+
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Handlers {
+    pub(crate) gate: Option<Gate>,
+    pub(crate) connect: Option<BoxedHandler>,
+    pub(crate) disconnect: Option<BoxedHandler>,
+    pub(crate) join: Option<BoxedHandler>,
+    pub(crate) any: Option<BoxedHandler>,
+    pub(crate) by_name: HashMap<ByteString, BoxedHandler>,
+    /// The same by lower-case name, for protocols whose method names have no case.
+    pub(crate) by_lower_name: HashMap<String, BoxedHandler>,
+    pub(crate) detailed_errors: bool,
+}
+
+impl Namespace {
+    /// A namespace without handlers. The name begins with a slash.
+    pub fn new(name: impl Into<ByteString>) -> Self {
+        Self { name: name.into(), handlers: Handlers::default(), history: None }
+    }
+
+    /// The one gate that every transport passes: looks at each request (Socket.IO: at the request
+    /// that opened the session) and lets it in, or not. Must be quick.
+    #[must_use]
+    pub fn authorize(
+        mut self,
+        check: impl Fn(&RequestInfo) -> Result<(), Denied> + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.gate = Some(Gate(Arc::new(check)));
+        self
+    }
+
+    /// Called for each new peer, before anything else of it is handled. An error turns the peer
+    /// away, in its protocol's own words. What is emitted here follows the admission.
+    #[must_use]
+    pub fn on_connect<P>(mut self, handler: impl Handler<P>) -> Self {
+        self.handlers.connect = Some(handler.into_boxed());
+        self
+    }
+
+    /// Called when a peer has gone, while its rooms are still known. Why is a parameter of type
+    /// [`crate::Reason`].
+    #[must_use]
+    pub fn on_disconnect<P>(mut self, handler: impl Handler<P>) -> Self {
+        self.handlers.disconnect = Some(handler.into_boxed());
+        self
+    }
+
+    /// Called for each event of this name, in the order in which one peer's events came. Handlers
+    /// of one peer overlap where they wait (SignalR: only as far as its hub allows).
+    #[must_use]
+    pub fn on<P>(mut self, event: impl Into<ByteString>, handler: impl Handler<P>) -> Self {
+        let (event, handler) = (event.into(), handler.into_boxed());
+        self.handlers.by_lower_name.insert(event.to_lowercase(), handler.clone());
+        self.handlers.by_name.insert(event, handler);
+        self
+    }
+
+    /// Called for events that have no handler of their own. Without it, the caller of such an
+    /// event is told that nobody handles it.
+    #[must_use]
+    pub fn on_any<P>(mut self, handler: impl Handler<P>) -> Self {
+        self.handlers.any = Some(handler.into_boxed());
+        self
+    }
+
+    /// Called when a client asks to join a room by itself (`{"join":"room"}`, `?room=`). If it
+    /// answers without an error, the peer is put in the room, whose name is the argument. Without
+    /// this handler no client may.
+    #[must_use]
+    pub fn on_join<P>(mut self, handler: impl Handler<P>) -> Self {
+        self.handlers.join = Some(handler.into_boxed());
+        self
+    }
+
+    /// Makes the rooms recoverable: each remembers its last `count` events (at most 1 MiB of
+    /// them), and a peer that returns gets what it missed, or is told that it can't.
+    #[must_use]
+    pub fn recoverable(mut self, count: usize) -> Self {
+        self.history = Some(HistoryLimits { count_max: count, len_max: 1 << 20 });
+        self
+    }
+
+    /// Tells clients the text of any error, not only of those made for them. For development.
+    #[must_use]
+    pub fn detailed_errors(mut self, on: bool) -> Self {
+        self.handlers.detailed_errors = on;
+        self
+    }
+
+    pub(crate) fn into_space(self, limits: &Limits, epoch: u32) -> Arc<Space> {
+        Arc::new(Space {
+            name: self.name,
+            handlers: self.handlers,
+            hub: Hub::new(HubConfig {
+                rooms_max: limits.rooms_max,
+                name_len_max: limits.name_len_max,
+                history: self.history,
+                epoch,
+            }),
+            peers: RwLock::default(),
+        })
+    }
+}
+
+/// Why a request is not let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denied {
+    status: StatusCode,
+    message: String,
+}
+
+impl Denied {
+    /// 401: the client has not shown who it is.
+    pub fn unauthorized(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::UNAUTHORIZED, message: message.into() }
+    }
+
+    /// 403: the client may not, whoever it is.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::FORBIDDEN, message: message.into() }
+    }
+
+    /// For people.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    pub(crate) fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(Body::from(self.message + "\n"));
+        *response.status_mut() = self.status;
+        response
+    }
+}
+
+type Check = dyn Fn(&RequestInfo) -> Result<(), Denied> + Send + Sync;
+
+/// A namespace's gate.
+#[derive(Clone)]
+pub(crate) struct Gate(Arc<Check>);
+
+impl Gate {
+    pub(crate) fn check(&self, request: &RequestInfo) -> Result<(), Denied> {
+        (self.0)(request)
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Gate")
+    }
+}
+
+/// A namespace at work.
+#[derive(Debug)]
+pub(crate) struct Space {
+    pub(crate) name: ByteString,
+    pub(crate) handlers: Handlers,
+    pub(crate) hub: Hub,
+    pub(crate) peers: RwLock<HashMap<MemberKey, Weak<PeerCell>>>,
+}
+
+impl Space {
+    pub(crate) fn handler(&self, event: &ByteString, caseless: bool) -> Option<&BoxedHandler> {
+        let exact = self.handlers.by_name.get(event);
+        let found = match exact {
+            None if caseless => self.handlers.by_lower_name.get(&event.to_lowercase()),
+            exact => exact,
+        };
+        found.or(self.handlers.any.as_ref())
+    }
+
+    pub(crate) fn peer(&self, key: MemberKey) -> Option<Peer> {
+        self.peers.read().get(&key)?.upgrade().map(Peer)
+    }
+}
+
+/// A namespace seen from outside its handlers: for publishing from elsewhere in the program.
+#[derive(Debug, Clone)]
+pub struct NamespaceHandle(pub(crate) Arc<Space>);
+
+impl NamespaceHandle {
+    /// The namespace's name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Everybody.
+    pub fn everybody(&self) -> Audience {
+        Audience::new(&self.0)
+    }
+
+    /// The members of a room; more rooms can be added ([`Audience::and`]).
+    pub fn to(&self, room: impl Into<ByteString>) -> Audience {
+        Audience::new(&self.0).and(room)
+    }
+
+    /// The peer with this id.
+    pub fn peer(&self, id: &str) -> Option<Peer> {
+        self.0.peer(self.0.hub.member(id)?.key)
+    }
+
+    /// How many peers there are.
+    pub fn len(&self) -> usize {
+        self.0.hub.len()
+    }
+
+    /// Whether there is nobody.
+    pub fn is_empty(&self) -> bool {
+        self.0.hub.is_empty()
+    }
+
+    /// What a recoverable room remembers, oldest first; `None` if there is no such room or it
+    /// remembers nothing.
+    pub fn history(&self, room: &str) -> Option<Vec<Stored>> {
+        self.0.hub.history(room)
+    }
+}

@@ -1,0 +1,208 @@
+//! One client inside one namespace, as handlers see it.
+
+use super::arguments::{ArgsError, FromArgs, IntoArgs};
+use super::audience::Audience;
+use super::namespace::NamespaceHandle;
+use crate::request::RequestInfo;
+use crate::session::peers::PeerCell;
+use crate::wires;
+use omniwire_hub::{JoinError, PushError};
+use omniwire_session::{Args as RawArgs, ByteString, Outgoing};
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One client inside one namespace. Cheap to clone; may be kept anywhere. Once the client is
+/// gone, what is said to it goes nowhere.
+#[derive(Clone)]
+pub struct Peer(pub(crate) Arc<PeerCell>);
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+/// Why something could not be said to one peer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EmitError {
+    /// The arguments can't be said in JSON.
+    #[error(transparent)]
+    Args(#[from] ArgsError),
+    /// The peer is gone.
+    #[error("the peer is gone")]
+    Gone,
+    /// The peer is too slow, and is being closed for it.
+    #[error("the peer's outbox is full")]
+    Full,
+}
+
+impl From<PushError> for EmitError {
+    fn from(error: PushError) -> Self {
+        match error {
+            PushError::Closed => Self::Gone,
+            PushError::Full => Self::Full,
+        }
+    }
+}
+
+/// Why a call to a client brought no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// It could not be said.
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+    /// The client answered with an error, in its own words.
+    #[error("{0}")]
+    Client(String),
+    /// The client did not answer in time.
+    #[error("the client did not answer in time")]
+    TimedOut,
+    /// The client went away before it answered.
+    #[error("the client disconnected")]
+    Disconnected,
+    /// The answer is not what was expected.
+    #[error(transparent)]
+    Answer(ArgsError),
+}
+
+impl Peer {
+    /// The public id: Socket.IO's `socket.id`, SignalR's connection id. Never reused.
+    pub fn id(&self) -> &str {
+        &self.0.member.id
+    }
+
+    /// The protocol it speaks: `WebSocket`, `Socket.IO`, `Engine.IO`, `SignalR`, `SockJS`, `SSE` or
+    /// `Long polling`.
+    pub fn protocol(&self) -> &'static str {
+        self.0.cell.protocol
+    }
+
+    /// What carries its session now, in the protocol's own word (`websocket`, `polling`,
+    /// `WebSockets`, `xhr-streaming`, ...); empty between two polls.
+    pub fn transport(&self) -> &'static str {
+        self.0.cell.transport()
+    }
+
+    /// The request that opened the session.
+    pub fn request(&self) -> &RequestInfo {
+        &self.0.cell.request
+    }
+
+    /// What the client sent along when it entered: no argument or one.
+    pub fn auth(&self) -> &RawArgs {
+        &self.0.auth
+    }
+
+    /// The namespace it is in.
+    pub fn namespace(&self) -> NamespaceHandle {
+        NamespaceHandle(Arc::clone(&self.0.space))
+    }
+
+    /// Whether it is still there.
+    pub fn is_connected(&self) -> bool {
+        self.0.is_connected()
+    }
+
+    /// Puts it in a room. Being there already is fine.
+    ///
+    /// # Errors
+    /// The name is too long, it is in too many rooms, or it is gone.
+    pub fn join(&self, room: impl Into<ByteString>) -> Result<(), JoinError> {
+        self.0.space.hub.join(&self.0.member, &room.into())
+    }
+
+    /// Takes it out of a room. Whether it was there.
+    pub fn leave(&self, room: &str) -> bool {
+        self.0.space.hub.leave(&self.0.member, room)
+    }
+
+    /// The rooms it is in, in the order in which it joined them.
+    pub fn rooms(&self) -> Vec<ByteString> {
+        self.0.member.rooms()
+    }
+
+    /// Everybody in a room but this peer; more rooms can be added ([`Audience::and`]).
+    pub fn to(&self, room: impl Into<ByteString>) -> Audience {
+        self.others().and(room)
+    }
+
+    /// Everybody in the namespace but this peer.
+    pub fn others(&self) -> Audience {
+        Audience::new(&self.0.space).without(self.0.member.key)
+    }
+
+    /// Says something to this peer.
+    ///
+    /// # Errors
+    /// The arguments can't be said, or the peer takes nothing any more.
+    pub fn emit(&self, event: impl Into<ByteString>, args: impl IntoArgs) -> Result<(), EmitError> {
+        let (event, args) = (event.into(), args.into_args()?);
+        self.say(&event, &args, None)
+    }
+
+    fn say(&self, name: &str, args: &RawArgs, call: Option<u64>) -> Result<(), EmitError> {
+        let what = Outgoing::Event { name, args, call, position: None };
+        match wires::encode(self.0.member.wire, &self.0.space.name, what) {
+            Some(prepared) => Ok(self.0.member.push(&prepared)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks this peer and waits for its answer: a Socket.IO acknowledgement, a SignalR client
+    /// result, an envelope's reply. At most `timeout`.
+    ///
+    /// # Errors
+    /// It can't be asked, does not answer in time, answers with an error, or with something else
+    /// than a `T`.
+    pub async fn ask<T: FromArgs>(
+        &self,
+        event: impl Into<ByteString>,
+        args: impl IntoArgs,
+        timeout: Duration,
+    ) -> Result<T, AskError> {
+        let (event, args) = (event.into(), args.into_args().map_err(EmitError::from)?);
+        let question = self.0.question();
+        self.say(&event, &args, Some(question.call))?;
+        let answer = match tokio::time::timeout(timeout, question.answer).await {
+            Err(_) => {
+                self.0.forget_question(question.call);
+                return Err(AskError::TimedOut);
+            }
+            Ok(Err(_)) => return Err(AskError::Disconnected),
+            Ok(Ok(answer)) => answer.map_err(|text| AskError::Client(text.to_string()))?,
+        };
+        T::from_args(&answer).map_err(AskError::Answer)
+    }
+
+    /// Keeps a value with the peer, one per type, in place of an earlier one.
+    pub fn set<T: Any + Send + Sync>(&self, value: T) {
+        let value: Arc<dyn Any + Send + Sync> = Arc::new(value);
+        let mut kept = self.0.values.lock();
+        kept.retain(|kept| !kept.is::<T>());
+        kept.push(value);
+    }
+
+    /// The value of this type that was kept with the peer.
+    pub fn get<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        let kept = self.0.values.lock();
+        kept.iter().find(|kept| kept.is::<T>()).cloned()?.downcast().ok()
+    }
+
+    /// Ends this peer. Its session may go on, if it is in other namespaces.
+    pub fn disconnect(&self) {
+        self.0.kick(false, None);
+    }
+
+    /// Ends this peer's whole session and its connections.
+    pub fn disconnect_session(&self) {
+        self.0.kick(true, None);
+    }
+
+    /// Ends this peer with a close code (3000 to 4999) and reason, for protocols that have them:
+    /// plain WebSocket and SockJS.
+    pub fn close(&self, code: u16, reason: impl Into<ByteString>) {
+        self.0.kick(true, Some((code, reason.into())));
+    }
+}

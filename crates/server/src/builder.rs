@@ -1,0 +1,160 @@
+//! From namespaces and mounts to a server.
+
+use crate::app::namespace::Namespace;
+use crate::edge::access::Origins;
+use crate::mount::{
+    BuildError, Mount, Mounts, PlainMount, SignalRMount, Site, SockJsMount, SocketIoMount,
+    WebSocketMount,
+};
+use crate::server::{Counters, Omniwire, Shared};
+use crate::session::table::Table;
+use axum::Router;
+use axum::body::Body;
+use axum::routing::any;
+use http::Request;
+use omniwire_session::limits::Limits;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Puts a server together: [`Omniwire::builder`].
+#[derive(Debug)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct Builder {
+    limits: Limits,
+    origins: Origins,
+    namespaces: Vec<(Namespace, bool)>,
+    mounts: Vec<(String, Mount)>,
+    socketio: bool,
+}
+
+impl Omniwire {
+    /// A server without namespaces.
+    pub fn builder() -> Builder {
+        Builder {
+            limits: Limits::default(),
+            origins: Origins::default(),
+            namespaces: Vec::new(),
+            mounts: Vec::new(),
+            socketio: true,
+        }
+    }
+
+    /// The server as an axum router, to be merged with another. Its routes are those of the
+    /// mounts; it needs no state.
+    pub fn router(&self) -> Router {
+        let mut router = Router::new();
+        for (path, has_tail) in self.mounts.paths() {
+            let server = self.clone();
+            let handler = any(move |request: Request<Body>| {
+                let server = server.clone();
+                async move { server.mounts.serve(Arc::clone(&server.shared), request).await }
+            });
+            if !path.is_empty() {
+                router = router.route(path, handler.clone());
+            }
+            router = router.route(&format!("{path}/"), handler.clone());
+            if has_tail {
+                router = router.route(&format!("{path}/{{*tail}}"), handler);
+            }
+        }
+        router
+    }
+}
+
+impl Builder {
+    /// Bounds for everything.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Whose pages may talk to the server, over any transport. By default only its own.
+    pub fn origins(mut self, origins: Origins) -> Self {
+        self.origins = origins;
+        self
+    }
+
+    /// Adds a namespace and mounts every protocol for it at its customary path: for `/chat`,
+    /// `/ws/chat`, `/signalr/chat`, `/sockjs/chat`, `/sse/chat`, `/poll/chat`, `/send/chat`, and
+    /// Socket.IO's `/socket.io/`, which all namespaces share.
+    pub fn namespace(mut self, namespace: Namespace) -> Self {
+        self.namespaces.push((namespace, true));
+        self
+    }
+
+    /// Adds a namespace without mounts of its own (but Socket.IO's, where that is mounted).
+    pub fn bare_namespace(mut self, namespace: Namespace) -> Self {
+        self.namespaces.push((namespace, false));
+        self
+    }
+
+    /// Mounts a protocol at a path.
+    pub fn mount(mut self, path: impl Into<String>, mount: impl Into<Mount>) -> Self {
+        self.mounts.push((path.into(), mount.into()));
+        self
+    }
+
+    /// Does not mount Socket.IO at `/socket.io/`; it may be mounted elsewhere.
+    pub fn without_socketio(mut self) -> Self {
+        self.socketio = false;
+        self
+    }
+
+    /// Builds the server.
+    ///
+    /// # Errors
+    /// A name or path is no good, or is taken.
+    pub fn build(self) -> Result<Omniwire, BuildError> {
+        let epoch = epoch();
+        let mut spaces = HashMap::new();
+        let mut mounts = self.mounts;
+        for (namespace, mounted) in self.namespaces {
+            let name = namespace.name.clone();
+            if !name.starts_with('/') {
+                return Err(BuildError::NoSlash(name.to_string()));
+            }
+            if mounted {
+                mounts.extend(customary(&name));
+            }
+            let space = namespace.into_space(&self.limits, epoch);
+            if spaces.insert(name.clone(), space).is_some() {
+                return Err(BuildError::TwoNamespaces(name.to_string()));
+            }
+        }
+        if self.socketio && !mounts.iter().any(|(path, _)| path.starts_with("/socket.io")) {
+            mounts.push(("/socket.io".to_owned(), SocketIoMount::new().into()));
+        }
+        let shared = Arc::new(Shared {
+            limits: self.limits,
+            spaces,
+            table: Table::default(),
+            timers: Arc::default(),
+            counters: Counters::default(),
+        });
+        let site = Site { shared: &shared, origins: &self.origins };
+        let mut mounted = Mounts::default();
+        for (path, mount) in mounts {
+            mounted.add(&path, mount.into_mounted(&site)?)?;
+        }
+        Ok(Omniwire { shared, mounts: Arc::new(mounted) })
+    }
+}
+
+fn customary(namespace: &str) -> Vec<(String, Mount)> {
+    let at = |prefix: &str| format!("{prefix}{}", namespace.trim_end_matches('/'));
+    vec![
+        (at("/ws"), WebSocketMount::new(namespace).into()),
+        (at("/signalr"), SignalRMount::new(namespace).into()),
+        (at("/sockjs"), SockJsMount::new(namespace).into()),
+        (at("/sse"), PlainMount::event_stream(namespace).into()),
+        (at("/poll"), PlainMount::long_poll(namespace).into()),
+        (at("/send"), PlainMount::send(namespace).into()),
+    ]
+}
+
+/// Tells the histories of this run from those of any other.
+fn epoch() -> u32 {
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes).expect("the system has random numbers");
+    u32::from_ne_bytes(bytes)
+}

@@ -1,0 +1,33 @@
+//! What brings the bytes: written once, shared by all protocols. A session decides *what* leaves
+//! on a carrier; these decide *how*.
+
+pub(crate) mod long_poll;
+pub(crate) mod stream;
+pub(crate) mod upstream;
+pub(crate) mod websocket;
+
+use crate::session::cell::Cell;
+use omniwire_session::{CarrierId, Detached};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// A carrier's place in its session: given up as lost if it is dropped before its work is done.
+pub(crate) struct Place {
+    pub(crate) cell: Arc<Cell>,
+    pub(crate) id: CarrierId,
+}
+
+impl Place {
+    pub(crate) fn new(cell: &Arc<Cell>, id: CarrierId) -> Self {
+        cell.shared.counters.connections.fetch_add(1, Relaxed);
+        Self { cell: Arc::clone(cell), id }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.cell.shared.counters.connections.fetch_sub(1, Relaxed);
+        // Does nothing if the session knows already.
+        self.cell.detach(self.id, Detached::Lost);
+    }
+}

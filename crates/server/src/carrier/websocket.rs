@@ -1,0 +1,209 @@
+//! WebSocket: messages both ways.
+//!
+//! Each turn of [`Driver::poll`] first takes every message that has arrived, whose handlers run
+//! up to their first wait, then moves what the outbox has to the socket and writes it at once:
+//! all output of a turn leaves in one write.
+
+use super::Place;
+use crate::session::cell::{Cell, Step};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto;
+use omniwire_session::{ByteString, CarrierId, Detached, Ending, Message as Given};
+use omniwire_websocket::{CloseCode, CloseFrame, Config, Message, Role, WebSocket};
+use std::collections::VecDeque;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+
+/// The socket takes no more from the outbox while this much is unwritten: what waits longer
+/// must wait where it counts against the peer's limit.
+const UNWRITTEN_LEN_MAX: usize = 64 << 10;
+
+/// Messages taken in one turn, so that one busy peer does not hold up its thread.
+const MESSAGES_PER_TURN: usize = 64;
+
+/// Carries a session over a WebSocket whose handshake was answered, until it ends.
+pub(crate) async fn run(cell: Arc<Cell>, id: CarrierId, upgrade: OnUpgrade, config: Config) {
+    let place = Place::new(&cell, id);
+    let upgraded = match upgrade.await {
+        Ok(upgraded) => upgraded,
+        Err(error) => return tracing::debug!(%error, "no WebSocket came of a handshake"),
+    };
+    // A plain TCP socket is taken out of hyper: no layer stays between it and the frames.
+    match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
+        Ok(parts) => drive(place, parts.io.into_inner(), parts.read_buf, config).await,
+        Err(upgraded) => drive_wrapped(place, upgraded, config).await,
+    }
+}
+
+async fn drive_wrapped(place: Place, upgraded: Upgraded, config: Config) {
+    drive(place, TokioIo::new(upgraded), bytes::Bytes::new(), config).await;
+}
+
+async fn drive<S>(place: Place, io: S, leftover: bytes::Bytes, config: Config)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Ok(socket) = WebSocket::from_parts(io, Role::Server, config, leftover) else { return };
+    let how = Driver { place: &place, socket, ended: false, gone: Detached::Lost, stalled: None };
+    let how = pin!(how).await;
+    place.cell.detach(place.id, how);
+}
+
+struct Driver<'a, S> {
+    place: &'a Place,
+    socket: WebSocket<S>,
+    /// Our Close is on its way: what the peer still says is not heard.
+    ended: bool,
+    /// How the peer went, as far as is known.
+    gone: Detached,
+    /// Runs while the peer takes nothing of what is written to it.
+    stalled: Option<(Pin<Box<Sleep>>, usize)>,
+}
+
+/// Whether a turn is to be followed by another at once.
+#[derive(PartialEq, Eq)]
+enum Turn {
+    Again,
+    Done,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<'_, S> {
+    type Output = Detached;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Detached> {
+        let driver = &mut *self;
+        let Poll::Pending = driver.take_messages(context) else {
+            return Poll::Ready(driver.gone);
+        };
+        while driver.take_output(context) == Turn::Again {
+            match driver.socket.poll_flush(context) {
+                Poll::Ready(Ok(())) => {}
+                // The reading side finds out what happened to the connection.
+                Poll::Ready(Err(_)) | Poll::Pending => break,
+            }
+        }
+        driver.flush(context)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Driver<'_, S> {
+    fn cell(&self) -> &Arc<Cell> {
+        &self.place.cell
+    }
+
+    /// Ready when the connection is over.
+    fn take_messages(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..MESSAGES_PER_TURN {
+            if !self.ended && self.cell().poll_uncongested(context).is_pending() {
+                return Poll::Pending;
+            }
+            match std::task::ready!(self.socket.poll_recv(context)) {
+                Some(Ok(message)) => self.take(message),
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "WebSocket failed");
+                    self.ended = true;
+                }
+                None => return Poll::Ready(()),
+            }
+        }
+        // There may be more: let others have their turn first.
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn take(&mut self, message: Message) {
+        if self.ended {
+            return;
+        }
+        let (cell, id) = (self.cell(), self.place.id);
+        cell.heard(id);
+        let given = match message {
+            Message::Text(text) => match ByteString::try_from(text.into_bytes()) {
+                Ok(text) => Given::Text(text),
+                Err(_) => return,
+            },
+            Message::Binary(bytes) => Given::Binary(bytes),
+            Message::Close(close) => {
+                let code = close.map_or(1005, |close| close.code().into());
+                self.gone = Detached::Closed { code };
+                self.ended = true;
+                return;
+            }
+            Message::Ping(_) | Message::Pong(_) => return,
+        };
+        let counters = &cell.shared.counters;
+        counters.messages_in.fetch_add(1, Relaxed);
+        counters.bytes_in.fetch_add(given.as_bytes().len() as u64, Relaxed);
+        // The session has said itself what becomes of this connection.
+        cell.receive(id, given).ok();
+    }
+
+    /// Moves messages from the outbox to the socket. `Again`: the socket must be written first.
+    fn take_output(&mut self, context: &mut Context<'_>) -> Turn {
+        while !self.ended {
+            if self.socket.buffered_amount() >= UNWRITTEN_LEN_MAX {
+                return Turn::Again;
+            }
+            let socket = &mut self.socket;
+            let counters = &self.place.cell.shared.counters;
+            let step = self.place.cell.step(self.place.id, context, &mut |queue| {
+                let (mut count, mut len) = (0, 0);
+                while socket.buffered_amount() < UNWRITTEN_LEN_MAX {
+                    let Some(frame) = VecDeque::pop_front(queue) else { break };
+                    count += 1;
+                    len += frame.as_payload().len() as u64;
+                    socket.queue_frames(frame.as_websocket().clone());
+                }
+                counters.messages_out.fetch_add(count, Relaxed);
+                counters.bytes_out.fetch_add(len, Relaxed);
+            });
+            match step {
+                Step::Idle => return Turn::Done,
+                Step::Took => {}
+                Step::Ping => self.socket.queue(Message::Ping(bytes::Bytes::new())),
+                Step::End(ending) => self.end(&ending),
+            }
+        }
+        Turn::Done
+    }
+
+    fn end(&mut self, ending: &Ending) {
+        self.ended = true;
+        match ending.code.map(CloseCode::try_from) {
+            Some(Ok(code)) => {
+                self.socket.start_close(CloseFrame::new(code, ending.reason.to_string()));
+            }
+            _ => self.socket.queue(Message::Close(None)),
+        }
+    }
+
+    /// Writes what is queued. Ready when the peer has taken nothing of it for too long.
+    fn flush(&mut self, context: &mut Context<'_>) -> Poll<Detached> {
+        if self.socket.poll_flush(context).is_ready() {
+            self.stalled = None;
+            if self.ended {
+                // Its Close, or its end, is still to come.
+                return self.take_messages(context).map(|()| self.gone);
+            }
+            return Poll::Pending;
+        }
+        let unwritten = self.socket.buffered_amount();
+        let timeout = self.cell().shared.limits.write_timeout;
+        let stalled = match self.stalled.take() {
+            Some((sleep, before)) if before == unwritten => (sleep, before),
+            _ => (Box::pin(tokio::time::sleep(timeout)), unwritten),
+        };
+        let (sleep, _) = self.stalled.insert(stalled);
+        sleep.as_mut().poll(context).map(|()| {
+            self.place.cell.shared.counters.slow_peers.fetch_add(1, Relaxed);
+            tracing::info!(unwritten, "closing a peer that takes nothing");
+            Detached::Lost
+        })
+    }
+}

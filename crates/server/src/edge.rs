@@ -1,0 +1,5 @@
+//! The edge: HTTP as it comes in, before any protocol.
+
+pub(crate) mod access;
+pub(crate) mod answers;
+pub(crate) mod listener;

@@ -1,0 +1,59 @@
+//! HTTP answers.
+
+use axum::body::Body;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use omniwire_session::{Answer, Fault};
+
+/// Header fields that a kind of answer always has.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Headers(pub(crate) &'static [(&'static str, &'static str)]);
+
+impl Headers {
+    /// Sets them.
+    pub(crate) fn apply(self, headers: &mut HeaderMap) {
+        for &(name, value) in self.0 {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+    }
+}
+
+/// The answer as a response.
+pub(crate) fn respond(answer: Answer) -> Response<Body> {
+    let Answer { status, content_type, body } = answer;
+    let bodiless = body.is_empty();
+    let mut response = Response::new(if bodiless { Body::empty() } else { Body::from(body) });
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    if !content_type.is_empty() {
+        let content_type = HeaderValue::from_static(content_type);
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    }
+    response
+}
+
+/// The refusal of a request that broke a rule.
+pub(crate) fn refuse(fault: Fault) -> Response<Body> {
+    let content_type = if fault.text.is_empty() { "" } else { fault.content_type };
+    respond(Answer { status: fault.status, content_type, body: fault.text.into_bytes() })
+}
+
+/// A refusal in a few words.
+pub(crate) fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
+    respond(Answer::new(status.as_u16(), "text/plain; charset=utf-8", text))
+}
+
+/// 404.
+pub(crate) fn not_found() -> Response<Body> {
+    plain(StatusCode::NOT_FOUND, "nothing is mounted at this path\n")
+}
+
+/// 405 with what is allowed.
+pub(crate) fn method_not_allowed(allow: &'static str) -> Response<Body> {
+    let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+/// 403 for a page of another origin.
+pub(crate) fn foreign_origin() -> Response<Body> {
+    plain(StatusCode::FORBIDDEN, "pages of this origin are not allowed here\n")
+}

@@ -1,0 +1,93 @@
+//! A server of its own: accepts connections and serves HTTP/1.1 and HTTP/2 on one port.
+
+use crate::mount::Remote;
+use axum::Router;
+use axum::body::Body;
+use http::Request;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tower_service::Service as _;
+
+/// Serves a router on a listener until `shutdown` resolves: HTTP/1.1 with upgrades, and HTTP/2 by
+/// prior knowledge with extended CONNECT. Then it accepts no more; connections that have been
+/// upgraded live on, so end them with [`crate::Omniwire::shut_down`].
+///
+/// `handshake_timeout` runs from accept to the end of a request's head.
+///
+/// # Errors
+/// The listener failed.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    handshake_timeout: Duration,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let builder = builder(handshake_timeout);
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut shutdown => return Ok(()),
+        };
+        match accepted {
+            Ok((stream, remote)) => {
+                tokio::spawn(serve_connection(builder.clone(), stream, remote, router.clone()));
+            }
+            // Out of descriptors, or the client was gone at once: others may do better.
+            Err(error) => {
+                tracing::warn!(%error, "accept failed");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+fn builder(handshake_timeout: Duration) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(handshake_timeout)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_LEN_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .enable_connect_protocol()
+        .max_header_list_size(HEAD_LEN_MAX as u32)
+        .max_concurrent_streams(STREAMS_MAX)
+        .keep_alive_interval(Duration::from_secs(30));
+    builder
+}
+
+async fn serve_connection(
+    builder: auto::Builder<TokioExecutor>,
+    stream: TcpStream,
+    remote: SocketAddr,
+    router: Router,
+) {
+    stream.set_nodelay(true).ok();
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Remote(remote));
+        router.clone().call(request)
+    });
+    let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
+    if let Err(error) = served {
+        tracing::debug!(%remote, %error, "connection failed");
+    }
+}
+
+/// Header fields of one request.
+const HEADERS_MAX: usize = 100;
+
+/// Bytes of one request's head; hyper reads at least 8 KiB.
+const HEAD_LEN_MAX: usize = 64 << 10;
+
+/// Streams of one HTTP/2 connection at once.
+const STREAMS_MAX: u32 = 256;

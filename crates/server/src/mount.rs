@@ -1,0 +1,248 @@
+//! Where each protocol is mounted, and how a request becomes a carrier of a session.
+
+#![expect(clippy::result_large_err, reason = "a refusal is a whole response")]
+
+pub(crate) mod engineio;
+pub(crate) mod plain;
+pub(crate) mod signalr;
+pub(crate) mod sockjs;
+pub(crate) mod websocket;
+
+pub use engineio::{EngineIoMount, SocketIoMount};
+pub use plain::PlainMount;
+pub use signalr::SignalRMount;
+pub use sockjs::SockJsMount;
+pub use websocket::WebSocketMount;
+
+use crate::app::namespace::Space;
+use crate::edge::access::Origins;
+use crate::edge::answers;
+use crate::request::RequestInfo;
+use crate::server::Shared;
+use crate::session::cell::{Cell, Entrance, PeerIds, Terms};
+use axum::body::Body;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use omniwire_session::{ByteString, Session};
+use parking_lot::Mutex;
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// A request that has found its mount.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) request: Request<()>,
+    /// In a lock only so that an `Incoming` may be shared while somebody waits.
+    body: Mutex<Body>,
+    /// What its path has behind the mount's own: empty, or from the next slash on.
+    pub(crate) tail: String,
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Incoming {
+    fn new(request: Request<Body>, tail: String, shared: Arc<Shared>) -> Self {
+        let (head, body) = request.into_parts();
+        let request = Request::from_parts(head, ());
+        Self { request, body: Mutex::new(body), tail, shared }
+    }
+
+    pub(crate) fn into_body(self) -> Body {
+        self.body.into_inner()
+    }
+
+    pub(crate) fn query(&self) -> &str {
+        self.request.uri().query().unwrap_or_default()
+    }
+
+    /// The answer for a client that the namespace's gate does not let pass.
+    pub(crate) fn denied(&self, entrance: &Entrance) -> Option<Response<Body>> {
+        let Entrance::Fixed(space) = entrance else { return None };
+        let gate = space.handlers.gate.as_ref()?;
+        gate.check(&self.info()).err().map(|denied| denied.into_response())
+    }
+
+    /// A new session, for a carrier to attach to.
+    ///
+    /// # Errors
+    /// 503: there are as many as there may be.
+    pub(crate) fn open_session(
+        &self,
+        terms: &Arc<Terms>,
+        token: ByteString,
+        ids: PeerIds,
+        machine: Box<dyn Session>,
+    ) -> Result<Arc<Cell>, Response<Body>> {
+        let shared = &self.shared;
+        if shared.table.len() >= shared.limits.sessions_max {
+            let text = "there are too many sessions\n";
+            let mut response = answers::plain(StatusCode::SERVICE_UNAVAILABLE, text);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            return Err(response);
+        }
+        Ok(Cell::new(shared, terms, self.info(), token, ids, machine))
+    }
+
+    /// The head, to be kept with the session.
+    pub(crate) fn info(&self) -> Arc<RequestInfo> {
+        let remote = self.request.extensions().get::<Remote>().map(|remote| remote.0);
+        Arc::new(RequestInfo {
+            method: self.request.method().clone(),
+            uri: self.request.uri().clone(),
+            version: self.request.version(),
+            headers: self.request.headers().clone(),
+            remote,
+        })
+    }
+}
+
+/// The other end of the connection that a request came over, among its extensions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Remote(pub(crate) SocketAddr);
+
+pub(crate) type ResponseFuture = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+
+/// A protocol at a path.
+pub(crate) trait Mounted: fmt::Debug + Send + Sync {
+    /// Answers a request.
+    fn serve(self: Arc<Self>, incoming: Incoming) -> ResponseFuture;
+
+    /// Whether paths below the mount's own belong to it too.
+    fn has_tail(&self) -> bool;
+
+    /// Whose pages may talk to it.
+    fn origins(&self) -> &Origins;
+
+    /// Whether it answers OPTIONS and tells browsers about origins by itself.
+    fn minds_cors(&self) -> bool {
+        false
+    }
+}
+
+/// What mounts are made from.
+#[derive(Debug)]
+pub(crate) struct Site<'a> {
+    pub(crate) shared: &'a Arc<Shared>,
+    pub(crate) origins: &'a Origins,
+}
+
+impl Site<'_> {
+    pub(crate) fn space(&self, name: &str) -> Result<Arc<Space>, BuildError> {
+        self.shared.space(name).ok_or_else(|| BuildError::NoNamespace(name.to_owned()))
+    }
+
+    pub(crate) fn origins(&self, own: Option<Origins>) -> Origins {
+        own.unwrap_or_else(|| self.origins.clone())
+    }
+}
+
+/// Why a server can't be built as asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A mount names a namespace that was not added.
+    #[error("a mount names the namespace '{0}', which was not added to the builder")]
+    NoNamespace(String),
+    /// Two namespaces have one name.
+    #[error("two namespaces are named '{0}'")]
+    TwoNamespaces(String),
+    /// A namespace's name, or a mount's path, does not begin with a slash.
+    #[error("'{0}' must begin with a slash")]
+    NoSlash(String),
+    /// Two mounts have one path.
+    #[error("two protocols are mounted at '{0}'")]
+    TwoMounts(String),
+}
+
+/// A protocol that is to be mounted at a path ([`crate::Builder::mount`]). Made from
+/// [`WebSocketMount`], [`SocketIoMount`], [`EngineIoMount`], [`SignalRMount`], [`SockJsMount`] or
+/// [`PlainMount`].
+#[derive(Debug)]
+pub struct Mount(Box<dyn IntoMounted>);
+
+impl Mount {
+    pub(crate) fn into_mounted(self, site: &Site<'_>) -> Result<Arc<dyn Mounted>, BuildError> {
+        self.0.into_mounted(site)
+    }
+}
+
+impl<T: IntoMounted + 'static> From<T> for Mount {
+    fn from(mount: T) -> Self {
+        Self(Box::new(mount))
+    }
+}
+
+/// What is to be mounted, once the namespaces are there.
+pub(crate) trait IntoMounted: fmt::Debug + Send {
+    fn into_mounted(self: Box<Self>, site: &Site<'_>) -> Result<Arc<dyn Mounted>, BuildError>;
+}
+
+/// All mounts, by path.
+#[derive(Debug, Default)]
+pub(crate) struct Mounts {
+    /// Longest path first.
+    by_path: Vec<(String, Arc<dyn Mounted>)>,
+}
+
+impl Mounts {
+    pub(crate) fn add(&mut self, path: &str, mounted: Arc<dyn Mounted>) -> Result<(), BuildError> {
+        if !path.starts_with('/') {
+            return Err(BuildError::NoSlash(path.to_owned()));
+        }
+        let path = path.trim_end_matches('/').to_owned();
+        if self.by_path.iter().any(|(taken, _)| *taken == path) {
+            return Err(BuildError::TwoMounts(path));
+        }
+        self.by_path.push((path, mounted));
+        self.by_path.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
+        Ok(())
+    }
+
+    /// The paths, and whether what is below belongs to the mount too.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.by_path.iter().map(|(path, mounted)| (path.as_str(), mounted.has_tail()))
+    }
+
+    fn find(&self, path: &str) -> Option<(Arc<dyn Mounted>, String)> {
+        self.by_path.iter().find_map(|(mount, mounted)| {
+            let tail = path.strip_prefix(mount.as_str())?;
+            let mine = match tail {
+                "" | "/" => true,
+                _ => mounted.has_tail() && tail.starts_with('/'),
+            };
+            mine.then(|| (Arc::clone(mounted), tail.to_owned()))
+        })
+    }
+
+    /// Answers a request: 404 if nothing is mounted there.
+    pub(crate) async fn serve(
+        &self,
+        shared: Arc<Shared>,
+        request: Request<Body>,
+    ) -> Response<Body> {
+        let Some((mounted, tail)) = self.find(request.uri().path()) else {
+            return answers::not_found();
+        };
+        if mounted.minds_cors() {
+            return mounted.serve(Incoming::new(request, tail, shared)).await;
+        }
+        let origins = mounted.origins().clone();
+        if let Some(answer) = origins.preflight(request.method(), request.headers()) {
+            return answer;
+        }
+        if !origins.allow(request.headers()) {
+            let origin = request.headers().get(header::ORIGIN);
+            tracing::info!(
+                ?origin,
+                path = request.uri().path(),
+                "refused a page of another origin; Builder::origins (or `origins` in the \
+                 configuration) says which may"
+            );
+            return answers::foreign_origin();
+        }
+        let asked = request.headers().clone();
+        let mut response = mounted.serve(Incoming::new(request, tail, shared)).await;
+        origins.tell(&asked, response.headers_mut());
+        response
+    }
+}

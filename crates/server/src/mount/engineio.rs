@@ -1,0 +1,310 @@
+//! Engine.IO, bare or with Socket.IO on top: polling, WebSocket, and the way between them.
+
+use super::websocket::{Door, is_upgrade};
+use super::{BuildError, Incoming, IntoMounted, Mounted, ResponseFuture, Site};
+use crate::carrier::long_poll::{Poll, PollDress};
+use crate::carrier::upstream;
+use crate::edge::access::Origins;
+use crate::edge::answers::{self, Headers, respond};
+use crate::server::fresh_id;
+use crate::session::cell::{Cell, Entrance, PeerIds, Terms};
+use axum::body::Body;
+use http::{HeaderValue, Response, StatusCode, header};
+use omniwire_engineio::request::{self, Open, Refused, Request};
+use omniwire_engineio::{EngineIoSession, Protocol, jsonp};
+use omniwire_session::{Answer, ByteString, Carrier, Fault, Input, Kind, Reason, Session};
+use omniwire_socketio::SocketIoSession;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// Socket.IO for every namespace of the server, which clients choose by name.
+#[derive(Debug, Clone, Default)]
+pub struct SocketIoMount {
+    config: omniwire_socketio::Config,
+    origins: Option<Origins>,
+}
+
+impl SocketIoMount {
+    /// With the official server's settings.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With these settings.
+    #[must_use]
+    pub fn config(mut self, config: omniwire_socketio::Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Whose pages may use it, in place of the server's rule.
+    #[must_use]
+    pub fn origins(mut self, origins: Origins) -> Self {
+        self.origins = Some(origins);
+        self
+    }
+}
+
+/// Bare Engine.IO for one namespace: each message is the event `message` with one argument.
+#[derive(Debug, Clone)]
+pub struct EngineIoMount {
+    namespace: String,
+    config: omniwire_engineio::Config,
+    origins: Option<Origins>,
+}
+
+impl EngineIoMount {
+    /// For this namespace, with the official server's settings.
+    pub fn new(namespace: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), config: Default::default(), origins: None }
+    }
+
+    /// With these settings.
+    #[must_use]
+    pub fn config(mut self, config: omniwire_engineio::Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Whose pages may use it, in place of the server's rule.
+    #[must_use]
+    pub fn origins(mut self, origins: Origins) -> Self {
+        self.origins = Some(origins);
+        self
+    }
+}
+
+impl IntoMounted for SocketIoMount {
+    fn into_mounted(self: Box<Self>, site: &Site<'_>) -> Result<Arc<dyn Mounted>, BuildError> {
+        let engine = Arc::clone(&self.config.engine);
+        let speech = Speech::SocketIo(Arc::new(self.config));
+        Ok(Endpoint::mounted(site, engine, speech, Entrance::ByName, self.origins))
+    }
+}
+
+impl IntoMounted for EngineIoMount {
+    fn into_mounted(self: Box<Self>, site: &Site<'_>) -> Result<Arc<dyn Mounted>, BuildError> {
+        let entrance = Entrance::Fixed(site.space(&self.namespace)?);
+        Ok(Endpoint::mounted(site, Arc::new(self.config), Speech::Bare, entrance, self.origins))
+    }
+}
+
+#[derive(Debug)]
+enum Speech {
+    Bare,
+    SocketIo(Arc<omniwire_socketio::Config>),
+}
+
+#[derive(Debug)]
+struct Endpoint {
+    engine: Arc<omniwire_engineio::Config>,
+    speech: Speech,
+    terms: Arc<Terms>,
+    door: Door,
+    origins: Origins,
+}
+
+const POLLED: PollDress = PollDress {
+    content_type: "text/plain; charset=UTF-8",
+    headers: Headers(&[("cache-control", request::CACHE_CONTROL)]),
+};
+
+impl Endpoint {
+    fn mounted(
+        site: &Site<'_>,
+        engine: Arc<omniwire_engineio::Config>,
+        speech: Speech,
+        entrance: Entrance,
+        origins: Option<Origins>,
+    ) -> Arc<dyn Mounted> {
+        let terms = Terms {
+            entrance,
+            protocol: if matches!(speech, Speech::Bare) { "Engine.IO" } else { "Socket.IO" },
+            transport: |carrier| match carrier {
+                Carrier::WebSocket => "websocket",
+                _ => "polling",
+            },
+            parallel_max: site.shared.limits.calls_max,
+            caseless: false,
+            ping: None,
+        };
+        let door = Door::plain(site.shared, engine.max_payload);
+        let origins = site.origins(origins);
+        Arc::new(Self { engine, speech, terms: Arc::new(terms), door, origins })
+    }
+
+    async fn answer(&self, incoming: Incoming) -> Response<Body> {
+        let upgrade = is_upgrade(&incoming.request);
+        let head = &incoming.request;
+        let parsed =
+            request::parse(&self.engine, head.method(), incoming.query(), head.headers(), upgrade);
+        match parsed {
+            Err(refused) if upgrade => respond(refused.upgrade_answer()),
+            Err(refused) => respond(refused.answer()),
+            Ok(Request::Open(open)) => self.open(incoming, open).await,
+            Ok(asked) => {
+                let cell = asked.sid().and_then(|sid| self.find(&incoming, sid));
+                match cell {
+                    Some(cell) => self.go_on(incoming, asked, &cell).await,
+                    None if upgrade => respond(Refused::UNKNOWN_SID.upgrade_answer()),
+                    None => respond(Refused::UNKNOWN_SID.answer()),
+                }
+            }
+        }
+    }
+
+    fn find(&self, incoming: &Incoming, sid: &str) -> Option<Arc<Cell>> {
+        let mine = |cell: &Arc<Cell>| Arc::ptr_eq(&cell.terms, &self.terms);
+        incoming.shared.table.find(sid).filter(mine)
+    }
+
+    async fn open(&self, mut incoming: Incoming, open: Open) -> Response<Body> {
+        if let Some(denied) = incoming.denied(&self.terms.entrance) {
+            return denied;
+        }
+        let handshake = match open.carrier {
+            Carrier::WebSocket => match self.door.open(&mut incoming.request) {
+                Ok(handshake) => Some(handshake),
+                Err(refusal) => return refusal,
+            },
+            _ => None,
+        };
+        let (sid, now) = (fresh_id(), Instant::now());
+        let legacy = open.protocol == Protocol::V3;
+        let machine: Box<dyn Session> = match &self.speech {
+            Speech::Bare => {
+                Box::new(EngineIoSession::new(Arc::clone(&self.engine), &open, sid.clone(), now))
+            }
+            Speech::SocketIo(config) => {
+                Box::new(SocketIoSession::new(Arc::clone(config), &open, sid.clone(), now))
+            }
+        };
+        let ids = if legacy { PeerIds::Legacy } else { PeerIds::Fresh };
+        let cell = match incoming.open_session(&self.terms, sid, ids, machine) {
+            Ok(cell) => cell,
+            Err(refusal) => return refusal,
+        };
+        let Some(handshake) = handshake else {
+            let mut response = poll(&cell, open.jsonp).await;
+            let cookie = self.engine.set_cookie(&cell.token);
+            if let Some(Ok(cookie)) = cookie.map(HeaderValue::try_from) {
+                response.headers_mut().insert(header::SET_COOKIE, cookie);
+            }
+            return response;
+        };
+        handshake.carry(&cell)
+    }
+
+    async fn go_on(
+        &self,
+        mut incoming: Incoming,
+        asked: Request,
+        cell: &Arc<Cell>,
+    ) -> Response<Body> {
+        match asked {
+            Request::Poll { jsonp, .. } => poll(cell, jsonp).await,
+            Request::Post { kind, form, .. } => self.post(incoming, cell, kind, form).await,
+            Request::Upgrade { .. } => match self.door.open(&mut incoming.request) {
+                Ok(handshake) => handshake.carry(cell),
+                Err(refusal) => refusal,
+            },
+            Request::Other { .. } | Request::Open(_) => respond(Refused::BAD_REQUEST.answer()),
+        }
+    }
+
+    async fn post(
+        &self,
+        incoming: Incoming,
+        cell: &Arc<Cell>,
+        kind: Kind,
+        form: bool,
+    ) -> Response<Body> {
+        let Some(_posting) = Posting::begin(cell) else {
+            cell.handle(Input::Close { reason: Reason::ConnectionLost }).ok();
+            return refuse(request::overlapping_post());
+        };
+        let body = incoming.into_body();
+        let body = match upstream::read_body(body, self.engine.max_payload).await {
+            Ok(body) => body,
+            // The official server closes the connection without another word.
+            Err(StatusCode::PAYLOAD_TOO_LARGE) => return respond(Answer::empty(413)),
+            Err(status) => return respond(Answer::empty(status.as_u16())),
+        };
+        let body = match form.then(|| jsonp::unwrap(&body)) {
+            None => body,
+            Some(Some(text)) => text.into_bytes(),
+            Some(None) => return respond(Refused::BAD_REQUEST.answer()),
+        };
+        upstream::wait_for_room(cell).await;
+        match cell.handle(Input::Body { kind, body }) {
+            Ok(()) => {
+                let mut response = respond(request::post_answer());
+                POLLED.headers.apply(response.headers_mut());
+                response
+            }
+            Err(fault) => refuse(fault),
+        }
+    }
+}
+
+fn refuse(fault: Fault) -> Response<Body> {
+    answers::refuse(fault)
+}
+
+async fn poll(cell: &Arc<Cell>, index: Option<ByteString>) -> Response<Body> {
+    let poll = match Poll::attach(cell) {
+        Ok(poll) => poll,
+        Err(fault) => return refuse(fault),
+    };
+    let content_type = POLLED.content_type;
+    let mut answer = poll.answer(content_type).await;
+    if answer.content_type.is_empty() {
+        answer.content_type = content_type;
+    }
+    // Protocol 3's binary payload begins with a byte that no text does.
+    if matches!(answer.body.first(), Some(0 | 1)) {
+        answer.content_type = "application/octet-stream";
+    }
+    if let Some(index) = index {
+        answer = Answer::new(answer.status, jsonp::CONTENT_TYPE, jsonp::wrap(&index, &answer.body));
+    }
+    let mut response = respond(answer);
+    POLLED.headers.apply(response.headers_mut());
+    response
+}
+
+/// Marks that a POST of the session is being read.
+struct Posting<'a>(&'a Cell);
+
+impl<'a> Posting<'a> {
+    fn begin(cell: &'a Cell) -> Option<Self> {
+        let before = cell.posting.swap(true, Ordering::AcqRel);
+        (!before).then_some(Self(cell))
+    }
+}
+
+impl Drop for Posting<'_> {
+    fn drop(&mut self) {
+        self.0.posting.store(false, Ordering::Release);
+    }
+}
+
+impl Mounted for Endpoint {
+    fn serve(self: Arc<Self>, incoming: Incoming) -> ResponseFuture {
+        Box::pin(async move {
+            if !matches!(incoming.tail.as_str(), "" | "/") {
+                return answers::not_found();
+            }
+            self.answer(incoming).await
+        })
+    }
+
+    fn has_tail(&self) -> bool {
+        false
+    }
+
+    fn origins(&self) -> &Origins {
+        &self.origins
+    }
+}

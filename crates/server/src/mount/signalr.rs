@@ -1,0 +1,260 @@
+//! SignalR: negotiate, and one path for its three transports.
+
+use super::websocket::{Door, is_upgrade};
+use super::{BuildError, Incoming, IntoMounted, Mounted, ResponseFuture, Site};
+use crate::carrier::long_poll::{Poll, PollDress};
+use crate::carrier::{stream, upstream};
+use crate::edge::access::Origins;
+use crate::edge::answers::{self, Headers, respond};
+use crate::server::fresh_id;
+use crate::session::cell::{Cell, Entrance, PeerIds, Terms};
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use omniwire_session::{ByteString, Carrier, Fault, Input, Kind, Reason};
+use omniwire_signalr::request::{Head, NegotiateVersion, Request};
+use omniwire_signalr::{Config, SignalRSession, Transport, answers as official, negotiate};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A SignalR hub: one namespace at one path.
+#[derive(Debug, Clone)]
+pub struct SignalRMount {
+    namespace: String,
+    config: Config,
+    origins: Option<Origins>,
+    parallel_max: usize,
+}
+
+impl SignalRMount {
+    /// A hub for this namespace, with ASP.NET Core's settings.
+    pub fn new(namespace: impl Into<String>) -> Self {
+        let config = Config::default();
+        Self { namespace: namespace.into(), config, origins: None, parallel_max: 1 }
+    }
+
+    /// With these settings.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// How many invocations of one client may run at once; ASP.NET Core's
+    /// `MaximumParallelInvocationsPerClient`. 1 by default. Streams don't count.
+    #[must_use]
+    pub fn parallel_max(mut self, count: usize) -> Self {
+        self.parallel_max = count.max(1);
+        self
+    }
+
+    /// Whose pages may use it, in place of the server's rule.
+    #[must_use]
+    pub fn origins(mut self, origins: Origins) -> Self {
+        self.origins = Some(origins);
+        self
+    }
+}
+
+impl IntoMounted for SignalRMount {
+    fn into_mounted(self: Box<Self>, site: &Site<'_>) -> Result<Arc<dyn Mounted>, BuildError> {
+        let terms = Terms {
+            entrance: Entrance::Fixed(site.space(&self.namespace)?),
+            protocol: "SignalR",
+            transport: |carrier| match carrier {
+                Carrier::WebSocket => Transport::WebSockets.as_str(),
+                Carrier::EventStream => Transport::ServerSentEvents.as_str(),
+                Carrier::LongPoll | Carrier::Streaming => Transport::LongPolling.as_str(),
+            },
+            parallel_max: self.parallel_max,
+            caseless: true,
+            ping: None,
+        };
+        // A WebSocket message may hold several hub messages: the limit is for each of these.
+        let door = Door::plain(site.shared, self.config.message_len_max.max(SOCKET_LEN_MIN));
+        let origins = site.origins(self.origins);
+        let config = Arc::new(self.config);
+        Ok(Arc::new(Endpoint { config, terms: Arc::new(terms), door, origins }))
+    }
+}
+
+/// WebSocket messages of at least this length are read, whatever a hub message may have.
+const SOCKET_LEN_MIN: usize = 1 << 20;
+
+#[derive(Debug)]
+struct Endpoint {
+    config: Arc<Config>,
+    terms: Arc<Terms>,
+    door: Door,
+    origins: Origins,
+}
+
+const POLLED: PollDress = PollDress {
+    content_type: official::POLL_CONTENT_TYPE,
+    headers: Headers(official::POLL_HEADERS),
+};
+
+impl Endpoint {
+    async fn answer(&self, mut incoming: Incoming) -> Response<Body> {
+        let head = Head {
+            tail: &incoming.tail,
+            method: incoming.request.method(),
+            query: incoming.request.uri().query(),
+            headers: incoming.request.headers(),
+            is_websocket_upgrade: is_upgrade(&incoming.request),
+        };
+        match Request::read(self.config.negotiate_version_min, &head) {
+            Err(fault) => refuse(fault),
+            Ok(Request::Negotiate { version: Ok(version), .. }) => {
+                self.negotiate(&incoming, version)
+            }
+            Ok(Request::Negotiate { version: Err(text), .. }) => respond(negotiate::refuse(&text)),
+            Ok(Request::Connect { token }) => self.connect(&mut incoming, token),
+            Ok(Request::EventStream { token }) => self.event_stream(&incoming, &token),
+            Ok(Request::Poll { token }) => self.poll(&incoming, &token).await,
+            Ok(Request::Send { token }) => self.send(incoming, &token).await,
+            Ok(Request::Delete { token }) => self.delete(&incoming, &token),
+        }
+    }
+
+    fn new_session(
+        &self,
+        incoming: &Incoming,
+        token: ByteString,
+        id: ByteString,
+    ) -> Result<Arc<Cell>, Response<Body>> {
+        let machine = SignalRSession::new(Arc::clone(&self.config), Instant::now());
+        incoming.open_session(&self.terms, token, PeerIds::Known(id), Box::new(machine))
+    }
+
+    fn negotiate(&self, incoming: &Incoming, version: NegotiateVersion) -> Response<Body> {
+        let id = fresh_id();
+        let token = match version {
+            NegotiateVersion::V0 => id.clone(),
+            NegotiateVersion::V1 => fresh_id(),
+        };
+        match self.new_session(incoming, token.clone(), id.clone()) {
+            Ok(_) => respond(negotiate::accept(version, &id, &token, self.config.transports)),
+            Err(full) => full,
+        }
+    }
+
+    fn find(&self, incoming: &Incoming, token: &str) -> Result<Arc<Cell>, Fault> {
+        let mine = |cell: &Arc<Cell>| Arc::ptr_eq(&cell.terms, &self.terms);
+        incoming.shared.table.find(token).filter(mine).ok_or_else(official::no_connection)
+    }
+
+    /// Unknown connections are refused before transports that are off.
+    fn find_for(
+        &self,
+        incoming: &Incoming,
+        token: &str,
+        transport: Transport,
+    ) -> Result<Arc<Cell>, Fault> {
+        let cell = self.find(incoming, token)?;
+        match self.config.transports.has(transport) {
+            true => Ok(cell),
+            false => Err(official::transport_off(transport)),
+        }
+    }
+
+    fn connect(&self, incoming: &mut Incoming, token: Option<ByteString>) -> Response<Body> {
+        let known = match &token {
+            None if self.config.transports.web_sockets => None,
+            None => return refuse(official::transport_off(Transport::WebSockets)),
+            Some(token) => match self.find_for(incoming, token, Transport::WebSockets) {
+                Ok(cell) => Some(cell),
+                Err(fault) => return refuse(fault),
+            },
+        };
+        let handshake = match self.door.open(&mut incoming.request) {
+            Ok(handshake) => handshake,
+            Err(refusal) => return refusal,
+        };
+        let cell = match known {
+            Some(cell) => Ok(cell),
+            None => self.new_session(incoming, ByteString::new(), fresh_id()),
+        };
+        match cell {
+            Ok(cell) => handshake.carry(&cell),
+            Err(full) => full,
+        }
+    }
+
+    fn event_stream(&self, incoming: &Incoming, token: &str) -> Response<Body> {
+        let attached = self
+            .find_for(incoming, token, Transport::ServerSentEvents)
+            .and_then(|cell| cell.attach(Carrier::EventStream).map(|id| (cell, id)));
+        match attached {
+            Ok((cell, id)) => {
+                let headers = Headers(official::EVENT_STREAM_HEADERS);
+                let opening = Bytes::from_static(official::EVENT_STREAM_OPENING);
+                stream::respond(&cell, id, "text/event-stream", headers, opening)
+            }
+            Err(fault) => refuse(fault),
+        }
+    }
+
+    async fn poll(&self, incoming: &Incoming, token: &str) -> Response<Body> {
+        let polled = self
+            .find_for(incoming, token, Transport::LongPolling)
+            .and_then(|cell| Poll::attach(&cell));
+        match polled {
+            Ok(poll) => poll.respond(POLLED).await,
+            Err(fault) => refuse(fault),
+        }
+    }
+
+    async fn send(&self, incoming: Incoming, token: &str) -> Response<Body> {
+        let cell = match self.find(&incoming, token) {
+            Ok(cell) => cell,
+            Err(fault) => return refuse(fault),
+        };
+        let len_max = self.door.message_len_max;
+        let body = match upstream::read_body(incoming.into_body(), len_max).await {
+            Ok(body) => body,
+            Err(status) => return answers::plain(status, "the body was not taken\n"),
+        };
+        upstream::wait_for_room(&cell).await;
+        match cell.handle(Input::Body { kind: Kind::Binary, body }) {
+            Ok(()) => respond(official::sent()),
+            Err(fault) => refuse(fault),
+        }
+    }
+
+    fn delete(&self, incoming: &Incoming, token: &str) -> Response<Body> {
+        let deleted = self
+            .find(incoming, token)
+            .and_then(|cell| cell.handle(Input::Close { reason: Reason::ClientLeft }));
+        match deleted {
+            Ok(()) => respond(official::deleted()),
+            Err(fault) => refuse(fault),
+        }
+    }
+}
+
+fn refuse(fault: Fault) -> Response<Body> {
+    answers::refuse(fault)
+}
+
+impl Mounted for Endpoint {
+    fn serve(self: Arc<Self>, incoming: Incoming) -> ResponseFuture {
+        Box::pin(async move {
+            if let Some(denied) = incoming.denied(&self.terms.entrance) {
+                return denied;
+            }
+            if incoming.request.method() == http::Method::OPTIONS {
+                return respond(omniwire_session::Answer::empty(StatusCode::NO_CONTENT.as_u16()));
+            }
+            self.answer(incoming).await
+        })
+    }
+
+    fn has_tail(&self) -> bool {
+        true
+    }
+
+    fn origins(&self) -> &Origins {
+        &self.origins
+    }
+}

@@ -1,0 +1,365 @@
+//! SockJS: all its transports below one prefix.
+
+use super::websocket::{Door, is_upgrade};
+use super::{BuildError, Incoming, IntoMounted, Mounted, ResponseFuture, Site};
+use crate::carrier::long_poll::Poll;
+use crate::carrier::{stream, upstream};
+use crate::edge::access::Origins;
+use crate::edge::answers::{self, Headers};
+use crate::session::cell::{Cell, Entrance, PeerIds, Terms};
+use axum::body::Body;
+use http::header::{self, HeaderName};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use omniwire_plain::envelope;
+use omniwire_plain::{ENVELOPE, Manner as PlainManner, PlainSession};
+use omniwire_session::{
+    ByteString, Carrier, CarrierId, Fault, Input, Kind, Link, Refusal, Session, WireForm, WireId,
+    json,
+};
+use omniwire_sockjs::request::{self as sockjs, Found, Service, decode_form};
+use omniwire_sockjs::{Config, Dress, Heard, Manner, Raw, SockJsSession, Wrapped};
+use std::any::Any;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// SockJS for one namespace. Each message of a client is an envelope's JSON text, unless the mount
+/// is [`SockJsMount::raw`]: then it is the event `message` with one argument, a string.
+#[derive(Debug, Clone)]
+pub struct SockJsMount {
+    namespace: String,
+    service: Service,
+    config: Config,
+    raw: bool,
+    origins: Option<Origins>,
+}
+
+impl SockJsMount {
+    /// For this namespace, with the reference server's settings.
+    pub fn new(namespace: impl Into<String>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            service: Service::default(),
+            config: Config::default(),
+            raw: false,
+            origins: None,
+        }
+    }
+
+    /// Messages are texts, not envelopes.
+    #[must_use]
+    pub fn raw(mut self) -> Self {
+        self.raw = true;
+        self
+    }
+
+    /// What requests see: which transports are on, cookie, CORS, the script of the iframe page.
+    #[must_use]
+    pub fn service(mut self, service: Service) -> Self {
+        self.service = service;
+        self
+    }
+
+    /// Times and lengths.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Whose pages may use it, in place of the server's rule.
+    #[must_use]
+    pub fn origins(mut self, origins: Origins) -> Self {
+        self.origins = Some(origins);
+        self
+    }
+}
+
+impl IntoMounted for SockJsMount {
+    fn into_mounted(self: Box<Self>, site: &Site<'_>) -> Result<Arc<dyn Mounted>, BuildError> {
+        let limits = &site.shared.limits;
+        let terms = Terms {
+            entrance: Entrance::Fixed(site.space(&self.namespace)?),
+            protocol: "SockJS",
+            transport: |carrier| match carrier {
+                Carrier::WebSocket => "websocket",
+                Carrier::LongPoll => "xhr-polling",
+                Carrier::Streaming => "xhr-streaming",
+                Carrier::EventStream => "eventsource",
+            },
+            parallel_max: limits.calls_max,
+            caseless: false,
+            ping: Some((limits.ping_interval, limits.ping_timeout)),
+        };
+        Ok(Arc::new(Endpoint {
+            door: Door::plain(site.shared, limits.message_len_max),
+            origins: site.origins(self.origins),
+            terms: Arc::new(terms),
+            service: self.service,
+            config: self.config,
+            raw: self.raw,
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct Endpoint {
+    service: Service,
+    config: Config,
+    raw: bool,
+    terms: Arc<Terms>,
+    door: Door,
+    origins: Origins,
+}
+
+impl Endpoint {
+    async fn answer(&self, mut incoming: Incoming) -> Response<Body> {
+        let upgrade = is_upgrade(&incoming.request);
+        let tail = incoming.tail.clone();
+        let method = incoming.request.method().clone();
+        let query = incoming.query().to_owned();
+        let headers = incoming.request.headers().clone();
+        let text = |name: HeaderName| headers.get(name)?.to_str().ok();
+        let asked = sockjs::Request {
+            // RFC 8441: an extended CONNECT stands for the GET of HTTP/1.1.
+            method: if upgrade && method == Method::CONNECT { "GET" } else { method.as_str() },
+            path: &tail,
+            query: Some(query.as_str()).filter(|query| !query.is_empty()),
+            origin: text(header::ORIGIN),
+            asked_headers: text(header::ACCESS_CONTROL_REQUEST_HEADERS),
+            cookie: text(header::COOKIE),
+            if_none_match: text(header::IF_NONE_MATCH),
+            content_type: text(header::CONTENT_TYPE),
+            now_unix: now_unix(),
+        };
+        match sockjs::find(&self.service, &asked) {
+            Found::Answered(response) => to_response(response),
+            Found::Info(head) => to_response(head.info(&self.service, entropy())),
+            Found::RawWebSocket | Found::WebSocket if !upgrade => {
+                to_response(sockjs::not_a_websocket())
+            }
+            Found::RawWebSocket => self.raw_websocket(&mut incoming),
+            Found::WebSocket => self.websocket(&mut incoming),
+            Found::Receive { session, carrier, dress, head } => {
+                self.receive(&incoming, session, carrier, dress, head).await
+            }
+            Found::Send { session, form, head } => {
+                let content_type = text(header::CONTENT_TYPE);
+                self.send(incoming, session, form.then_some(content_type), head).await
+            }
+        }
+    }
+
+    fn new_session(
+        &self,
+        incoming: &Incoming,
+        token: ByteString,
+    ) -> Result<Arc<Cell>, Response<Body>> {
+        let config = self.config.clone();
+        let machine: Box<dyn Session> = match self.raw {
+            true => Box::new(SockJsSession::new(config, Raw)),
+            false => Box::new(SockJsSession::new(config, Envelopes::default())),
+        };
+        incoming.open_session(&self.terms, token, PeerIds::Fresh, machine)
+    }
+
+    fn websocket(&self, incoming: &mut Incoming) -> Response<Body> {
+        let handshake = match self.door.open(&mut incoming.request) {
+            Ok(handshake) => handshake,
+            Err(refusal) => return refusal,
+        };
+        // Two sockets may share a name: it finds neither of them.
+        match self.new_session(incoming, ByteString::new()) {
+            Ok(cell) => handshake.carry(&cell),
+            Err(full) => full,
+        }
+    }
+
+    fn raw_websocket(&self, incoming: &mut Incoming) -> Response<Body> {
+        let handshake = match self.door.open(&mut incoming.request) {
+            Ok(handshake) => handshake,
+            Err(refusal) => return refusal,
+        };
+        let mut config = omniwire_plain::Config::default();
+        config.manner = if self.raw { PlainManner::Raw } else { PlainManner::Envelope };
+        let machine = Box::new(PlainSession::new(config, ByteString::new()));
+        let token = ByteString::new();
+        match incoming.open_session(&self.terms, token, PeerIds::Fresh, machine) {
+            Ok(cell) => handshake.carry(&cell),
+            Err(full) => full,
+        }
+    }
+
+    /// Sessions are named by clients, so each mount has names of its own.
+    fn token(&self, session: &str) -> ByteString {
+        format!("{:p}/{session}", Arc::as_ptr(&self.terms)).into()
+    }
+
+    async fn receive(
+        &self,
+        incoming: &Incoming,
+        session: &str,
+        carrier: Carrier,
+        dress: Dress,
+        head: sockjs::Response,
+    ) -> Response<Body> {
+        let token = self.token(session);
+        let cell = match incoming.shared.table.find(&token) {
+            Some(cell) => cell,
+            None => match self.new_session(incoming, token) {
+                Ok(cell) => cell,
+                Err(full) => return full,
+            },
+        };
+        let content_type = dress.content_type();
+        let id = match cell.attach_after(carrier, |machine, id| tell_dress(machine, id, dress)) {
+            Ok(id) => id,
+            Err(fault) => return refuse(fault, &head),
+        };
+        let mut response = match carrier {
+            Carrier::LongPoll => {
+                let answer = Poll::attached(&cell, id).answer(content_type).await;
+                answers::respond(answer)
+            }
+            _ => stream::respond(&cell, id, content_type, Headers::default(), head.body.clone()),
+        };
+        apply(&head, response.headers_mut());
+        response
+    }
+
+    async fn send(
+        &self,
+        incoming: Incoming,
+        session: &str,
+        form: Option<Option<&str>>,
+        head: sockjs::Response,
+    ) -> Response<Body> {
+        let Some(cell) = incoming.shared.table.find(&self.token(session)) else {
+            return refuse(Fault::new(404, sockjs::NOT_FOUND), &head);
+        };
+        let len_max = self.door.message_len_max;
+        let body = match upstream::read_body(incoming.into_body(), len_max).await {
+            Ok(body) => body,
+            Err(StatusCode::PAYLOAD_TOO_LARGE) => return to_response(sockjs::too_large()),
+            Err(status) => return answers::plain(status, "the body was not taken\n"),
+        };
+        let body = match form.map(|content_type| decode_form(content_type, &body)) {
+            None => body,
+            Some(Ok(body)) => body,
+            Some(Err(fault)) => return refuse(fault, &head),
+        };
+        upstream::wait_for_room(&cell).await;
+        match cell.handle(Input::Body { kind: Kind::Text, body }) {
+            Ok(()) => to_response(head),
+            Err(fault) => refuse(fault, &head),
+        }
+    }
+}
+
+/// Tells the state machine, whatever its manner, how the next carrier dresses its frames.
+fn tell_dress(machine: &mut dyn Any, id: CarrierId, dress: Dress) {
+    if let Some(session) = machine.downcast_mut::<SockJsSession<Raw>>() {
+        session.dress(id, dress);
+    } else if let Some(session) = machine.downcast_mut::<SockJsSession<Envelopes>>() {
+        session.dress(id, dress);
+    }
+}
+
+fn now_unix() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
+}
+
+fn entropy() -> u32 {
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes).expect("the system has random numbers");
+    u32::from_ne_bytes(bytes)
+}
+
+fn apply(head: &sockjs::Response, headers: &mut HeaderMap) {
+    for (name, value) in &head.headers {
+        // Values are the request's own, so they may be sent; a name is always valid.
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(*name), HeaderValue::from_str(value)) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+fn to_response(answer: sockjs::Response) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    apply(&answer, response.headers_mut());
+    *response.body_mut() = match answer.body.is_empty() {
+        true => Body::empty(),
+        false => Body::from(answer.body),
+    };
+    response
+}
+
+/// A fault is answered with the headers of the answer it takes the place of.
+fn refuse(fault: Fault, head: &sockjs::Response) -> Response<Body> {
+    let own_type = fault.content_type;
+    let mut response = answers::refuse(fault);
+    apply(head, response.headers_mut());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(own_type));
+    response
+}
+
+impl Mounted for Endpoint {
+    fn serve(self: Arc<Self>, incoming: Incoming) -> ResponseFuture {
+        Box::pin(async move {
+            if !self.origins.allow(incoming.request.headers()) {
+                return answers::foreign_origin();
+            }
+            if let Some(denied) = incoming.denied(&self.terms.entrance) {
+                return denied;
+            }
+            self.answer(incoming).await
+        })
+    }
+
+    fn has_tail(&self) -> bool {
+        true
+    }
+
+    fn origins(&self) -> &Origins {
+        &self.origins
+    }
+
+    fn minds_cors(&self) -> bool {
+        true
+    }
+}
+
+/// Envelopes in SockJS messages: [`omniwire_plain::envelope`] in the place of a text.
+#[derive(Debug, Default)]
+struct Envelopes(envelope::Listener);
+
+static WRAPPED: Wrapped = Wrapped::new(&ENVELOPE, WireId(49));
+
+impl Manner for Envelopes {
+    fn wire(&self) -> WireForm {
+        WireForm(&WRAPPED)
+    }
+
+    fn hear(&mut self, link: Link, message: &ByteString) -> Heard {
+        // A lone surrogate in an envelope stands escaped inside its text: unescaping one level
+        // must keep the inner escape, and does.
+        let text = omniwire_sockjs::unescape_keeping_surrogates(message).unwrap_or_default();
+        match self.0.hear(link, &text) {
+            envelope::Heard::Event(event) => Heard::Event(event),
+            envelope::Heard::Answer(answer) => Heard::Answer(answer),
+            envelope::Heard::Bad { answer, fault, fatal } => Heard::Bad { answer, fault, fatal },
+        }
+    }
+
+    fn welcome(&mut self, peer: &str) -> Option<ByteString> {
+        let mut out = bytes::BytesMut::new();
+        envelope::write_open(&mut out, peer, None);
+        Some(json::into_text(out))
+    }
+
+    fn refuse(&mut self, refusal: &Refusal) -> Option<ByteString> {
+        let mut out = bytes::BytesMut::new();
+        envelope::write_refused(&mut out, refusal);
+        Some(json::into_text(out))
+    }
+}

@@ -1,0 +1,54 @@
+//! The request that opened a session.
+
+use http::{HeaderMap, Method, Uri, Version};
+use std::net::SocketAddr;
+
+/// The head of the request that opened a session, and where it came from.
+#[derive(Debug, Clone)]
+pub struct RequestInfo {
+    /// The method.
+    pub method: Method,
+    /// The target.
+    pub uri: Uri,
+    /// The version of HTTP.
+    pub version: Version,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The other end of the connection, if the listener told.
+    pub remote: Option<SocketAddr>,
+}
+
+impl RequestInfo {
+    /// The query, without its question mark; empty if there is none.
+    pub fn query(&self) -> &str {
+        self.uri.query().unwrap_or_default()
+    }
+
+    /// The first parameter of this name in the query, decoded.
+    pub fn query_value(&self, name: &str) -> Option<String> {
+        query_value(self.query(), name)
+    }
+
+    /// The value of a header that was given once or first, if it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// The first parameter of this name in a query, decoded (`application/x-www-form-urlencoded`).
+pub(crate) fn query_value(query: &str, name: &str) -> Option<String> {
+    query_pairs(query).find(|(key, _)| key == name).map(|(_, value)| value)
+}
+
+/// All parameters of a query, decoded.
+pub(crate) fn query_pairs(query: &str) -> impl Iterator<Item = (String, String)> + '_ {
+    query.split('&').filter(|part| !part.is_empty()).map(|part| {
+        let (key, value) = part.split_once('=').unwrap_or((part, ""));
+        (decode(key), decode(value))
+    })
+}
+
+fn decode(part: &str) -> String {
+    let spaced = part.replace('+', " ");
+    percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
+}

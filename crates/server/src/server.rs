@@ -1,0 +1,113 @@
+//! What all sessions of a server share, and the server as the application holds it.
+
+use crate::app::namespace::{NamespaceHandle, Space};
+use crate::mount::Mounts;
+use crate::session::table::Table;
+use crate::session::timers::Timers;
+use omniwire_session::limits::Limits;
+use omniwire_session::{ByteString, Input, Reason};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+
+/// What all sessions of a server share.
+pub(crate) struct Shared {
+    pub(crate) limits: Limits,
+    pub(crate) spaces: HashMap<ByteString, Arc<Space>>,
+    pub(crate) table: Table,
+    pub(crate) timers: Arc<Timers>,
+    pub(crate) counters: Counters,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("sessions", &self.table.len()).finish_non_exhaustive()
+    }
+}
+
+/// Counts since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Carriers that exist now.
+    pub(crate) connections: AtomicUsize,
+    pub(crate) messages_in: AtomicU64,
+    pub(crate) messages_out: AtomicU64,
+    pub(crate) bytes_in: AtomicU64,
+    pub(crate) bytes_out: AtomicU64,
+    pub(crate) slow_peers: AtomicU64,
+}
+
+impl Shared {
+    /// The namespace of this name; Socket.IO clients may leave out the first slash.
+    pub(crate) fn space(&self, name: &str) -> Option<Arc<Space>> {
+        self.spaces.get(name).cloned()
+    }
+}
+
+/// A name that nobody can guess: 128 bits from the system's generator, in base64url.
+pub(crate) fn fresh_id() -> ByteString {
+    use base64::Engine as _;
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the system has random numbers");
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes).into()
+}
+
+/// A server: the namespaces, where each protocol is mounted, and the sessions. Cheap to clone.
+///
+/// It is a [`tower_service`-style](https://docs.rs/tower-service) service by
+/// [`Omniwire::router`], or a whole server by [`crate::serve`].
+#[derive(Debug, Clone)]
+pub struct Omniwire {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) mounts: Arc<Mounts>,
+}
+
+/// What a server has done since its start, and what it holds now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Sessions that are open.
+    pub sessions: usize,
+    /// Connections that carry them now: WebSockets, streams, waiting polls.
+    pub connections: usize,
+    /// WebSocket messages that came in.
+    pub messages_in: u64,
+    /// WebSocket messages that went out.
+    pub messages_out: u64,
+    /// Bytes of payload that came in by WebSocket.
+    pub bytes_in: u64,
+    /// Bytes of payload that went out by WebSocket.
+    pub bytes_out: u64,
+    /// Peers that were closed because they were slow.
+    pub slow_peers_closed: u64,
+}
+
+impl Omniwire {
+    /// The namespace of this name, seen from outside its handlers.
+    pub fn namespace(&self, name: &str) -> Option<NamespaceHandle> {
+        self.shared.space(name).map(NamespaceHandle)
+    }
+
+    /// Counts.
+    pub fn stats(&self) -> Stats {
+        use std::sync::atomic::Ordering::Relaxed;
+        let counters = &self.shared.counters;
+        Stats {
+            sessions: self.shared.table.len(),
+            connections: counters.connections.load(Relaxed),
+            messages_in: counters.messages_in.load(Relaxed),
+            messages_out: counters.messages_out.load(Relaxed),
+            bytes_in: counters.bytes_in.load(Relaxed),
+            bytes_out: counters.bytes_out.load(Relaxed),
+            slow_peers_closed: counters.slow_peers.load(Relaxed),
+        }
+    }
+
+    /// Ends every session, each in its protocol's own words for "the server is going down".
+    pub fn shut_down(&self) {
+        for cell in self.shared.table.all() {
+            cell.handle(Input::Close { reason: Reason::Shutdown }).ok();
+        }
+    }
+}

@@ -1,0 +1,769 @@
+//! The driver: one session, its state machine, and the connections that carry it.
+//!
+//! Whoever has news for a session calls [`Cell::handle`]: it locks the core, lets the state
+//! machine take the input, carries out what comes out, and starts handlers after the lock is gone.
+//! Locks nest in this order only: core, then a peer's inbox, then the outbox.
+
+use super::peers::{Admission, Arrival, PeerCell, Pending};
+use crate::app::namespace::{Denied, Space};
+use crate::request::RequestInfo;
+use crate::server::{Shared, fresh_id};
+use crate::wires;
+use bytes::{Bytes, BytesMut};
+use omniwire_hub::{Drained, Outbox, OutboxLimits};
+use omniwire_session::{
+    ByteString, Carrier, CarrierId, Detached, Ending, Event, Fault, Frame, Input, Link, Output,
+    Packed, Reason, Refusal, Session,
+};
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+use std::any::Any;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+/// How a session's peers find their namespace.
+#[derive(Debug, Clone)]
+pub(crate) enum Entrance {
+    /// The mount decides.
+    Fixed(Arc<Space>),
+    /// The client names it (Socket.IO).
+    ByName,
+}
+
+/// What a mount says of the sessions it opens.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    /// How peers find their namespace.
+    pub(crate) entrance: Entrance,
+    /// What [`crate::Peer::protocol`] says.
+    pub(crate) protocol: &'static str,
+    /// What [`crate::Peer::transport`] says of each carrier.
+    pub(crate) transport: fn(Carrier) -> &'static str,
+    /// How many handlers of one peer may run at once.
+    pub(crate) parallel_max: usize,
+    /// Whether event names have no case.
+    pub(crate) caseless: bool,
+    /// WebSocket pings, for protocols that have none of their own: after this much silence, and
+    /// how long the answer may take.
+    pub(crate) ping: Option<(Duration, Duration)>,
+}
+
+/// How the peers of a session get their public ids.
+#[derive(Debug, Clone)]
+pub(crate) enum PeerIds {
+    /// Each gets a new one.
+    Fresh,
+    /// Its only peer has this one, which the client was told before.
+    Known(ByteString),
+    /// Made from the token, as Socket.IO 2 clients do by themselves.
+    Legacy,
+}
+
+/// One session.
+pub(crate) struct Cell {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) terms: Arc<Terms>,
+    pub(crate) protocol: &'static str,
+    /// What finds the session in the table; empty if nothing can.
+    pub(crate) token: ByteString,
+    /// How its peers get their public ids.
+    pub(crate) ids: PeerIds,
+    pub(crate) request: Arc<RequestInfo>,
+    pub(crate) outbox: Arc<Outbox>,
+    core: Mutex<Core>,
+    /// Events that wait for their handler, over all peers.
+    waiting: AtomicUsize,
+    /// A POST of this session is being read.
+    pub(crate) posting: AtomicBool,
+    /// What the last poll of a plain session brought, until the next one says that it came.
+    pub(crate) last_poll: Mutex<LastPoll>,
+}
+
+/// The answer to a poll, and its number.
+#[derive(Debug, Default)]
+pub(crate) struct LastPoll {
+    pub(crate) number: u64,
+    pub(crate) body: Bytes,
+}
+
+impl fmt::Debug for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cell").field("protocol", &self.protocol).finish_non_exhaustive()
+    }
+}
+
+struct Core {
+    machine: Box<dyn Session>,
+    carriers: SmallVec<[Attached; 1]>,
+    next_carrier: u32,
+    main: Option<CarrierId>,
+    peers: SmallVec<[Arc<PeerCell>; 1]>,
+    /// When the state machine wants to be told the time.
+    due: Option<Instant>,
+    /// The earliest instant that the timers know of.
+    armed: Option<Instant>,
+    closed: Option<Reason>,
+    /// Inputs that wait for room in the inboxes.
+    congested: Vec<Waker>,
+}
+
+/// One connection of a session.
+#[derive(Debug)]
+struct Attached {
+    id: CarrierId,
+    carrier: Carrier,
+    waker: Option<Waker>,
+    direct: VecDeque<Frame>,
+    ending: Option<Ending>,
+    heard_at: Instant,
+    ping: Ping,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ping {
+    Quiet,
+    /// The carrier has still to send it.
+    Owed(Instant),
+    Sent(Instant),
+}
+
+/// What a WebSocket carrier is to do.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Nothing; the waker will be woken.
+    Idle,
+    /// Frames were taken: write them and ask again.
+    Took,
+    /// Send a Ping.
+    Ping,
+    /// End like this.
+    End(Ending),
+}
+
+/// What an HTTP carrier is to do.
+#[derive(Debug)]
+pub(crate) enum Chunk {
+    /// Send this and ask again.
+    More(BytesMut),
+    /// Send this and end: the session knows.
+    Last(BytesMut),
+    /// End like this: the session knows.
+    End(Ending),
+}
+
+/// Things to do when the core's lock is gone.
+#[derive(Default)]
+struct After {
+    arrivals: SmallVec<[Arc<PeerCell>; 2]>,
+    strays: SmallVec<[(Link, Refusal); 1]>,
+    closed: bool,
+}
+
+impl Cell {
+    /// A session with this state machine. Nothing happens until a carrier attaches.
+    pub(crate) fn new(
+        shared: &Arc<Shared>,
+        terms: &Arc<Terms>,
+        request: Arc<RequestInfo>,
+        token: ByteString,
+        ids: PeerIds,
+        machine: Box<dyn Session>,
+    ) -> Arc<Self> {
+        let limits = &shared.limits;
+        let outbox = Outbox::new(OutboxLimits {
+            len_max: limits.outbox_len_max,
+            count_max: limits.outbox_count_max,
+        });
+        let cell = Arc::new(Self {
+            shared: Arc::clone(shared),
+            terms: Arc::clone(terms),
+            protocol: terms.protocol,
+            token,
+            ids,
+            request,
+            outbox: Arc::new(outbox),
+            core: Mutex::new(Core {
+                machine,
+                carriers: SmallVec::new(),
+                next_carrier: 0,
+                main: None,
+                peers: SmallVec::new(),
+                due: None,
+                armed: None,
+                closed: None,
+                congested: Vec::new(),
+            }),
+            waiting: AtomicUsize::new(0),
+            posting: AtomicBool::new(false),
+            last_poll: Mutex::default(),
+        });
+        shared.table.opened(&cell);
+        // A state machine may have something to say, and a deadline, from the start.
+        cell.run(|_, _| Ok(())).ok();
+        cell
+    }
+
+    /// Tells the session something.
+    ///
+    /// # Errors
+    /// The peer broke the rules; what brought the input is refused as the fault says.
+    pub(crate) fn handle(self: &Arc<Self>, input: Input) -> Result<(), Fault> {
+        self.run(|machine, now| machine.handle_input(now, input))
+    }
+
+    fn run(
+        self: &Arc<Self>,
+        mutate: impl FnOnce(&mut dyn Session, Instant) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let mut after = After::default();
+        let result = {
+            let mut core = self.core.lock();
+            let result = match core.closed {
+                Some(_) => Ok(()),
+                None => mutate(&mut *core.machine, Instant::now()),
+            };
+            self.carry_out(&mut core, &mut after);
+            result
+        };
+        self.finish(after);
+        if let Err(fault) = &result {
+            tracing::debug!(protocol = self.protocol, %fault, "the peer broke the rules");
+        }
+        result
+    }
+
+    /// Drains the state machine's outputs.
+    fn carry_out(self: &Arc<Self>, core: &mut Core, after: &mut After) {
+        while core.closed.is_none() {
+            match core.machine.poll_output() {
+                Output::Event(event) => self.deliver(core, event, after),
+                Output::Transmit(message) => {
+                    // Refused only if the peer does not read, and then the carrier ends it.
+                    self.outbox.push_own(&wires::prepare(&message)).ok();
+                }
+                Output::Direct { id, message } => {
+                    if let Some(attached) = core.attached(id) {
+                        let prepared = wires::prepare(&message);
+                        attached.direct.extend(prepared.frames().iter().cloned());
+                        attached.wake();
+                    }
+                }
+                Output::Carry(id) => {
+                    core.main = id;
+                    // The former carrier must look again: the outbox no longer is its own.
+                    self.outbox.wake();
+                    core.carriers.iter_mut().for_each(Attached::wake);
+                }
+                Output::Release(link) => self.outbox.release(link),
+                Output::End { id, ending } => core.end(id, ending),
+                Output::Closed { reason, ending } => self.close(core, reason, &ending, after),
+                Output::Timeout(due) => {
+                    core.due = due;
+                    break;
+                }
+            }
+        }
+        self.arm(core);
+    }
+
+    fn close(
+        self: &Arc<Self>,
+        core: &mut Core,
+        reason: Reason,
+        ending: &Ending,
+        after: &mut After,
+    ) {
+        core.closed = Some(reason);
+        core.due = None;
+        for peer in core.peers.drain(..) {
+            peer.arrive(Arrival::Leave(reason));
+            after.arrivals.push(peer);
+        }
+        match reason {
+            Reason::Slow => self.outbox.abandon(ending.clone()),
+            _ => self.outbox.finish(ending.clone()),
+        }
+        let main = core.main;
+        for attached in &mut core.carriers {
+            // The main carrier first sends what is left.
+            if main != Some(attached.id) {
+                attached.ending.get_or_insert_with(|| ending.clone());
+            }
+            attached.wake();
+        }
+        core.congested.drain(..).for_each(Waker::wake);
+        after.closed = true;
+    }
+
+    fn deliver(self: &Arc<Self>, core: &mut Core, event: Event, after: &mut After) {
+        let (link, arrival) = match event {
+            Event::Enter { link, namespace, auth, wire } => {
+                let Some(space) = self.find_space(&namespace) else {
+                    after.strays.push((link, Refusal::new("Invalid namespace")));
+                    return;
+                };
+                if let Err(denied) = self.pass_gate(&space) {
+                    after.strays.push((link, Refusal::new(denied.message())));
+                    return;
+                }
+                let id = match &self.ids {
+                    PeerIds::Fresh => fresh_id(),
+                    PeerIds::Known(id) => id.clone(),
+                    PeerIds::Legacy => omniwire_socketio::legacy_id(&self.token, &namespace),
+                };
+                self.outbox.hold(link);
+                let admission = Admission { link, id, auth, wire };
+                let peer = PeerCell::new(self, space, admission);
+                core.peers.push(Arc::clone(&peer));
+                after.arrivals.push(peer);
+                return;
+            }
+            Event::Message { link, name, args, call, uploads } => {
+                let pending = Pending { name, args, call, uploads, answer: None };
+                (link, Arrival::Message(pending))
+            }
+            Event::Join { link, room, call } => (link, Arrival::Join { room, call }),
+            Event::LeaveRoom { link, room, call } => (link, Arrival::LeaveRoom { room, call }),
+            Event::Leave { link, reason } => (link, Arrival::Leave(reason)),
+            Event::Reply { link, call, outcome } => {
+                return core.with_peer(link, |peer| peer.answered(call, outcome));
+            }
+            Event::Item { link, stream, item } => {
+                return core.with_peer(link, |peer| peer.uploaded(&stream, Ok(item)));
+            }
+            Event::End { link, stream, error } => {
+                return core.with_peer(link, |peer| peer.upload_ended(&stream, error));
+            }
+            Event::Cancel { link, call } => {
+                return core.with_peer(link, |peer| peer.cancel(&call));
+            }
+        };
+        let Some(index) = core.peers.iter().position(|peer| peer.member.link == link) else {
+            return;
+        };
+        let left = matches!(arrival, Arrival::Leave(_));
+        let peer = if left { core.peers.remove(index) } else { Arc::clone(&core.peers[index]) };
+        peer.arrive(arrival);
+        after.arrivals.push(peer);
+    }
+
+    /// Where the client names the namespace, no mount has looked at its gate.
+    fn pass_gate(&self, space: &Space) -> Result<(), Denied> {
+        match (&self.terms.entrance, &space.handlers.gate) {
+            (Entrance::ByName, Some(gate)) => gate.check(&self.request),
+            _ => Ok(()),
+        }
+    }
+
+    fn find_space(&self, name: &str) -> Option<Arc<Space>> {
+        match &self.terms.entrance {
+            Entrance::Fixed(space) => Some(Arc::clone(space)),
+            Entrance::ByName => self.shared.space(name),
+        }
+    }
+
+    fn finish(self: &Arc<Self>, after: After) {
+        for (link, refusal) in after.strays {
+            self.handle(Input::Refuse { link, refusal }).ok();
+        }
+        if after.closed {
+            self.shared.table.closed(self);
+        }
+        for peer in after.arrivals {
+            peer.pump();
+        }
+    }
+
+    /// An event that did not come through the state machine: the body of a plain POST.
+    pub(crate) fn hear(self: &Arc<Self>, event: Event) {
+        let mut after = After::default();
+        self.deliver(&mut self.core.lock(), event, &mut after);
+        self.finish(after);
+    }
+
+    /// The same for what no state machine says.
+    pub(crate) fn arrive(self: &Arc<Self>, link: Link, arrival: Arrival) -> bool {
+        let peer = {
+            let core = self.core.lock();
+            let Some(peer) = core.peers.iter().find(|peer| peer.member.link == link) else {
+                return false;
+            };
+            Arc::clone(peer)
+        };
+        peer.arrive(arrival);
+        peer.pump();
+        true
+    }
+
+    // Backpressure: a session whose handlers don't keep up is not read from.
+
+    pub(crate) fn event_waits(&self) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn event_started(&self) {
+        let before = self.waiting.fetch_sub(1, Ordering::Relaxed);
+        if before == self.shared.limits.inbox_count_max / 2 {
+            let wakers = std::mem::take(&mut self.core.lock().congested);
+            wakers.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// Ready when another input may be taken.
+    pub(crate) fn poll_uncongested(&self, context: &Context<'_>) -> Poll<()> {
+        let limit = self.shared.limits.inbox_count_max;
+        if self.waiting.load(Ordering::Relaxed) < limit {
+            return Poll::Ready(());
+        }
+        let mut core = self.core.lock();
+        core.congested.push(context.waker().clone());
+        // Looked at again under the lock: the last event may have started just now.
+        if self.waiting.load(Ordering::Relaxed) < limit || core.closed.is_some() {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    // Carriers.
+
+    /// Offers a connection to the session.
+    ///
+    /// # Errors
+    /// The session may not be carried by it: refuse the connection as the fault says.
+    pub(crate) fn attach(self: &Arc<Self>, carrier: Carrier) -> Result<CarrierId, Fault> {
+        self.attach_after(carrier, |_, _| ())
+    }
+
+    /// The same, with something told to the state machine just before.
+    ///
+    /// # Errors
+    /// As [`Cell::attach`].
+    pub(crate) fn attach_after(
+        self: &Arc<Self>,
+        carrier: Carrier,
+        prepare: impl FnOnce(&mut dyn Any, CarrierId),
+    ) -> Result<CarrierId, Fault> {
+        let id = {
+            let mut core = self.core.lock();
+            let id = CarrierId(core.next_carrier);
+            core.next_carrier += 1;
+            core.carriers.push(Attached::new(id, carrier));
+            if core.closed.is_some() {
+                let ending = Ending::close(1001, "");
+                core.end(id, ending);
+            }
+            id
+        };
+        let attached = self.run(|machine, now| {
+            prepare(machine, id);
+            machine.handle_input(now, Input::Attach { id, carrier })
+        });
+        match attached {
+            Ok(()) => Ok(id),
+            Err(fault) => {
+                self.core.lock().remove(id);
+                Err(fault)
+            }
+        }
+    }
+
+    /// A connection is gone.
+    pub(crate) fn detach(self: &Arc<Self>, id: CarrierId, how: Detached) {
+        if self.core.lock().remove(id) {
+            // How the peer went is not the peer's fault to hear.
+            self.handle(Input::Detach { id, how }).ok();
+        }
+    }
+
+    /// A message came over a WebSocket.
+    pub(crate) fn receive(
+        self: &Arc<Self>,
+        id: CarrierId,
+        message: omniwire_session::Message,
+    ) -> Result<(), Fault> {
+        self.handle(Input::Message { id, message })
+    }
+
+    /// The peer of a WebSocket gave a sign of life.
+    pub(crate) fn heard(&self, id: CarrierId) {
+        if self.terms.ping.is_some()
+            && let Some(attached) = self.core.lock().attached(id)
+        {
+            attached.heard_at = Instant::now();
+            attached.ping = Ping::Quiet;
+        }
+    }
+
+    /// What a WebSocket is to do next. `take` gets the frames to write.
+    pub(crate) fn step(
+        self: &Arc<Self>,
+        id: CarrierId,
+        context: &mut Context<'_>,
+        take: &mut dyn FnMut(&mut VecDeque<Frame>),
+    ) -> Step {
+        loop {
+            let drained = {
+                let mut core = self.core.lock();
+                let main = core.main == Some(id);
+                let Some(attached) = core.attached(id) else { return Step::Idle };
+                if !attached.direct.is_empty() {
+                    take(&mut attached.direct);
+                    return Step::Took;
+                }
+                if let Some(ending) = attached.ending.clone() {
+                    return Step::End(ending);
+                }
+                if let Ping::Owed(at) = attached.ping {
+                    attached.ping = Ping::Sent(at);
+                    return Step::Ping;
+                }
+                attached.waker = Some(context.waker().clone());
+                if !main {
+                    return Step::Idle;
+                }
+                self.outbox.drain(context, |queue| take(queue))
+            };
+            match drained {
+                Drained::Empty => return Step::Idle,
+                Drained::Some => return Step::Took,
+                Drained::Finished(ending) => return Step::End(ending),
+                Drained::Overflowed => self.close_as_slow(),
+            }
+        }
+    }
+
+    /// What an HTTP carrier is to send next.
+    pub(crate) fn poll_chunk(
+        self: &Arc<Self>,
+        id: CarrierId,
+        context: &mut Context<'_>,
+    ) -> Poll<Chunk> {
+        loop {
+            let mut after = After::default();
+            let step = {
+                let mut core = self.core.lock();
+                self.next_chunk(&mut core, id, context, &mut after)
+            };
+            self.finish(after);
+            match step {
+                Ok(chunk) => return chunk,
+                Err(Overflowed) => self.close_as_slow(),
+            }
+        }
+    }
+
+    fn next_chunk(
+        self: &Arc<Self>,
+        core: &mut Core,
+        id: CarrierId,
+        context: &mut Context<'_>,
+        after: &mut After,
+    ) -> Result<Poll<Chunk>, Overflowed> {
+        let main = core.main == Some(id);
+        let Some(attached) = core.attached(id) else {
+            return Ok(Poll::Ready(Chunk::End(Ending::close(1000, ""))));
+        };
+        let carrier = attached.carrier;
+        if let Some(ending) = attached.ending.clone() {
+            self.done(core, id, after);
+            return Ok(Poll::Ready(Chunk::End(ending)));
+        }
+        attached.waker = Some(context.waker().clone());
+        if !main {
+            return Ok(Poll::Pending);
+        }
+        let mut out = BytesMut::new();
+        let mut packed = Packed::Open;
+        let machine = &mut core.machine;
+        let drained = self.outbox.drain(context, |queue| {
+            packed = machine.pack(id, carrier, queue, &mut out);
+        });
+        match drained {
+            Drained::Empty => Ok(Poll::Pending),
+            Drained::Some if packed == Packed::Open => Ok(Poll::Ready(Chunk::More(out))),
+            Drained::Some => {
+                self.done(core, id, after);
+                Ok(Poll::Ready(Chunk::Last(out)))
+            }
+            Drained::Finished(ending) => {
+                self.done(core, id, after);
+                Ok(Poll::Ready(Chunk::End(ending)))
+            }
+            Drained::Overflowed => Err(Overflowed),
+        }
+    }
+
+    /// An HTTP carrier has done its work.
+    fn done(self: &Arc<Self>, core: &mut Core, id: CarrierId, after: &mut After) {
+        core.remove(id);
+        if core.closed.is_none() {
+            let input = Input::Detach { id, how: Detached::Done };
+            core.machine.handle_input(Instant::now(), input).ok();
+            self.carry_out(core, after);
+        }
+    }
+
+    fn close_as_slow(self: &Arc<Self>) {
+        self.shared.counters.slow_peers.fetch_add(1, Ordering::Relaxed);
+        tracing::info!(
+            protocol = self.protocol,
+            buffered = self.outbox.buffered_amount(),
+            "closing a slow peer: its outbox is full"
+        );
+        self.handle(Input::Close { reason: Reason::Slow }).ok();
+    }
+
+    /// The word for what carries the session now.
+    pub(crate) fn transport(&self) -> &'static str {
+        let core = self.core.lock();
+        let main = core.carriers.iter().find(|attached| core.main == Some(attached.id));
+        let any = main.or(core.carriers.first());
+        any.map_or("", |attached| (self.terms.transport)(attached.carrier))
+    }
+
+    /// Whether its peers enter the same namespace as those of `entrance`.
+    pub(crate) fn enters(&self, entrance: &Entrance) -> bool {
+        match (&self.terms.entrance, entrance) {
+            (Entrance::Fixed(own), Entrance::Fixed(other)) => Arc::ptr_eq(own, other),
+            (own, other) => matches!((own, other), (Entrance::ByName, Entrance::ByName)),
+        }
+    }
+
+    /// Whether the session is over.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.core.lock().closed.is_some()
+    }
+
+    // Time.
+
+    /// Makes the timers call [`Cell::tick`] when something is due.
+    fn arm(self: &Arc<Self>, core: &mut Core) {
+        let due = match self.terms.ping {
+            Some(ping) => core.carriers.iter().filter_map(|a| a.due(ping)).chain(core.due).min(),
+            None => core.due,
+        };
+        let Some(due) = due else { return };
+        if core.armed.is_none_or(|armed| due < armed) {
+            core.armed = Some(due);
+            self.shared.timers.arm(due, Arc::downgrade(self));
+        }
+    }
+
+    /// The timers' call.
+    pub(crate) fn tick(self: &Arc<Self>, now: Instant) {
+        let mut after = After::default();
+        let mut lost = SmallVec::<[CarrierId; 1]>::new();
+        {
+            let mut core = self.core.lock();
+            if core.armed.is_some_and(|armed| armed <= now) {
+                core.armed = None;
+            }
+            if core.closed.is_some() {
+                return;
+            }
+            if let Some(ping) = self.terms.ping {
+                core.ping_the_quiet(now, ping, &mut lost);
+            }
+            if core.due.is_some_and(|due| due <= now) {
+                core.due = None;
+                core.machine.handle_input(now, Input::Timeout).ok();
+            }
+            self.carry_out(&mut core, &mut after);
+        }
+        self.finish(after);
+        if self.outbox.is_overflowed() {
+            self.close_as_slow();
+        }
+        for id in lost {
+            tracing::debug!(protocol = self.protocol, "no answer to a ping");
+            self.detach(id, Detached::Lost);
+        }
+    }
+}
+
+/// The outbox was found overflowed.
+struct Overflowed;
+
+impl Core {
+    fn attached(&mut self, id: CarrierId) -> Option<&mut Attached> {
+        self.carriers.iter_mut().find(|attached| attached.id == id)
+    }
+
+    fn end(&mut self, id: CarrierId, ending: Ending) {
+        if let Some(attached) = self.attached(id) {
+            attached.ending.get_or_insert(ending);
+            attached.wake();
+        }
+    }
+
+    /// Forgets a carrier; whether it was there.
+    fn remove(&mut self, id: CarrierId) -> bool {
+        let index = self.carriers.iter().position(|attached| attached.id == id);
+        if let Some(mut attached) = index.map(|index| self.carriers.remove(index)) {
+            attached.wake();
+            return true;
+        }
+        false
+    }
+
+    fn with_peer(&self, link: Link, act: impl FnOnce(&Arc<PeerCell>)) {
+        if let Some(peer) = self.peers.iter().find(|peer| peer.member.link == link) {
+            act(peer);
+        }
+    }
+
+    fn ping_the_quiet(
+        &mut self,
+        now: Instant,
+        ping: (Duration, Duration),
+        lost: &mut SmallVec<[CarrierId; 1]>,
+    ) {
+        for attached in &mut self.carriers {
+            if attached.due(ping).is_none_or(|due| due > now) {
+                continue;
+            }
+            match attached.ping {
+                Ping::Quiet => {
+                    attached.ping = Ping::Owed(now);
+                    attached.wake();
+                }
+                Ping::Owed(_) | Ping::Sent(_) => lost.push(attached.id),
+            }
+        }
+    }
+}
+
+impl Attached {
+    fn new(id: CarrierId, carrier: Carrier) -> Self {
+        Self {
+            id,
+            carrier,
+            waker: None,
+            direct: VecDeque::new(),
+            ending: None,
+            heard_at: Instant::now(),
+            ping: Ping::Quiet,
+        }
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// When something must be done about a peer that is silent.
+    fn due(&self, (interval, timeout): (Duration, Duration)) -> Option<Instant> {
+        if self.carrier != Carrier::WebSocket {
+            return None;
+        }
+        match self.ping {
+            Ping::Quiet => self.heard_at.checked_add(interval),
+            Ping::Owed(at) | Ping::Sent(at) => at.checked_add(timeout),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Pairs the protocols' wire forms with the WebSocket's frames: whatever carries it, an event is
+//! encoded once, with the frame's header already in front.
+
+use omniwire_session::{Encoding, HEADROOM, Kind, Message, Outgoing, Prepared, WireForm};
+use omniwire_websocket::{OpCode, frame};
+
+/// One event in one wire form. `None`: that kind of peer has no words for it.
+pub(crate) fn encode(wire: WireForm, namespace: &str, what: Outgoing<'_>) -> Option<Prepared> {
+    let mut encoding = Encoding::default();
+    wire.0.encode(namespace, what, &mut encoding);
+    finish(encoding)
+}
+
+/// A message that a session itself sends.
+pub(crate) fn prepare(message: &Message) -> Prepared {
+    let mut encoding = Encoding::default();
+    match message.kind() {
+        Kind::Text => encoding.text(),
+        Kind::Binary => encoding.binary(),
+    }
+    .extend_from_slice(message.as_bytes());
+    finish(encoding).expect("a message was begun")
+}
+
+fn finish(encoding: Encoding) -> Option<Prepared> {
+    encoding.finish(|kind, payload_len, headroom| {
+        let opcode = match kind {
+            Kind::Text => OpCode::Text,
+            Kind::Binary => OpCode::Binary,
+        };
+        let mut head = [0; frame::MAX_MASKED_HEADER_LEN];
+        let head_len = frame::Header::whole(opcode, payload_len).write(&mut head);
+        headroom[HEADROOM - head_len..].copy_from_slice(&head[..head_len]);
+        head_len
+    })
+}
