@@ -137,6 +137,10 @@ impl Machine {
         self.phase == Phase::Open
     }
 
+    fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed { .. })
+    }
+
     /// That the session is over; told once.
     pub fn take_end(&mut self) -> Option<End> {
         self.end.take().map(|end| *end)
@@ -179,19 +183,21 @@ impl Machine {
         carrier: Carrier,
         out: &mut VecDeque<Output>,
     ) {
-        let open = !matches!(self.phase, Phase::Closed { .. });
+        if self.is_closed() {
+            return;
+        }
         match (&mut self.carried, carrier) {
-            (Carried::Fresh, Carrier::LongPoll) if open => {
+            (Carried::Fresh, Carrier::LongPoll) => {
                 self.open(now, carrier, out);
                 self.carried = Carried::Polling { waiting: Some(id), probe: None };
                 out.push_back(Output::Carry(Some(id)));
             }
-            (Carried::Fresh, Carrier::WebSocket) if open => {
+            (Carried::Fresh, Carrier::WebSocket) => {
                 self.open(now, carrier, out);
                 self.carried = Carried::WebSocket(id);
                 out.push_back(Output::Carry(Some(id)));
             }
-            (Carried::Polling { waiting, .. }, Carrier::LongPoll) if open => {
+            (Carried::Polling { waiting, .. }, Carrier::LongPoll) => {
                 // A second GET while one waits: the first gets `1`, the second 400.
                 if waiting.is_some() {
                     out.push_back(refuse(id));
@@ -204,7 +210,7 @@ impl Machine {
                     self.finish(reason, true);
                 }
             }
-            (Carried::Polling { probe: probe @ None, .. }, Carrier::WebSocket) if open => {
+            (Carried::Polling { probe: probe @ None, .. }, Carrier::WebSocket) => {
                 let until = now + self.config.upgrade_timeout;
                 *probe = Some(Probe { id, until, noop_at: None });
             }
@@ -234,6 +240,9 @@ impl Machine {
 
     /// A carrier is gone.
     pub fn detach(&mut self, id: CarrierId, how: Detached, out: &mut VecDeque<Output>) {
+        if self.is_closed() {
+            return;
+        }
         match &mut self.carried {
             Carried::Polling { waiting, .. } if *waiting == Some(id) => {
                 *waiting = None;
@@ -270,6 +279,7 @@ impl Machine {
         out: &mut VecDeque<Output>,
     ) -> Result<Option<Message>, Fault> {
         match &self.carried {
+            _ if self.is_closed() => return Ok(None),
             Carried::WebSocket(carrying) if *carrying == id => {}
             Carried::Polling { probe: Some(probe), .. } if probe.id == id => {
                 self.probe(now, &message, out);
@@ -346,7 +356,7 @@ impl Machine {
     /// The session is not on polling, or the body is of the wrong kind, which ends the session.
     pub fn body(&mut self, kind: Kind, body: Bytes) -> Result<(), Fault> {
         let polling = matches!(self.carried, Carried::Polling { .. });
-        if !polling || matches!(self.phase, Phase::Closed { .. }) {
+        if !polling || self.is_closed() {
             return Err(Refused::BAD_REQUEST.fault());
         }
         match Payload::new(self.protocol, kind, body) {
@@ -458,7 +468,7 @@ impl Machine {
 
     /// The session is over. With `tell`, a waiting poll learns that from its answer.
     fn finish(&mut self, reason: Reason, tell: bool) {
-        if matches!(self.phase, Phase::Closed { .. }) {
+        if self.is_closed() {
             return;
         }
         self.phase = Phase::Closed { tell };

@@ -75,7 +75,7 @@ fn eio3_base64_payload_of_the_specification() {
     let body = "2:4€10:b4AQIDBA==".as_bytes();
     assert_eq!(read(Protocol::V3, Kind::Text, body), Ok(vec![text("€"), bytes(&[1, 2, 3, 4])]));
     let mut out = BytesMut::new();
-    let packets: [(Kind, &[u8]); 2] = [(Kind::Text, "4€".as_bytes()), (Kind::Text, b"b4AQIDBA==")];
+    let packets = ["4€", "b4AQIDBA=="].map(|packet| (Kind::Text, packet.as_bytes()));
     write(Protocol::V3, packets, &mut out);
     assert_eq!(out, body);
 }

@@ -158,8 +158,11 @@ proptest! {
         messages in proptest::collection::vec(
             prop_oneof![
                 any::<String>().prop_map(Message::text),
-                r#"[0-6]([0-9]-)?(/[a-z]?,)?[0-9]?\[?("[a-z]"|[0-9])?(,\{"_placeholder":true,"num":[0-9]\})*\]?"#
-                    .prop_map(Message::text),
+                concat!(
+                    r#"[0-6]([0-9]-)?(/[a-z]?,)?[0-9]?\[?("[a-z]"|[0-9])?"#,
+                    r#"(,\{"_placeholder":true,"num":[0-9]\})*\]?"#,
+                )
+                .prop_map(Message::text),
                 any::<Vec<u8>>().prop_map(|bytes| Message::Binary(bytes.into())),
             ],
             0..6,

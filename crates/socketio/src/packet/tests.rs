@@ -165,7 +165,10 @@ fn sio5_attachment_counts() {
 
 proptest! {
     #[test]
-    fn nothing_makes_it_panic(text in any::<String>(), near in r#"[0-6][0-9-]{0,3}(/[a-z,]{0,3})?[0-9]{0,2}[\[\]{}",:a\\1 ]{0,12}"#) {
+    fn nothing_makes_it_panic(
+        text in any::<String>(),
+        near in r#"[0-6][0-9-]{0,3}(/[a-z,]{0,3})?[0-9]{0,2}[\[\]{}",:a\\1 ]{0,12}"#,
+    ) {
         let _ = decode(&text.into(), 10);
         let _ = decode(&near.into(), 10);
     }

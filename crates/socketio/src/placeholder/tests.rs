@@ -36,7 +36,8 @@ fn sio5_placeholders_at_any_depth() {
 #[test]
 fn sio5_placeholders_in_any_order_and_spelling() {
     let elements = format!(
-        r#"{P1},{{ "num" : 0 , "_placeholder" : true }},{{"_pl\u0061ceholder":true,"num":1.0,"x":[]}}"#
+        "{P1},{}",
+        r#"{ "num" : 0 , "_placeholder" : true },{"_pl\u0061ceholder":true,"num":1.0,"x":[]}"#
     );
     let args = filled(&elements, &[b"one", b"two"]).unwrap();
     assert_eq!(args.json(), "null,null,null");

@@ -8,6 +8,7 @@ use omniwire_engineio as engineio;
 use omniwire_session::{Detached, Outgoing};
 use std::time::Duration;
 
+mod chaos;
 mod connect;
 mod legacy;
 mod message;
@@ -122,4 +123,9 @@ fn assert_closes(packets: &[&str], reason: &'static str) {
     assert!(driver.is_ended(id), "{packets:?}");
     assert_eq!(driver.closed, Some(Reason::ProtocolError), "{packets:?}");
     assert!(left(&driver).contains(&(0, reason)), "{packets:?}");
+}
+
+#[test]
+fn an_idle_session_is_small() {
+    assert!(size_of::<SocketIoSession>() <= 384, "{}", size_of::<SocketIoSession>());
 }

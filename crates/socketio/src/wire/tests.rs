@@ -55,7 +55,7 @@ fn sio4_binary_over_eio3() {
 #[test]
 fn sio5_more_than_ten_attachments_are_encoded() {
     let blobs = (0..11).map(|n| omniwire_session::Blob { at: n * 5, bytes: Bytes::new() });
-    let elements = vec!["null"; 11].join(",");
+    let elements = ["null"; 11].join(",");
     let args = Args::with_blobs(elements.into(), blobs.collect()).unwrap();
     let messages = encoded(Binary::Bare, "/", event("x", &args, None));
     assert_eq!(messages.len(), 12);
