@@ -25,8 +25,14 @@ async fn echo(stream: TcpStream) -> Result<(), omniwire_websocket::Error> {
     let mut socket = accept(stream).await?;
     while let Some(message) = socket.recv().await {
         match message {
-            // Queued only: everything that came in one read is answered in one write.
-            Ok(message) if message.is_data() => socket.queue(message),
+            Ok(message) if message.is_data() => {
+                // Queued only: everything that came in one read is answered in one write. But a peer
+                // that does not read its answers is not read from either.
+                socket.queue(message);
+                if socket.buffered_amount() > 1 << 20 {
+                    socket.flush().await?;
+                }
+            }
             Ok(_) => {}
             // Go on until `None`: the Close that says why is still to be delivered.
             Err(error) => eprintln!("{error}"),

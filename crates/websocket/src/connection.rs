@@ -276,7 +276,7 @@ impl Connection {
         }
         let mut head = [0; frame::MAX_MASKED_HEADER_LEN];
         let head_len = header.write(&mut head);
-        self.outbox.push(Bytes::copy_from_slice(&head[..head_len]));
+        self.outbox.push(Bytes::copy_from_slice(head.get(..head_len).unwrap_or_default()));
         self.outbox.push(payload);
     }
 }

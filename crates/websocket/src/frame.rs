@@ -118,6 +118,7 @@ impl Header {
 
     /// Writes the header to the front of `out`, its length in the shortest form (section 5.2),
     /// and returns how many octets it took.
+    #[allow(clippy::indexing_slicing, reason = "the lengths are our own")]
     pub fn write(&self, out: &mut [u8; MAX_MASKED_HEADER_LEN]) -> usize {
         out[0] = u8::from(self.fin) << 7 | u8::from(self.rsv1) << 6 | self.opcode as u8;
         let mask_bit = u8::from(self.mask.is_some()) << 7;
@@ -145,6 +146,7 @@ impl Header {
 
 /// Appends a frame with this payload; `header.len` is set by it, and the payload is masked if the
 /// header has a key.
+#[allow(clippy::indexing_slicing, reason = "the lengths are our own")]
 pub fn encode(out: &mut BytesMut, header: Header, payload: &[u8]) {
     let header = Header { len: payload.len() as u64, ..header };
     let mut head = [0; MAX_MASKED_HEADER_LEN];
@@ -179,6 +181,7 @@ pub fn encode(out: &mut BytesMut, header: Header, payload: &[u8]) {
 ///
 /// # Panics
 /// If `buf` is shorter than [`MAX_HEADER_LEN`]: there is no room then.
+#[allow(clippy::indexing_slicing, clippy::panic, reason = "as documented")]
 pub fn fill_headroom(buf: &mut [u8], opcode: OpCode, compressed: bool) -> usize {
     let Some(len) = buf.len().checked_sub(MAX_HEADER_LEN) else {
         panic!("fill_headroom needs MAX_HEADER_LEN octets before the payload");

@@ -82,6 +82,11 @@
 //! starts with an empty window, even with context takeover.
 
 #![forbid(unsafe_code)]
+// No octet from the network may make us panic.
+#![cfg_attr(
+    not(test),
+    warn(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
 
 mod close;
 mod connection;
@@ -113,3 +118,8 @@ pub use socket::{
 };
 pub use utf8::{InvalidUtf8, Utf8Bytes};
 pub use violation::Violation;
+
+/// The README's example compiles.
+#[cfg(all(doctest, feature = "tokio"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -20,9 +20,11 @@ use crate::{CloseFrame, Limits, Message, OpCode, Role, Utf8Bytes, Violation, mas
 /// use omniwire_websocket::{Limits, Message, Receiver, Role};
 ///
 /// let mut receiver = Receiver::new(Role::Client, Limits::default());
-/// let mut buf = BytesMut::from(&b"\x81\x05Hello\x89"[..]); // RFC 6455 section 5.7, then a half
-/// Ping assert_eq!(receiver.receive(&mut buf), Ok(Some(Message::text("Hello"))));
-/// assert_eq!(receiver.receive(&mut buf), Ok(None)); buf.extend_from_slice(b"\x00");
+/// // The example of RFC 6455 section 5.7, then half a Ping.
+/// let mut buf = BytesMut::from(&b"\x81\x05Hello\x89"[..]);
+/// assert_eq!(receiver.receive(&mut buf), Ok(Some(Message::text("Hello"))));
+/// assert_eq!(receiver.receive(&mut buf), Ok(None));
+/// buf.extend_from_slice(b"\x00");
 /// assert_eq!(receiver.receive(&mut buf), Ok(Some(Message::Ping("".into()))));
 /// ```
 #[derive(Debug)]

@@ -182,7 +182,7 @@ fn inflate_piece(
     loop {
         // Twice what is there already, and never more than one octet beyond the limit.
         let room = out.len().max(piece.len() * 2).max(256).min(limit + 1 - out.len());
-        out.reserve(room);
+        out.reserve_exact(room);
         let (room, before) = (out.capacity(), decompressor.total_in());
         let status = decompressor
             .decompress_vec(piece, out, FlushDecompress::Sync)
