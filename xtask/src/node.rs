@@ -11,6 +11,9 @@ use crate::repository::Repository;
 /// Node.js 20 is the oldest that has all the clients and the test runner use.
 const NODE_MAJOR_MIN: u32 = 20;
 
+/// Ends a file of tests that hangs, so that it fails instead of holding up all others.
+const FILE_TIMEOUT: &str = "--test-timeout=600000";
+
 pub(crate) fn check() -> Result {
     let version = process::read(Command::new("node").arg("--version")).map_err(|failure| {
         Failure::new(format!("Node.js {NODE_MAJOR_MIN} is needed: {failure}"))
@@ -52,5 +55,6 @@ pub(crate) fn test(repository: &Repository, files: &[String]) -> Result {
     let mut command = Command::new("node");
     command.current_dir(repository.conformance("node"));
     command.env("OMNIWIRE_BIN", repository.binary());
-    process::run(command.args(["--test", "--test-reporter=spec"]).args(files))
+    command.args(["--test", "--test-reporter=spec", FILE_TIMEOUT]).args(files);
+    process::run(&mut command)
 }

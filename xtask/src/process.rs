@@ -62,8 +62,9 @@ pub(crate) fn not_started(command: &Command, error: &io::Error) -> Failure {
 /// The command as one would type it into a shell to run it again.
 pub(crate) fn shell_line(command: &Command) -> String {
     let mut line = String::new();
-    if let Some(folder) = command.get_current_dir() {
-        line += &format!("cd {} && ", quoted(shortened(folder).as_os_str()));
+    if let Some(folder) = command.get_current_dir().map(shortened).filter(|f| *f != Path::new("."))
+    {
+        line += &format!("cd {} && ", quoted(folder.as_os_str()));
     }
     for (name, value) in command.get_envs() {
         if let Some(value) = value {

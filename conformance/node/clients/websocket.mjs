@@ -66,8 +66,10 @@ export class RawSocket extends Member {
   async open(base) {
     this.#socket = new WebSocket(new URL("/ws/chat", base));
     this.#socket.on("message", (data) => {
-      const args = JSON.parse(data.toString());
-      this.heard(eventOf(args), args);
+      const payload = JSON.parse(data.toString());
+      const event = eventOf(payload);
+      // A single argument comes as itself, several as an array.
+      this.heard(event, event === "members" ? [payload] : payload);
     });
     await once(this.#socket, "open");
   }

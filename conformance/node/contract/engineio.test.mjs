@@ -98,13 +98,13 @@ test("an upgrade ends the poll that waits", async () => {
 test("close ends the session", async () => {
   const polling = await Polling.open();
   await polling.post("1");
-  assert.equal((await get(`EIO=4&transport=polling&sid=${polling.sid}`)).status, 400);
+  assert.equal((await get(polling.query)).status, 400);
 });
 
 test("a second poll at once ends the session", async () => {
   const polling = await Polling.open();
   const first = polling.poll();
-  const second = await get(`EIO=4&transport=polling&sid=${polling.sid}`);
+  const second = await get(polling.query);
   assert.equal(second.status, 400);
   assert.equal(await within(first, "the end of the first poll"), "1");
 });
@@ -138,11 +138,8 @@ test("a payload over maxPayload is 413", async () => {
 
 test("a packet of no known type ends the session", async () => {
   const polling = await Polling.open();
-  const { status } = await get(`EIO=4&transport=polling&sid=${polling.sid}`, {
-    method: "POST",
-    body: "abc",
-  });
-  assert.equal(status, 400);
+  await polling.post("abc");
+  assert.equal((await get(polling.query)).status, 400);
 });
 
 test("protocol 3: the payload counts its packets' characters", async () => {
