@@ -19,7 +19,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     let mut socket = connect(&format!("{url}/updateReports?agent={AGENT}")).await?;
-    socket.close(CloseCode::Normal, "").await?;
+    // Some fuzzing servers write their report and are gone.
+    let _ = socket.close(CloseCode::Normal, "").await;
     Ok(())
 }
 

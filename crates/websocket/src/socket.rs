@@ -328,3 +328,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<S> {
 
 /// The pieces of one vectored write.
 const SLICES_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests;

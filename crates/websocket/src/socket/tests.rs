@@ -1,0 +1,73 @@
+use std::task::{Context, Poll, Waker};
+
+use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+use tokio::net::TcpStream;
+
+use super::{Config, WebSocket};
+use crate::frame::{self, Header};
+use crate::{Message, OpCode, Role};
+
+fn server() -> (WebSocket<DuplexStream>, DuplexStream) {
+    let (ours, theirs) = duplex(1 << 22);
+    (WebSocket::from_parts(ours, Role::Server, Config::default(), &b""[..]).unwrap(), theirs)
+}
+
+fn masked(opcode: OpCode, payload: &[u8]) -> Vec<u8> {
+    let mut out = bytes::BytesMut::new();
+    let mask = Some([9, 8, 7, 6]);
+    frame::encode(&mut out, Header { mask, ..Header::whole(opcode, 0) }, payload);
+    out.to_vec()
+}
+
+fn assert_pending(socket: &mut WebSocket<DuplexStream>) {
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(matches!(socket.poll_recv(&mut cx), Poll::Pending));
+}
+
+#[tokio::test]
+async fn idle_socket_holds_no_buffer() {
+    let (mut socket, mut peer) = server();
+    for payload in [&b"small"[..], &[7; 100_000]] {
+        peer.write_all(&masked(OpCode::Binary, payload)).await.unwrap();
+        peer.write_all(&masked(OpCode::Ping, b"p")).await.unwrap();
+        assert_eq!(socket.recv().await.unwrap().unwrap(), Message::binary(payload.to_vec()));
+        assert!(matches!(socket.recv().await, Some(Ok(Message::Ping(_)))));
+        assert_pending(&mut socket);
+        assert_eq!(socket.buf.capacity(), 0);
+    }
+    assert!(size_of::<WebSocket<TcpStream>>() <= 448, "{}", size_of::<WebSocket<TcpStream>>());
+}
+
+#[tokio::test]
+async fn rfc6455_10_4_memory_follows_what_arrives_not_what_is_declared() {
+    // CVE-2022-35922, A:length-lies: 64 MiB declared, few octets sent.
+    let (mut socket, mut peer) = server();
+    let header = Header { len: 64 << 20, mask: Some([0; 4]), ..Header::whole(OpCode::Binary, 0) };
+    let mut head = [0; frame::MAX_MASKED_HEADER_LEN];
+    let head_len = header.write(&mut head);
+    peer.write_all(&head[..head_len]).await.unwrap();
+    for round in 1..=20 {
+        peer.write_all(&[0; 10_000]).await.unwrap();
+        assert_pending(&mut socket);
+        assert_eq!(socket.buf.len(), round * 10_000);
+        assert!(socket.buf.capacity() <= 4 * (round * 10_000 + (16 << 10)));
+    }
+}
+
+#[tokio::test]
+async fn rfc6455_5_4_a_flood_of_fragments_costs_what_it_carries() {
+    // A:fragment-flood, CVE-2026-65623: 100,000 fragments of one octet, in linear time.
+    let (mut socket, mut peer) = server();
+    let mut frames = Vec::new();
+    for n in 0..100_000u32 {
+        let opcode = if n == 0 { OpCode::Binary } else { OpCode::Continuation };
+        let header = Header { fin: n == 99_999, mask: Some([0; 4]), ..Header::whole(opcode, 0) };
+        let mut out = bytes::BytesMut::new();
+        frame::encode(&mut out, header, &[n as u8]);
+        frames.extend_from_slice(&out);
+    }
+    peer.write_all(&frames).await.unwrap();
+    let message = socket.recv().await.unwrap().unwrap().into_payload();
+    assert_eq!(message.len(), 100_000);
+    assert!(message.iter().enumerate().all(|(at, octet)| *octet == at as u8));
+}
