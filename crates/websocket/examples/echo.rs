@@ -26,8 +26,8 @@ async fn echo(stream: TcpStream) -> Result<(), omniwire_websocket::Error> {
     while let Some(message) = socket.recv().await {
         match message {
             Ok(message) if message.is_data() => {
-                // Queued only: everything that came in one read is answered in one write. But a peer
-                // that does not read its answers is not read from either.
+                // Queued only: everything that came in one read is answered in one write. But a
+                // peer that does not read its answers is not read from either.
                 socket.queue(message);
                 if socket.buffered_amount() > 1 << 20 {
                     socket.flush().await?;
