@@ -17,12 +17,19 @@ const LOBBY: &str = "lobby";
 /// Longest name that anybody may go by, in characters.
 const NAME_LEN_MAX: usize = 40;
 
-/// A member of the lobby, as clients see it.
+/// Who says something.
 #[derive(Debug, Serialize)]
-struct Member {
+struct Speaker {
     id: String,
     name: String,
     protocol: &'static str,
+}
+
+/// A member of the lobby, as clients see it.
+#[derive(Debug, Serialize)]
+struct Member {
+    #[serde(flatten)]
+    speaker: Speaker,
     carrier: &'static str,
 }
 
@@ -53,18 +60,21 @@ pub(crate) fn chat() -> Namespace {
 
 /// Passes a text on exactly as it came.
 async fn say(peer: Peer, Args((text,)): Args<(Raw,)>) -> Result<Reply<&'static str>, Failure> {
-    peer.to(LOBBY).emit("said", (member(&peer), text)).await?;
+    peer.to(LOBBY).emit("said", (speaker(&peer), text)).await?;
     Ok(Reply("delivered"))
 }
 
-fn member(peer: &Peer) -> Member {
+fn speaker(peer: &Peer) -> Speaker {
     let name = peer.get::<Name>().map(|name| name.0.clone());
-    Member {
+    Speaker {
         id: peer.id().to_owned(),
         name: name.unwrap_or_else(|| peer.id().chars().take(4).collect()),
         protocol: peer.protocol(),
-        carrier: peer.transport(),
     }
+}
+
+fn member(peer: &Peer) -> Member {
+    Member { speaker: speaker(peer), carrier: peer.transport() }
 }
 
 fn members(peer: &Peer) -> Vec<Member> {

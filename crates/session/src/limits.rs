@@ -6,7 +6,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// One incoming message, or one POST body. Socket.IO's `maxHttpBufferSize`: 1 MB.
+    /// One incoming message, or one POST body, of plain and SockJS peers. Socket.IO and SignalR
+    /// have limits of their own, the official servers'.
     pub message_len_max: usize,
     /// Fragments of one WebSocket message, empty ones included.
     pub fragments_max: usize,
@@ -43,7 +44,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            message_len_max: 1_000_000,
+            message_len_max: 4 << 20,
             fragments_max: 4096,
             outbox_len_max: 8 << 20,
             outbox_count_max: 16_384,
