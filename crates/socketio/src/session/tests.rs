@@ -127,5 +127,5 @@ fn assert_closes(packets: &[&str], reason: &'static str) {
 
 #[test]
 fn an_idle_session_is_small() {
-    assert!(size_of::<SocketIoSession>() <= 384, "{}", size_of::<SocketIoSession>());
+    assert!(size_of::<SocketIoSession>() <= 320, "{}", size_of::<SocketIoSession>());
 }
