@@ -39,7 +39,7 @@ async fn serve(options: &ConformanceOptions) -> Result<(), Mistake> {
     };
     let listeners = run::bind(&options.host, port).await?;
     let address = run::address(&listeners)?;
-    let site = site(options, address.port())?;
+    let site = site(options, &format!("http://{address}"))?;
     let router = site.beside.merge(site.omniwire.router());
     run::announce(&format!("listening on {address}"));
     run::serve(listeners, router, &site.omniwire, HANDSHAKE_TIMEOUT).await
@@ -48,13 +48,13 @@ async fn serve(options: &ConformanceOptions) -> Result<(), Mistake> {
 /// From accept to the end of a request's head.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-fn site(options: &ConformanceOptions, port: u16) -> Result<Site, Mistake> {
+fn site(options: &ConformanceOptions, address: &str) -> Result<Site, Mistake> {
     let built = match options.suite {
         Suite::Websocket => websocket::site(),
         Suite::Engineio => engineio::site(),
         Suite::Socketio => return socketio::site(),
         Suite::Signalr => signalr::site(),
-        Suite::Sockjs => sockjs::site(&options.sockjs_client_url, port),
+        Suite::Sockjs => sockjs::site(&options.sockjs_client_url, address),
         Suite::Plain => plain::site(),
     };
     built.map_err(Mistake::from)

@@ -142,6 +142,12 @@ impl Peer {
         self.say(&event, &args, None)
     }
 
+    /// Waits until no more than half of what may wait for this peer does, or it is gone. A handler
+    /// that says much, and waits for this each time, never makes its peer a slow one.
+    pub async fn writable(&self) {
+        std::future::poll_fn(|context| self.0.member.outbox.poll_room(context)).await;
+    }
+
     fn say(&self, name: &str, args: &RawArgs, call: Option<u64>) -> Result<(), EmitError> {
         let what = Outgoing::Event { name, args, call, position: None };
         match wires::encode(self.0.member.wire, &self.0.space.name, what) {
