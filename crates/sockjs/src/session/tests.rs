@@ -197,6 +197,28 @@ fn a_newcomer_while_the_last_answer_leaves_is_no_overlap() {
 }
 
 #[test]
+fn sockjs_4_8_a_full_answer_that_breaks_off_starts_the_delay() {
+    let mut bench = Bench::new(Raw);
+    bench.attach(1, Carrier::LongPoll);
+    bench.pack(1, Carrier::LongPoll);
+    let (_, outputs) = bench.put(Input::Detach { id: CarrierId(1), how: Detached::Lost });
+    assert!(matches!(outputs.as_slice(), [Output::Carry(None)]));
+}
+
+#[test]
+fn sockjs_4_7_a_close_frame_that_did_not_get_through_goes_to_the_next_request() {
+    let mut bench = Bench::new(Raw);
+    bench.attach(1, Carrier::Streaming);
+    bench.pack(1, Carrier::Streaming);
+    let close = Some((3000, "Go away!".into()));
+    bench.put(Input::Kick { link: Link::FIRST, whole: true, close }).0.unwrap();
+    let (_, outputs) = bench.put(Input::Detach { id: CarrierId(1), how: Detached::Lost });
+    assert!(matches!(outputs.as_slice(), [Output::Carry(None)]));
+    bench.attach(2, Carrier::LongPoll);
+    assert_eq!(bench.pack(2, Carrier::LongPoll).0, "c[3000,\"Go away!\"]\n");
+}
+
+#[test]
 fn a_full_answer_whose_end_is_never_told_expires_too() {
     let mut bench = Bench::new(Raw);
     bench.attach(1, Carrier::LongPoll);
