@@ -107,6 +107,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<'_, S> {
                 Some(Ok(message)) => self.take(message),
                 Some(Err(error)) => {
                     tracing::debug!(%error, "WebSocket failed");
+                    if let Some(code) = error.close_code() {
+                        self.gone = Detached::Closed { code: code.into() };
+                    }
                     self.ended = true;
                 }
                 None => return Poll::Ready(()),
