@@ -10,7 +10,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use omniwire_session::{ByteString, CarrierId, Detached, Ending, Message as Given};
-use omniwire_websocket::{CloseCode, CloseFrame, Config, Message, Role, WebSocket};
+use omniwire_websocket::{CloseCode, CloseFrame, Config, Error, Message, Role, WebSocket};
 use std::collections::VecDeque;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -107,8 +107,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<'_, S> {
                 Some(Ok(message)) => self.take(message),
                 Some(Err(error)) => {
                     tracing::debug!(%error, "WebSocket failed");
-                    if let Some(code) = error.close_code() {
-                        self.gone = Detached::Closed { code: code.into() };
+                    if let Error::Violation(violation) = &error {
+                        self.gone = Detached::Closed { code: violation.code().into() };
                     }
                     self.ended = true;
                 }
