@@ -193,6 +193,14 @@ pub enum CallErrorKind {
     BadArguments,
     /// The peer may not do this.
     Forbidden,
+    /// The event answers with a stream, and the call did not ask for one; or (not `streams`) it
+    /// was asked for a stream and has none.
+    WrongManner {
+        /// Whether the event answers with a stream.
+        streams: bool,
+    },
+    /// Another call that is not over has the same id.
+    IdInUse,
     /// The handler failed with a message that is meant for the client.
     Failed,
     /// The handler failed, and why is not the client's business.
@@ -206,6 +214,8 @@ impl CallErrorKind {
             Self::NotFound => "not_found",
             Self::BadArguments => "bad_arguments",
             Self::Forbidden => "forbidden",
+            Self::WrongManner { .. } => "wrong_manner",
+            Self::IdInUse => "id_in_use",
             Self::Failed => "failed",
             Self::Internal => "internal",
         }

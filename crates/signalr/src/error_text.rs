@@ -1,12 +1,11 @@
 //! What clients are told of failures, in ASP.NET Core's words.
 
-use omniwire_session::{CallError, CallErrorKind};
+use omniwire_session::{CallError, CallErrorKind, CallId};
 
-/// The error of a completion that answers a call.
+/// The error of the completion that answers the call of this id.
 ///
-/// A [`CallErrorKind::Failed`] whose `event` is empty is its message alone, for texts that are made
-/// elsewhere ([`wrong_manner`], [`id_in_use`]).
-pub fn call_failed(error: &CallError) -> String {
+/// A [`CallErrorKind::Failed`] whose `event` is empty is its message alone.
+pub fn call_failed(id: &CallId, error: &CallError) -> String {
     let CallError { kind, event, message } = error;
     match kind {
         CallErrorKind::Failed if event.is_empty() => message.to_string(),
@@ -24,6 +23,8 @@ pub fn call_failed(error: &CallError) -> String {
         CallErrorKind::Forbidden => {
             format!("Failed to invoke '{event}' because user is unauthorized")
         }
+        CallErrorKind::WrongManner { streams } => wrong_manner(event, *streams),
+        CallErrorKind::IdInUse => format!("Invocation ID '{}' is already in use.", id.0),
         CallErrorKind::Failed => format!(
             "An unexpected error occurred invoking '{event}' on the server. HubException: {message}"
         ),
@@ -36,22 +37,22 @@ pub fn call_failed(error: &CallError) -> String {
     }
 }
 
-/// The error of a completion that ends a stream. Like [`call_failed`], but for what goes wrong
+/// The error of the completion that ends a stream. Like [`call_failed`], but for what goes wrong
 /// once the stream runs.
-pub fn stream_failed(error: &CallError) -> String {
+pub fn stream_failed(id: &CallId, error: &CallError) -> String {
     const FAILED: &str = "An error occurred on the server while streaming results.";
     let CallError { kind, event, message } = error;
     match kind {
         CallErrorKind::Failed if !event.is_empty() => format!("{FAILED} HubException: {message}"),
         CallErrorKind::Internal if message.is_empty() => FAILED.into(),
         CallErrorKind::Internal => format!("{FAILED} {message}"),
-        _ => call_failed(error),
+        _ => call_failed(id, error),
     }
 }
 
 /// A method that streams was called by an ordinary invocation (`method_streams`), or the other
-/// way round. To be sent as the message of a failure without an event.
-pub fn wrong_manner(method: &str, method_streams: bool) -> String {
+/// way round.
+fn wrong_manner(method: &str, method_streams: bool) -> String {
     let (method_is, call_is) = match method_streams {
         true => ("streaming", "non-streaming"),
         false => ("non-streaming", "streaming"),
@@ -60,12 +61,6 @@ pub fn wrong_manner(method: &str, method_streams: bool) -> String {
         "The client attempted to invoke the {method_is} '{method}' method with a {call_is} \
          invocation."
     )
-}
-
-/// A stream is asked for under an id that another running stream has. To be sent as the message
-/// of a failure without an event.
-pub fn id_in_use(invocation_id: &str) -> String {
-    format!("Invocation ID '{invocation_id}' is already in use.")
 }
 
 /// The error of a Close message: why the connection ends.

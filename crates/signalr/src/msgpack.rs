@@ -138,7 +138,7 @@ pub(crate) fn write(out: &mut BytesMut, what: Outgoing<'_>) {
         }
         Outgoing::Reply { call, outcome: Err(error) } => {
             write_completion(out, &call.0, ERROR);
-            encode::text(out, &error_text::call_failed(error));
+            encode::text(out, &error_text::call_failed(call, error));
         }
         Outgoing::Item { call, item } => {
             encode::array(out, 4);
@@ -150,7 +150,7 @@ pub(crate) fn write(out: &mut BytesMut, what: Outgoing<'_>) {
         Outgoing::End { call, error: None } => write_completion(out, &call.0, VOID),
         Outgoing::End { call, error: Some(error) } => {
             write_completion(out, &call.0, ERROR);
-            encode::text(out, &error_text::stream_failed(error));
+            encode::text(out, &error_text::stream_failed(call, error));
         }
     });
 }

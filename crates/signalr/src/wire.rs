@@ -69,7 +69,7 @@ pub(crate) fn write_json(out: &mut BytesMut, what: Outgoing<'_>) {
             write_head(out, b"{\"type\":3,\"invocationId\":", &call.0);
             match outcome {
                 Ok(args) => write_member(out, b",\"result\":", args),
-                Err(error) => write_error(out, &error_text::call_failed(error)),
+                Err(error) => write_error(out, &error_text::call_failed(call, error)),
             }
             out.extend_from_slice(b"}");
         }
@@ -81,7 +81,7 @@ pub(crate) fn write_json(out: &mut BytesMut, what: Outgoing<'_>) {
         Outgoing::End { call, error } => {
             write_head(out, b"{\"type\":3,\"invocationId\":", &call.0);
             if let Some(error) = error {
-                write_error(out, &error_text::stream_failed(error));
+                write_error(out, &error_text::stream_failed(call, error));
             }
             out.extend_from_slice(b"}");
         }

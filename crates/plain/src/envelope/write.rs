@@ -136,6 +136,11 @@ fn write_call_error(out: &mut BytesMut, error: &CallError) {
         CallErrorKind::NotFound => "nobody handles this event",
         CallErrorKind::BadArguments => "the arguments are not what the handler takes",
         CallErrorKind::Forbidden => "not allowed",
+        CallErrorKind::WrongManner { streams: true } => {
+            "this event answers with a stream, which the call did not ask for"
+        }
+        CallErrorKind::WrongManner { streams: false } => "this event does not answer with a stream",
+        CallErrorKind::IdInUse => "another call has this id",
         CallErrorKind::Failed | CallErrorKind::Internal => "the call failed",
     };
     write_error_body(out, error.kind.code(), message);

@@ -4,6 +4,10 @@ fn error(kind: CallErrorKind, message: &'static str) -> CallError {
     CallError { kind, event: "X".into(), message: message.into() }
 }
 
+fn id() -> CallId {
+    CallId("s".into())
+}
+
 #[test]
 fn texts_of_calls() {
     use CallErrorKind::{BadArguments, Failed, Forbidden, Internal, NotFound};
@@ -35,7 +39,7 @@ fn texts_of_calls() {
         ),
         (Forbidden, "", "Failed to invoke 'X' because user is unauthorized"),
     ] {
-        assert_eq!(call_failed(&error(kind, message)), text);
+        assert_eq!(call_failed(&id(), &error(kind, message)), text);
     }
 }
 
@@ -48,22 +52,26 @@ fn texts_of_streams() {
         (Internal, "T: m", "An error occurred on the server while streaming results. T: m"),
         (Forbidden, "", "Failed to invoke 'X' because user is unauthorized"),
     ] {
-        assert_eq!(stream_failed(&error(kind, message)), text);
+        assert_eq!(stream_failed(&id(), &error(kind, message)), text);
     }
 }
 
 #[test]
-fn texts_that_are_whole() {
-    assert_eq!(
-        wrong_manner("X", true),
-        "The client attempted to invoke the streaming 'X' method with a non-streaming invocation."
-    );
-    assert_eq!(
-        wrong_manner("X", false),
-        "The client attempted to invoke the non-streaming 'X' method with a streaming invocation."
-    );
-    let whole =
-        CallError { kind: CallErrorKind::Failed, event: "".into(), message: id_in_use("s").into() };
-    assert_eq!(call_failed(&whole), "Invocation ID 's' is already in use.");
-    assert_eq!(stream_failed(&whole), "Invocation ID 's' is already in use.");
+fn texts_that_name_the_manner_and_the_id() {
+    for (kind, text) in [
+        (
+            CallErrorKind::WrongManner { streams: true },
+            "The client attempted to invoke the streaming 'X' method with a non-streaming \
+             invocation.",
+        ),
+        (
+            CallErrorKind::WrongManner { streams: false },
+            "The client attempted to invoke the non-streaming 'X' method with a streaming \
+             invocation.",
+        ),
+        (CallErrorKind::IdInUse, "Invocation ID 's' is already in use."),
+    ] {
+        assert_eq!(call_failed(&id(), &error(kind, "")), text);
+        assert_eq!(stream_failed(&id(), &error(kind, "")), text);
+    }
 }

@@ -9,7 +9,7 @@
 //! | NaN | `null`, as JavaScript's JSON has it |
 //! | bin | a [`Blob`] |
 //! | map | an object; integer keys become text, other keys are refused |
-//! | timestamp (type -1) | a text in the form of ISO 8601, in UTC |
+//! | timestamp (type -1) | a text in the form of ISO 8601, in UTC, marked ([`timestamp`]) |
 //! | other extensions | refused |
 
 use super::reader::{Reader, Token};
@@ -104,8 +104,8 @@ impl Writer {
                 self.raw(b"null");
             }
             Token::Extension(timestamp::KIND, bytes) => {
-                let text = timestamp::to_text(bytes).ok_or(Malformed("Bad timestamp."))?;
-                json::write_str(&mut self.out, &text);
+                let written = timestamp::write_marked(&mut self.out, bytes);
+                written.ok_or(Malformed("Bad timestamp."))?;
             }
             Token::Extension(..) => return Err(Malformed("Unknown extension type.")),
             Token::Array(_) | Token::Map(_) => return Err(Malformed("Not a scalar.")),

@@ -1,7 +1,8 @@
 //! [`Args`] as MessagePack values: integers and lengths in their shortest form, numbers with a
 //! point or an exponent (and integers over 64 bits) as float 64, blobs as bin. A lone surrogate,
-//! which MessagePack's str can't say, becomes U+FFFD.
+//! which MessagePack's str can't say, becomes U+FFFD. A text that was a timestamp is one again.
 
+use super::timestamp;
 use bytes::BytesMut;
 use omniwire_session::{Args, json};
 
@@ -16,7 +17,10 @@ pub(super) fn values(out: &mut BytesMut, args: &Args) {
             Token::Open { is_map: false } => array(out, counts.next().unwrap_or_default()),
             Token::Open { is_map: true } => map(out, counts.next().unwrap_or_default() / 2),
             Token::Close => {}
-            Token::Text(quoted) => text(out, &json::unescape(quoted).unwrap_or_default()),
+            Token::Text(quoted) => match timestamp::from_marked(quoted) {
+                Some(timestamp) => extension(out, timestamp::KIND, &timestamp),
+                None => text(out, &json::unescape(quoted).unwrap_or_default()),
+            },
             Token::Scalar(word) => match blobs.next_if(|blob| blob.at == at) {
                 Some(blob) => bytes(out, &blob.bytes),
                 None => scalar(out, word),
@@ -82,6 +86,17 @@ pub(super) fn text(out: &mut BytesMut, text: &str) {
         Err(_) => long(out, 0xda, text.len()),
     }
     out.extend_from_slice(text.as_bytes());
+}
+
+/// 4, 8 or 12 bytes.
+fn extension(out: &mut BytesMut, kind: i8, bytes: &[u8]) {
+    match bytes.len() {
+        4 => out.extend_from_slice(&[0xd6]),
+        8 => out.extend_from_slice(&[0xd7]),
+        len => out.extend_from_slice(&[0xc7, u8::try_from(len).unwrap_or_default()]),
+    }
+    out.extend_from_slice(&kind.to_be_bytes());
+    out.extend_from_slice(bytes);
 }
 
 fn bytes(out: &mut BytesMut, bytes: &[u8]) {

@@ -160,24 +160,51 @@ fn floats_that_json_cannot_say() {
 }
 
 #[test]
-fn timestamps_are_texts() {
+fn timestamps_are_marked_texts_and_come_back() {
     let seconds = 1_767_323_045_u32;
     let four = [&[0xd6, 0xff][..], &seconds.to_be_bytes()].concat();
-    assert_eq!(json_of(&four), "\"2026-01-02T03:04:05Z\"");
     let both = (678_000_000_u64 << 34) | u64::from(seconds);
     let eight = [&[0xd7, 0xff][..], &both.to_be_bytes()].concat();
-    assert_eq!(json_of(&eight), "\"2026-01-02T03:04:05.678Z\"");
     let twelve = |nanos: u32, seconds: i64| {
         [&[0xc7, 12, 0xff][..], &nanos.to_be_bytes(), &seconds.to_be_bytes()].concat()
     };
-    assert_eq!(json_of(&twelve(1, -1)), "\"1969-12-31T23:59:59.000000001Z\"");
-    assert_eq!(json_of(&twelve(0, -62_135_596_800)), "\"0001-01-01T00:00:00Z\"");
-    assert_eq!(json_of(&twelve(0, 253_402_300_799)), "\"9999-12-31T23:59:59Z\"");
-    assert_eq!(json_of(&twelve(0, 951_782_400)), "\"2000-02-29T00:00:00Z\"");
+    for (bytes, text) in [
+        (four, r#""\u0032026-01-02T03:04:05Z""#),
+        (eight, r#""\u0032026-01-02T03:04:05.678Z""#),
+        (twelve(1, -1), r#""\u0031969-12-31T23:59:59.000000001Z""#),
+        (twelve(0, -62_135_596_800), r#""\u0030001-01-01T00:00:00Z""#),
+        (twelve(0, 253_402_300_799), r#""\u0039999-12-31T23:59:59Z""#),
+    ] {
+        assert_eq!(json_of(&bytes), text);
+        assert_eq!(encoded(&args(text)), bytes);
+    }
+    let leap_day = r#""\u0032000-02-29T00:00:00Z""#;
+    assert_eq!(json_of(&twelve(0, 951_782_400)), leap_day);
+    assert_eq!(
+        encoded(&args(leap_day)),
+        [&[0xd6, 0xff][..], &951_782_400_u32.to_be_bytes()].concat()
+    );
     for bad in [twelve(0, 253_402_300_800), twelve(0, i64::MIN), twelve(1_000_000_000, 0)] {
         assert!(decoded(&bad, 1).is_err());
     }
     assert!(decoded(&[0xd5, 0xff, 0, 0], 1).is_err());
+}
+
+#[test]
+fn texts_that_are_no_marked_timestamps_stay_texts() {
+    for text in [
+        r#""2026-01-02T03:04:05Z""#,
+        r#""\u0032""#,
+        r#""\u0032026-02-30T03:04:05Z""#,
+        r#""\u0032026-01-02T03:04:05.10Z""#,
+        r#""\u0032026-01-02T24:00:00Z""#,
+        r#""\u0032026-1-2T03:04:05Z""#,
+        r#""\u0039999-99-99T99:99:99Z""#,
+        r#""\u0032026-01-02T03:04:05.-1Z""#,
+    ] {
+        let text_mark = |first: &u8| first & 0xe0 == 0xa0 || *first == 0xd9;
+        assert!(encoded(&args(text)).first().is_some_and(text_mark), "{text}");
+    }
 }
 
 #[test]

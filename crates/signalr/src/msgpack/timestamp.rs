@@ -1,11 +1,72 @@
-//! MessagePack's timestamps (msgpack/spec.md, "Timestamp extension type").
+//! MessagePack's timestamps (msgpack/spec.md, "Timestamp extension type"), which JSON can only say
+//! as text.
+//!
+//! So that a timestamp comes back as one, its text is marked: the first digit is written as an
+//! escape (`"\u0032026-01-02T03:04:05Z"`). To any reader of JSON that is the same text, and no
+//! writer of JSON escapes a digit.
+
+use bytes::BytesMut;
 
 /// The extension type.
 pub(super) const KIND: i8 = -1;
 
+/// Writes the marked text of a timestamp, quotes included. `None` if it is none.
+pub(super) fn write_marked(out: &mut BytesMut, bytes: &[u8]) -> Option<()> {
+    let text = to_text(bytes)?;
+    let (first, rest) = text.split_at_checked(1)?;
+    for part in [MARK, first, rest, "\""] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    Some(())
+}
+
+/// The shortest bytes of the timestamp that a marked text, in its quotes, stands for. `None` if it
+/// is not marked, or is none.
+pub(super) fn from_marked(quoted: &str) -> Option<Vec<u8>> {
+    let text = quoted.strip_prefix(MARK)?.strip_suffix('"')?;
+    let (seconds, nanos) = from_text(text)?;
+    if let Ok(seconds) = u32::try_from(seconds)
+        && nanos == 0
+    {
+        return Some(seconds.to_be_bytes().to_vec());
+    }
+    match u64::try_from(seconds) {
+        Ok(seconds) if seconds >> 34 == 0 => {
+            Some((u64::from(nanos) << 34 | seconds).to_be_bytes().to_vec())
+        }
+        _ => Some(wide(seconds, nanos)),
+    }
+}
+
+/// Seconds since 1970 and nanoseconds of a text in the form that [`to_text`] writes.
+fn from_text(text: &str) -> Option<(i64, u32)> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let (time, fraction) = time.split_once('.').unwrap_or((time, ""));
+    let [year, month, day] = numbers(date, '-')?;
+    let [hour, minute, second] = numbers(time, ':')?;
+    let nanos = match fraction.len() {
+        0 => 0,
+        len @ 1..=9 => fraction.parse::<u32>().ok()? * 10_u32.pow(9 - len as u32),
+        _ => return None,
+    };
+    let seconds = days(year, month, day) * DAY + hour * 3600 + minute * 60 + second;
+    // Whatever is no date, or is written in another way, does not come back the same.
+    (year < 10_000 && to_text(&wide(seconds, nanos))? == text).then_some((seconds, nanos))
+}
+
+fn wide(seconds: i64, nanos: u32) -> Vec<u8> {
+    [&nanos.to_be_bytes()[..], &seconds.to_be_bytes()].concat()
+}
+
+fn numbers(text: &str, separator: char) -> Option<[i64; 3]> {
+    let mut parts = text.split(separator).map(|part| part.parse::<u16>().ok().map(i64::from));
+    let three = [parts.next()??, parts.next()??, parts.next()??];
+    parts.next().is_none().then_some(three)
+}
+
 /// The text of a timestamp in the form of ISO 8601, in UTC: `2026-01-02T03:04:05.678Z`. `None` if
 /// it is none, or outside the years 1 to 9999, which is what .NET's dates can say.
-pub(super) fn to_text(bytes: &[u8]) -> Option<String> {
+fn to_text(bytes: &[u8]) -> Option<String> {
     let (seconds, nanos) = match *bytes {
         [a, b, c, d] => (u32::from_be_bytes([a, b, c, d]).into(), 0),
         [a, b, c, d, e, f, g, h] => {
@@ -49,6 +110,21 @@ fn date(days: i64) -> (i64, i64, i64) {
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day)
 }
+
+/// The inverse of [`date`].
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let month_from_march = if month > 2 { month - 3 } else { month + 9 };
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+/// What a marked text begins with, before its first digit's last hexadecimal digit, which is the
+/// digit itself.
+const MARK: &str = "\"\\u003";
 
 const DAY: i64 = 86_400;
 
