@@ -54,7 +54,7 @@ struct Queue {
     /// Messages for peers that are not admitted yet: they follow when the session releases them.
     held: Vec<(Link, Vec<Prepared>)>,
     ending: Option<Box<Ending>>,
-    /// Streams that wait until there is room.
+    /// Who waits for room, or for news while nothing can be taken.
     waiting: Vec<Waker>,
 }
 
@@ -63,6 +63,12 @@ impl Queue {
         for frame in prepared.frames() {
             self.len += frame.len();
             self.frames.push_back(frame.clone());
+        }
+    }
+
+    fn wait(&mut self, context: &Context<'_>) {
+        if !self.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+            self.waiting.push(context.waker().clone());
         }
     }
 
@@ -112,8 +118,9 @@ impl Outbox {
             if self.is_full_for(&queue, prepared) {
                 queue.overflowed = true;
                 let waker = queue.waker.take();
+                let waiting = std::mem::take(&mut queue.waiting);
                 drop(queue);
-                wake(waker);
+                waiting.into_iter().chain(waker).for_each(Waker::wake);
                 return Err(PushError::Full);
             }
             append(&mut queue);
@@ -216,14 +223,24 @@ impl Outbox {
 
     /// Ready once no more than half of what may wait does, or nothing more is taken: a stream
     /// that minds this never makes its peer a slow one.
-    pub fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
+    pub fn poll_room(&self, context: &Context<'_>) -> Poll<()> {
         let mut queue = self.queue.lock();
         let roomy =
             queue.len <= self.limits.len_max / 2 && queue.frames.len() <= self.limits.count_max / 2;
         if roomy || queue.ending.is_some() || queue.overflowed {
             return Poll::Ready(());
         }
-        queue.waiting.push(context.waker().clone());
+        queue.wait(context);
+        Poll::Pending
+    }
+
+    /// Ready once the peer was found too slow: for a carrier that can take nothing now.
+    pub fn poll_overflow(&self, context: &Context<'_>) -> Poll<()> {
+        let mut queue = self.queue.lock();
+        if queue.overflowed {
+            return Poll::Ready(());
+        }
+        queue.wait(context);
         Poll::Pending
     }
 

@@ -74,3 +74,8 @@ pub mod protocols {
     pub use omniwire_sockjs as sockjs;
     pub use omniwire_websocket as websocket;
 }
+
+/// Compiles the example of the repository's README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

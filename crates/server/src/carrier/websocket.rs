@@ -151,7 +151,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<'_, S> {
     fn take_output(&mut self, context: &mut Context<'_>) -> Turn {
         while !self.ended {
             if self.socket.buffered_amount() >= UNWRITTEN_LEN_MAX {
-                return Turn::Again;
+                match self.cell().poll_slow(self.place.id, context) {
+                    Poll::Pending => return Turn::Again,
+                    Poll::Ready(ending) => {
+                        self.end(&ending);
+                        break;
+                    }
+                }
             }
             let socket = &mut self.socket;
             let counters = &self.place.cell.shared.counters;

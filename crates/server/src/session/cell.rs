@@ -289,8 +289,8 @@ impl Cell {
         }
         let main = core.main;
         for attached in &mut core.carriers {
-            // The main carrier first sends what is left.
-            if main != Some(attached.id) {
+            // The main carrier first sends what is left, if its peer still reads.
+            if main != Some(attached.id) || reason == Reason::Slow {
                 attached.ending.get_or_insert_with(|| ending.clone());
             }
             attached.wake();
@@ -607,7 +607,22 @@ impl Cell {
         }
     }
 
+    /// Ready once the peer was closed as slow: for a WebSocket that can take nothing now.
+    pub(crate) fn poll_slow(
+        self: &Arc<Self>,
+        id: CarrierId,
+        context: &Context<'_>,
+    ) -> Poll<Ending> {
+        std::task::ready!(self.outbox.poll_overflow(context));
+        self.close_as_slow();
+        let ending = self.core.lock().attached(id).and_then(|attached| attached.ending.clone());
+        Poll::Ready(ending.unwrap_or_else(|| Ending::close(1001, "")))
+    }
+
     fn close_as_slow(self: &Arc<Self>) {
+        if self.is_closed() {
+            return;
+        }
         self.shared.counters.slow_peers.fetch_add(1, Ordering::Relaxed);
         tracing::info!(
             protocol = self.protocol,

@@ -1,0 +1,148 @@
+//! Who may come in, and what wrong requests are told.
+
+use crate::harness::{http, serve};
+use omniwire::{Denied, Namespace, Omniwire, Origins, RequestInfo};
+use std::net::SocketAddr;
+
+const UPGRADE: &str = "Upgrade: websocket\nConnection: Upgrade\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\nSec-WebSocket-Version: 13\n";
+
+async fn status(address: SocketAddr, request: &str) -> u16 {
+    let answer = http(address, request).await;
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line")
+}
+
+async fn server(origins: Origins) -> SocketAddr {
+    let open = Namespace::new("/open");
+    let closed = Namespace::new("/closed").authorize(|request: &RequestInfo| {
+        match request.query_value("token").as_deref() {
+            Some("good") => Ok(()),
+            _ => Err(Denied::unauthorized("a token is needed")),
+        }
+    });
+    let builder = Omniwire::builder().origins(origins).namespace(open).namespace(closed);
+    serve(builder).await.1
+}
+
+/// Every way in, as the first line of a request and what else it needs.
+const WAYS: [(&str, &str); 7] = [
+    ("GET /ws/NS?Q", UPGRADE),
+    ("GET /socket.io/?EIO=4&transport=polling&Q", ""),
+    ("POST /signalr/NS/negotiate?Q", "Content-Length: 0\n"),
+    ("GET /sockjs/NS/info?Q", ""),
+    ("GET /sse/NS?Q", ""),
+    ("GET /poll/NS?Q", ""),
+    ("POST /send/NS?Q", "Content-Length: 2\n"),
+];
+
+async fn try_way(
+    address: SocketAddr,
+    way: usize,
+    query: &str,
+    namespace: &str,
+    extra: &str,
+) -> u16 {
+    let (first, more) = WAYS[way];
+    let line = first.replace("NS", namespace).replace('Q', query);
+    let host = format!("127.0.0.1:{}", address.port());
+    let body = if first.starts_with("POST /send") { "[]" } else { "" };
+    let request = format!("{line} HTTP/1.0\nHost: {host}\n{more}{extra}\n{body}");
+    // WebSockets need HTTP/1.1; the others end by themselves with 1.0.
+    let request = match way {
+        0 => request.replace("HTTP/1.0", "HTTP/1.1"),
+        _ => request,
+    };
+    let answer = read_head(address, &request).await;
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line")
+}
+
+/// The head of an answer whose body may never end.
+async fn read_head(address: SocketAddr, request: &str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.replace('\n', "\r\n").as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.windows(4).any(|four| four == b"\r\n\r\n") {
+        assert_ne!(stream.read_buf(&mut head).await.unwrap(), 0, "the head is whole");
+    }
+    String::from_utf8_lossy(&head).into_owned()
+}
+
+#[tokio::test]
+async fn with_no_configuration_a_foreign_origin_is_403_on_every_way() {
+    let address = server(Origins::default()).await;
+    for way in 0..WAYS.len() {
+        let foreign = try_way(address, way, "", "open", "Origin: http://evil.example\n").await;
+        assert_eq!(foreign, 403, "{}", WAYS[way].0);
+        let null = try_way(address, way, "", "open", "Origin: null\n").await;
+        assert_eq!(null, 403, "{}", WAYS[way].0);
+        let own = format!("Origin: http://127.0.0.1:{}\n", address.port());
+        assert!(try_way(address, way, "", "open", &own).await < 300, "{}", WAYS[way].0);
+        assert!(try_way(address, way, "", "open", "").await < 300, "{}", WAYS[way].0);
+    }
+}
+
+#[tokio::test]
+async fn listed_origins_are_compared_exactly() {
+    let address = server(Origins::list(["https://good.example"]).unwrap()).await;
+    for (origin, allowed) in [
+        ("https://good.example", true),
+        ("https://good.example:443", true),
+        ("http://good.example", false),
+        ("https://good.example.evil.example", false),
+        ("https://evilgood.example", false),
+        ("https://good.example:444", false),
+    ] {
+        let status = try_way(address, 5, "", "open", &format!("Origin: {origin}\n")).await;
+        assert_eq!(status < 300, allowed, "{origin}");
+    }
+    assert!(Origins::list(["good.example"]).is_err());
+}
+
+#[tokio::test]
+async fn the_gate_is_passed_on_every_way() {
+    let address = server(Origins::default()).await;
+    // Socket.IO names its namespace later, in a packet: its gate is tested with its clients.
+    for way in (0..WAYS.len()).filter(|way| *way != 1) {
+        assert_eq!(try_way(address, way, "", "closed", "").await, 401, "{}", WAYS[way].0);
+        assert_eq!(try_way(address, way, "token=bad", "closed", "").await, 401, "{}", WAYS[way].0);
+        assert!(try_way(address, way, "token=good", "closed", "").await < 300, "{}", WAYS[way].0);
+    }
+}
+
+#[tokio::test]
+async fn wrong_paths_and_methods_are_told() {
+    let address = server(Origins::default()).await;
+    let end = "Host: x\nConnection: close\n\n";
+    for (line, wanted) in [
+        ("GET /nowhere", 404),
+        ("GET /ws/none", 404),
+        ("GET /ws/open/deeper", 404),
+        ("GET /ws/open", 426),
+        ("POST /ws/open", 405),
+        ("DELETE /sse/open", 405),
+        ("GET /send/open", 405),
+        ("GET /signalr/open/negotiate", 405),
+        ("GET /signalr/open?id=nobody", 404),
+        ("GET /poll/open?cursor=nobody.1", 404),
+        ("GET /poll/open?cursor=nonsense", 400),
+        ("POST /sockjs/open/0/nobody/xhr_send", 404),
+        ("GET /socket.io/?EIO=4&transport=pigeon", 400),
+    ] {
+        let got = status(address, &format!("{line} HTTP/1.1\n{end}")).await;
+        assert_eq!(got, wanted, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn rfc6455_4_4_another_version_is_426_with_ours() {
+    let address = server(Origins::default()).await;
+    let old = UPGRADE.replace(": 13", ": 8");
+    let request = format!("GET /ws/open HTTP/1.1\nHost: x\n{old}\n");
+    let answer = read_head(address, &request).await;
+    assert!(answer.starts_with("HTTP/1.1 426"), "{answer}");
+    assert!(answer.contains("sec-websocket-version: 13"), "{answer}");
+    let broken = UPGRADE.replace("dGhl", "!!!!");
+    let answer = read_head(address, &format!("GET /ws/open HTTP/1.1\nHost: x\n{broken}\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+}

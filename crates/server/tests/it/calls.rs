@@ -1,0 +1,199 @@
+//! Calls, their replies, and their failures.
+
+use crate::harness::{Client, serve};
+use omniwire::{Args, Failure, Json, Namespace, Omniwire, Peer, Reply, Streaming, Upload};
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+fn calls() -> Namespace {
+    Namespace::new("/calls")
+        .on("add", |Args((a, b)): Args<(i64, i64)>| async move { Reply(a + b) })
+        .on("nothing", || async {})
+        .on("panic", || async {
+            if true {
+                panic!("as the test wants it");
+            }
+        })
+        .on("late-panic", || async {
+            tokio::task::yield_now().await;
+            if true {
+                panic!("as the test wants it");
+            }
+        })
+        .on("secret", || async { Err::<(), Failure>(std::io::Error::other("password").into()) })
+        .on("told", || async { Err::<(), _>(Failure::client("not on Sundays")) })
+        .on("count", |Args((n,)): Args<(u32,)>| async move {
+            Streaming(futures_util::stream::iter(0..n))
+        })
+        .on("ask", |peer: Peer| async move {
+            let (answer,): (i64,) = peer.ask("question", (6, 7), Duration::from_secs(10)).await?;
+            Ok::<_, Failure>(Reply(answer))
+        })
+        .on("sum", |mut upload: Upload<i64>| async move {
+            use futures_util::StreamExt as _;
+            let mut sum = 0;
+            while let Some(item) = upload.next().await {
+                sum += item?;
+            }
+            Ok::<_, Failure>(Reply(sum))
+        })
+}
+
+async fn client() -> Client {
+    let (_, address) = serve(Omniwire::builder().namespace(calls())).await;
+    Client::connect(address, "/ws/calls").await
+}
+
+#[tokio::test]
+async fn replies_and_failures_are_told_apart() {
+    let mut client = client().await;
+    assert_eq!(client.call("add", json!([2, 3])).await["result"], 5);
+    assert_eq!(
+        client.call("nothing", json!([])).await,
+        json!({"reply": "nothing", "result": null})
+    );
+    let error = client.call("nobody", json!([])).await["error"].clone();
+    assert_eq!(error["code"], "not_found");
+    let error = client.call("add", json!(["2", 3])).await["error"].clone();
+    assert_eq!(error["code"], "bad_arguments");
+    let error = client.call("told", json!([])).await["error"].clone();
+    assert_eq!(error, json!({"code": "failed", "message": "not on Sundays"}));
+}
+
+#[tokio::test]
+async fn what_is_not_for_clients_is_not_told() {
+    let mut client = client().await;
+    let error = client.call("secret", json!([])).await["error"].clone();
+    assert_eq!(error["code"], "internal");
+    assert!(!error.to_string().contains("password"), "{error}");
+}
+
+#[tokio::test]
+async fn a_panic_ends_one_call_and_nothing_else() {
+    let mut client = client().await;
+    for event in ["panic", "late-panic"] {
+        let error = client.call(event, json!([])).await["error"].clone();
+        assert_eq!(error["code"], "internal", "{event}");
+    }
+    assert_eq!(client.call("add", json!([2, 3])).await["result"], 5);
+}
+
+#[tokio::test]
+async fn streams_come_item_by_item() {
+    let mut client = client().await;
+    client.send(json!({"event": "count", "args": [3], "stream": 1})).await;
+    for n in 0..3 {
+        assert_eq!(client.next().await, json!({"item": 1, "value": n}));
+    }
+    assert_eq!(client.next().await, json!({"end": 1}));
+}
+
+#[tokio::test]
+async fn the_server_asks_and_the_client_answers() {
+    let mut client = client().await;
+    client.send(json!({"event": "ask", "id": 1})).await;
+    let question = client.next().await;
+    assert_eq!((&question["event"], &question["args"]), (&json!("question"), &json!([6, 7])));
+    client.send(json!({"reply": question["call"], "result": [42]})).await;
+    assert_eq!(client.next().await, json!({"reply": 1, "result": 42}));
+}
+
+#[tokio::test]
+async fn clients_send_streams_too() {
+    let mut client = client().await;
+    client.send(json!({"event": "sum", "id": 1, "uploads": ["u"]})).await;
+    for n in 1..=4 {
+        client.send(json!({"item": "u", "value": n})).await;
+    }
+    client.send(json!({"end": "u"})).await;
+    assert_eq!(client.next().await, json!({"reply": 1, "result": 10}));
+}
+
+#[tokio::test]
+async fn what_is_no_envelope_gets_an_error_and_costs_nothing() {
+    let mut client = client().await;
+    client.send(json!([1, 2])).await;
+    assert_eq!(client.next().await["error"]["code"], "bad_envelope");
+    assert_eq!(client.call("add", json!([2, 3])).await["result"], 5);
+}
+
+#[tokio::test]
+async fn handlers_start_in_order_and_overlap_where_they_wait() {
+    let gate = Arc::new(Notify::new());
+    let started = Arc::new(AtomicUsize::new(0));
+    let (wait_at, count) = (Arc::clone(&gate), Arc::clone(&started));
+    let orders = Namespace::new("/orders")
+        .on("wait", move || {
+            let (gate, turn) = (Arc::clone(&wait_at), count.fetch_add(1, Ordering::SeqCst));
+            async move {
+                gate.notified().await;
+                Reply(turn as u64)
+            }
+        })
+        .on("open", move || {
+            gate.notify_waiters();
+            async {}
+        });
+    let (_, address) = serve(Omniwire::builder().namespace(orders)).await;
+    let mut client = Client::connect(address, "/ws/orders").await;
+    for id in 0..5 {
+        client.send(json!({"event": "wait", "id": id})).await;
+    }
+    client.send(json!({"event": "open"})).await;
+    let mut turns = Vec::new();
+    for _ in 0..5 {
+        let reply = client.next().await;
+        turns.push((reply["reply"].as_u64().unwrap(), reply["result"].as_u64().unwrap()));
+    }
+    turns.sort_unstable();
+    assert_eq!(turns, [(0, 0), (1, 1), (2, 2), (3, 3), (4, 4)]);
+    assert_eq!(started.load(Ordering::SeqCst), 5);
+}
+
+#[tokio::test]
+async fn a_cancelled_stream_ends_and_its_handler_stops() {
+    let dropped = Arc::new(Notify::new());
+    struct OnDrop(Arc<Notify>);
+    impl Drop for OnDrop {
+        fn drop(&mut self) {
+            self.0.notify_one();
+        }
+    }
+    let told = Arc::clone(&dropped);
+    let endless = Namespace::new("/endless").on("tick", move || {
+        let guard = OnDrop(Arc::clone(&told));
+        async move {
+            Streaming(futures_util::stream::unfold((0_u32, guard), |(n, guard)| async move {
+                tokio::task::yield_now().await;
+                Some((n, (n + 1, guard)))
+            }))
+        }
+    });
+    let (_, address) = serve(Omniwire::builder().namespace(endless)).await;
+    let mut client = Client::connect(address, "/ws/endless").await;
+    client.send(json!({"event": "tick", "stream": "t"})).await;
+    assert_eq!(client.next().await, json!({"item": "t", "value": 0}));
+    client.send(json!({"cancel": "t"})).await;
+    while client.next().await != json!({"end": "t"}) {}
+    tokio::time::timeout(Duration::from_secs(20), dropped.notified()).await.expect("stopped");
+}
+
+#[tokio::test]
+async fn any_type_can_be_an_argument() {
+    #[derive(serde::Serialize, serde::Deserialize, PartialEq, Debug)]
+    struct Point {
+        x: i32,
+        y: Option<String>,
+    }
+    let points = Namespace::new("/points")
+        .on("turn", |Args((point,)): Args<(Point,)>| async move {
+            Reply(Json(Point { x: -point.x, ..point }))
+        });
+    let (_, address) = serve(Omniwire::builder().namespace(points)).await;
+    let mut client = Client::connect(address, "/ws/points").await;
+    let reply = client.call("turn", json!([{"x": 3, "y": "é", "z": 0}])).await;
+    assert_eq!(reply["result"], json!({"x": -3, "y": "é"}));
+}

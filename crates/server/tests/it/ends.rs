@@ -1,0 +1,92 @@
+//! How sessions end: by the server, by slowness, by broken rules.
+
+use crate::harness::{Client, open, serve, until};
+use omniwire::protocols::websocket::{CloseCode, Message};
+use omniwire::{Args, Limits, Namespace, Omniwire, Peer, RawArgs, WebSocketMount};
+use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+
+fn echo() -> Namespace {
+    Namespace::new("/echo").on("message", |peer: Peer, Args(args): Args<RawArgs>| async move {
+        peer.emit("message", args)
+    })
+}
+
+#[tokio::test]
+async fn shutdown_says_that_it_goes_away() {
+    let (omniwire, address) = serve(Omniwire::builder().namespace(echo())).await;
+    let mut client = Client::connect(address, "/ws/echo").await;
+    omniwire.shut_down();
+    assert_eq!(client.closed().await, CloseCode::GoingAway);
+    until(|| omniwire.stats().sessions == 0 && omniwire.stats().connections == 0).await;
+}
+
+#[tokio::test]
+async fn a_slow_peer_is_closed_and_the_others_miss_nothing() {
+    let mut limits = Limits::default();
+    limits.outbox_len_max = 256 << 10;
+    let all =
+        Namespace::new("/all").on("all", |peer: Peer, Args(args): Args<RawArgs>| async move {
+            peer.namespace().everybody().emit("all", args).await.map(|_| ())
+        });
+    let (omniwire, address) = serve(Omniwire::builder().limits(limits).namespace(all)).await;
+    let slow = Client::connect(address, "/ws/all").await;
+    let mut quick = Client::connect(address, "/ws/all").await;
+    let text = "x".repeat(64 << 10);
+    // Enough for the socket's buffers on both sides and the outbox.
+    let mut sent = 0;
+    while omniwire.stats().slow_peers_closed == 0 {
+        assert!(sent < 2000, "the slow peer was never closed");
+        quick.send(json!({"event": "all", "args": [sent, text]})).await;
+        let heard = quick.next().await;
+        assert_eq!(heard["args"][0], json!(sent));
+        sent += 1;
+    }
+    until(|| omniwire.stats().sessions == 1).await;
+    drop(slow);
+}
+
+#[tokio::test]
+async fn rfc6455_5_1_an_unmasked_frame_is_1002() {
+    let (omniwire, address) = serve(Omniwire::builder().namespace(echo())).await;
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let head = "GET /ws/echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    // The first frame comes in the segment of the request.
+    stream.write_all(&[head.as_bytes(), b"\x81\x02hi"].concat()).await.unwrap();
+    let mut answer = Vec::new();
+    tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut answer).await.unwrap();
+    let close = answer.windows(4).rposition(|four| four == b"\r\n\r\n").unwrap() + 4;
+    assert_eq!(answer[close], 0x88);
+    assert_eq!(answer[close + 2..close + 4], 1002_u16.to_be_bytes());
+    until(|| omniwire.stats().sessions == 0).await;
+}
+
+#[tokio::test]
+async fn rfc6455_7_4_1_too_large_is_1009_before_it_has_come() {
+    let mount = WebSocketMount::new("/echo").message_len_max(1000);
+    let builder = Omniwire::builder().bare_namespace(echo()).mount("/small", mount);
+    let (_, address) = serve(builder).await;
+    let mut socket = open(address, "/small", "omniwire.json.v1").await;
+    socket.queue(Message::text("x".repeat(1001)));
+    socket.flush().await.unwrap();
+    assert_eq!(crate::harness::closed(&mut socket).await, CloseCode::from(1009));
+}
+
+#[tokio::test]
+async fn raw_frames_come_back_as_they_were() {
+    let mount = WebSocketMount::new("/echo").subprotocols(["raw"]);
+    let builder = Omniwire::builder().bare_namespace(echo()).mount("/raw", mount);
+    let (_, address) = serve(builder).await;
+    let mut socket = open(address, "/raw", "raw").await;
+    let messages = [
+        Message::text("\"quoted\" \u{0}\u{1f} \\ 😀"),
+        Message::text(""),
+        Message::Binary(bytes::Bytes::from_static(&[0, 255, 1])),
+        Message::Binary(bytes::Bytes::new()),
+    ];
+    for message in messages {
+        socket.send(message.clone()).await.unwrap();
+        assert_eq!(socket.recv().await.unwrap().unwrap(), message);
+    }
+}

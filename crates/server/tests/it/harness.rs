@@ -1,0 +1,127 @@
+//! A server on a free port, and clients that speak envelopes.
+
+use futures_util::FutureExt as _;
+use omniwire::protocols::websocket::{CloseCode, Config, Message, WebSocket, handshake::client};
+use omniwire::{Builder, Omniwire};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+/// No event may take longer, however busy the machine is.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Serves in the background until the test ends.
+pub(crate) async fn serve(builder: Builder) -> (Omniwire, SocketAddr) {
+    let omniwire = builder.build().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = omniwire.router();
+    let forever = std::future::pending();
+    tokio::spawn(omniwire::serve(listener, router, Duration::from_secs(10), forever));
+    (omniwire, address)
+}
+
+/// Sends one HTTP request and gives the whole answer.
+pub(crate) async fn http(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = request.replace('\n', "\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let read = stream.read_to_end(&mut answer);
+    timeout(PATIENCE, read).await.expect("the answer came in time").unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// A client that speaks envelopes over a WebSocket.
+pub(crate) struct Client {
+    pub(crate) socket: WebSocket<TcpStream>,
+    pub(crate) id: String,
+}
+
+impl Client {
+    /// Connects and waits until it was let in.
+    pub(crate) async fn connect(address: SocketAddr, path: &str) -> Self {
+        let mut socket = open(address, path, "omniwire.json.v1").await;
+        let open = read(&mut socket).await.unwrap();
+        let id = open["open"]["peer"].as_str().expect("the first envelope is open").to_owned();
+        Self { socket, id }
+    }
+
+    pub(crate) async fn send(&mut self, envelope: Value) {
+        self.socket.send(Message::text(envelope.to_string())).await.unwrap();
+    }
+
+    /// The next envelope.
+    pub(crate) async fn next(&mut self) -> Value {
+        read(&mut self.socket).await.expect("an envelope, not the end")
+    }
+
+    /// Calls, and gives the reply; envelopes before it are dropped.
+    pub(crate) async fn call(&mut self, event: &str, args: Value) -> Value {
+        self.send(json!({"event": event, "args": args, "id": event})).await;
+        loop {
+            let envelope = self.next().await;
+            if envelope["reply"] == event {
+                return envelope;
+            }
+        }
+    }
+
+    /// The code with which the server closes, after whatever it still says.
+    pub(crate) async fn closed(&mut self) -> CloseCode {
+        closed(&mut self.socket).await
+    }
+}
+
+/// Opens a WebSocket with a subprotocol.
+pub(crate) async fn open(
+    address: SocketAddr,
+    path: &str,
+    subprotocol: &str,
+) -> WebSocket<TcpStream> {
+    let url = format!("ws://{address}{path}");
+    let subprotocols = vec![subprotocol.to_owned()];
+    let options = client::Options { subprotocols, ..client::Options::default() };
+    let connect = omniwire::protocols::websocket::connect_with(&url, options, Config::default());
+    timeout(PATIENCE, connect).await.expect("connected in time").unwrap()
+}
+
+async fn read(socket: &mut WebSocket<TcpStream>) -> Option<Value> {
+    loop {
+        match timeout(PATIENCE, socket.recv()).await.expect("a message in time")? {
+            Ok(Message::Text(text)) => return serde_json::from_str(&text).ok(),
+            Ok(Message::Ping(_)) => {}
+            Ok(other) => panic!("not text: {other:?}"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// The code of the Close that comes.
+pub(crate) async fn closed(socket: &mut WebSocket<TcpStream>) -> CloseCode {
+    loop {
+        match timeout(PATIENCE, socket.recv()).await.expect("the end in time") {
+            Some(Ok(Message::Close(Some(close)))) => return close.code(),
+            Some(Ok(_)) => {}
+            other => panic!("no Close: {other:?}"),
+        }
+    }
+}
+
+/// Waits until something is so.
+pub(crate) async fn until(mut so: impl FnMut() -> bool) {
+    let polled = async {
+        while !so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, polled).await.expect("it became so in time");
+}
+
+/// Whether nothing has come so far.
+pub(crate) fn is_silent(client: &mut Client) -> bool {
+    client.socket.recv().now_or_never().is_none()
+}

@@ -1,0 +1,7 @@
+//! The server as its clients see it: real sockets on free loopback ports.
+
+mod access;
+mod calls;
+mod ends;
+mod harness;
+mod rooms;

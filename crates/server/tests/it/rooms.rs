@@ -1,0 +1,114 @@
+//! Rooms, admission, and order.
+
+use crate::harness::{Client, is_silent, serve, until};
+use omniwire::protocols::websocket::Message;
+use omniwire::{Args, Failure, Namespace, Omniwire, Peer, RawArgs, Reply};
+use serde_json::json;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+fn rooms() -> Namespace {
+    Namespace::new("/rooms")
+        .on("join", |peer: Peer, Args((room,)): Args<(String,)>| async move { peer.join(room) })
+        .on("to", |peer: Peer, Args(args): Args<RawArgs>| async move {
+            let Some(room) = args.get(0).map(|room| room.json().trim_matches('"').to_owned())
+            else {
+                return Err(Failure::client("no room"));
+            };
+            let delivery = peer.to(room).emit("said", args.skip(1)).await?;
+            Ok(Reply((delivery.taken as u64, delivery.encodings as u64)))
+        })
+}
+
+#[tokio::test]
+async fn a_room_hears_everything_once_and_in_order_and_others_nothing() {
+    let (_, address) = serve(Omniwire::builder().namespace(rooms())).await;
+    let mut speaker = Client::connect(address, "/ws/rooms").await;
+    let mut member = Client::connect(address, "/ws/rooms").await;
+    let mut stranger = Client::connect(address, "/ws/rooms").await;
+    member.call("join", json!(["x"])).await;
+    for n in 0..300 {
+        speaker.send(json!({"event": "to", "args": ["x", n]})).await;
+    }
+    for n in 0..300 {
+        assert_eq!(member.next().await, json!({"event": "said", "args": [n]}));
+    }
+    assert!(is_silent(&mut stranger) && is_silent(&mut member));
+    let stranger_alone = json!([stranger.id, "psst"]);
+    speaker.call("to", stranger_alone).await;
+    assert_eq!(stranger.next().await, json!({"event": "said", "args": ["psst"]}));
+}
+
+#[tokio::test]
+async fn what_is_emitted_on_connect_follows_the_welcome() {
+    let greeter = Namespace::new("/greeter").on_connect(|peer: Peer| async move {
+        peer.join("all")?;
+        peer.emit("one", ())?;
+        tokio::task::yield_now().await;
+        peer.namespace().to("all").emit("two", ()).await?;
+        Ok::<_, Failure>(())
+    });
+    let (_, address) = serve(Omniwire::builder().namespace(greeter)).await;
+    // Client::connect wants `open` to be the first.
+    let mut client = Client::connect(address, "/ws/greeter").await;
+    assert_eq!(client.next().await["event"], "one");
+    assert_eq!(client.next().await["event"], "two");
+}
+
+#[tokio::test]
+async fn who_is_turned_away_was_never_there() {
+    let closed = Namespace::new("/closed").on_connect(|peer: Peer| async move {
+        peer.join("inside")?;
+        peer.emit("secret", ())?;
+        Err::<(), _>(Failure::client("full"))
+    });
+    let (omniwire, address) = serve(Omniwire::builder().namespace(closed)).await;
+    let mut socket = crate::harness::open(address, "/ws/closed", "omniwire.json.v1").await;
+    let first = socket.recv().await.unwrap().unwrap();
+    assert_eq!(first, Message::text(r#"{"refused":{"message":"full"}}"#));
+    assert_eq!(u16::from(crate::harness::closed(&mut socket).await), 1008);
+    let namespace = omniwire.namespace("/closed").unwrap();
+    until(|| namespace.is_empty() && namespace.to("inside").peers().is_empty()).await;
+}
+
+#[tokio::test]
+async fn who_leaves_while_being_let_in_stays_nowhere() {
+    let (reached, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (told, gate) = (Arc::clone(&reached), Arc::clone(&go));
+    let slow = Namespace::new("/slow").on_connect(move |peer: Peer| {
+        let (told, gate) = (Arc::clone(&told), Arc::clone(&gate));
+        async move {
+            told.notify_one();
+            gate.notified().await;
+            // May be too late, which is what the test is about.
+            peer.join("inside").ok();
+        }
+    });
+    let (omniwire, address) = serve(Omniwire::builder().namespace(slow)).await;
+    let socket = crate::harness::open(address, "/ws/slow", "omniwire.json.v1").await;
+    reached.notified().await;
+    drop(socket);
+    until(|| omniwire.stats().sessions == 0).await;
+    go.notify_one();
+    let namespace = omniwire.namespace("/slow").unwrap();
+    until(|| namespace.is_empty() && namespace.to("inside").peers().is_empty()).await;
+}
+
+#[tokio::test]
+async fn leaving_tells_the_handler_while_rooms_are_known() {
+    let namespace = Namespace::new("/leave")
+        .on_connect(|peer: Peer| async move { peer.join("watch") })
+        .on_disconnect(|peer: Peer, reason: omniwire::Reason| async move {
+            let rooms = peer.rooms().len() as u64;
+            peer.to("watch").emit("gone", (peer.id(), reason.as_str(), rooms)).await?;
+            Ok::<_, Failure>(())
+        });
+    let (_, address) = serve(Omniwire::builder().namespace(namespace)).await;
+    let mut watcher = Client::connect(address, "/ws/leave").await;
+    let leaver = Client::connect(address, "/ws/leave").await;
+    let id = leaver.id.clone();
+    drop(leaver);
+    let gone = watcher.next().await;
+    assert_eq!(gone["args"][0], json!(id));
+    assert_eq!(gone["args"][2], 1);
+}
