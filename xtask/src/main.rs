@@ -1,5 +1,6 @@
 //! The tasks of this repository, each one command for a newcomer: `cargo xtask --help`.
 
+mod bench;
 mod conformance;
 mod demo;
 mod install;
@@ -34,6 +35,8 @@ enum Task {
     Test(test::Test),
     /// Run the contract tests of one suite, or of all
     Conformance(conformance::Conformance),
+    /// Compare the server with a peer: CPU per message, memory per connection
+    Bench(bench::Bench),
     /// Install what the checks need (Debian packages, npm packages, a Python environment)
     Install,
 }
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Task::Demo(demo) => demo.run(&repository),
         Task::Test(test) => return test.run(&repository),
         Task::Conformance(conformance) => return conformance.run(&repository),
+        Task::Bench(bench) => bench.run(&repository),
         Task::Install => install::run(&repository),
     };
     match outcome {

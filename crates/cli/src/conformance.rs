@@ -12,6 +12,7 @@ use crate::options::{ConformanceOptions, Suite};
 use crate::{Mistake, run};
 use axum::Router;
 use omniwire::{BuildError, Omniwire};
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// A suite's server: the protocols, and whatever else it wants at its port.
@@ -28,7 +29,8 @@ impl Site {
 
 /// Runs a suite's server until it is told to end.
 pub(crate) fn run(options: &ConformanceOptions) -> Result<(), Mistake> {
-    run::on_runtime(None, &options.log, serve(options))
+    let threads = options.threads.map(NonZeroUsize::get);
+    run::on_runtime(threads, &options.log, serve(options))
 }
 
 async fn serve(options: &ConformanceOptions) -> Result<(), Mistake> {

@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// One real-time server for every protocol the web already uses: WebSocket, Socket.IO, SignalR,
@@ -65,6 +66,9 @@ pub(crate) struct ConformanceOptions {
     /// Address to listen on; `localhost` listens on 127.0.0.1 and ::1
     #[arg(long, default_value = "127.0.0.1")]
     pub(crate) host: String,
+    /// Threads that serve connections [default: one for each core]
+    #[arg(long, value_name = "COUNT", hide = true)]
+    pub(crate) threads: Option<NonZeroUsize>,
     /// For sockjs: address of the client's script
     #[arg(long, value_name = "URL", default_value = "http://localhost:8090/sockjs.min.js")]
     pub(crate) sockjs_client_url: String,
