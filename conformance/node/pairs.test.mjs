@@ -202,7 +202,8 @@ async function connected(...kinds) {
   const clients = [];
   for (const kind of kinds) {
     try {
-      clients.push(await kind.client().connect(server.url));
+      clients.push(kind.client());
+      await clients.at(-1).connect(server.url);
     } catch (error) {
       await Promise.allSettled(clients.map((client) => client.close()));
       throw new Error(`${kind.name} does not connect: ${error.message}`, { cause: error });

@@ -1,28 +1,31 @@
 /** `omniwire conformance --suite plain`: event streams, long polls and POSTs. */
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { afterEach } from "node:test";
 import { EventSource } from "eventsource";
 
 import { Inbox, within } from "../wait.mjs";
 import { suite } from "./suite.mjs";
 
 const server = suite("plain");
+const { fact } = server;
 let rooms = 0;
 /** A room that no other test uses. */
 const newRoom = () => `room-${process.pid}-${rooms++}`;
 
+// An EventSource that nobody closes comes back for ever.
+afterEach(() => Stream.closeAll());
+
 // Event streams
 
-test("event stream: the first envelope names the peer and the session", async () => {
+fact("event stream: the first envelope names the peer and the session", async () => {
   const stream = await Stream.open(newRoom());
   assert.equal(typeof stream.opened.peer, "string");
   assert.equal(typeof stream.opened.session, "string");
   assert.notEqual(stream.opened.peer, stream.opened.session);
-  stream.close();
 });
 
-test("event stream: its head says that it is one, and forbids caches", async () => {
+fact("event stream: its head says that it is one, and forbids caches", async () => {
   const stop = new AbortController();
   const response = await fetch(server.http("/sse/chat"), { signal: stop.signal });
   assert.equal(response.status, 200);
@@ -31,25 +34,23 @@ test("event stream: its head says that it is one, and forbids caches", async () 
   stop.abort();
 });
 
-test("event stream: what is published to the room arrives in order", async () => {
+fact("event stream: what is published to the room arrives in order", async () => {
   const room = newRoom();
   const stream = await Stream.open(room);
   for (let number = 0; number < 20; number++) await publish(room, "news", number);
   const numbers = (await stream.news.take(20)).map(({ args }) => args[0]);
   assert.deepEqual(numbers, numbers.map((_, index) => index));
-  stream.close();
 });
 
-test("event stream: another room's events do not arrive", async () => {
+fact("event stream: another room's events do not arrive", async () => {
   const [room, other] = [newRoom(), newRoom()];
   const stream = await Stream.open(room);
   await publish(other, "news", "not this");
   await publish(room, "news", "this");
   assert.deepEqual((await stream.news.next()).args, ["this"]);
-  stream.close();
 });
 
-test("event stream: Last-Event-ID brings all that was missed, once", async () => {
+fact("event stream: Last-Event-ID brings all that was missed, once", async () => {
   const room = newRoom();
   const stream = await Stream.open(room);
   await publish(room, "news", "seen");
@@ -61,28 +62,26 @@ test("event stream: Last-Event-ID brings all that was missed, once", async () =>
   await publish(room, "news", "live");
   const words = (await back.news.take(3)).map(({ args }) => args[0]);
   assert.deepEqual(words, ["missed", "missed too", "live"]);
-  back.close();
 });
 
-test("event stream: every JSON escape survives", async () => {
+fact("event stream: every JSON escape survives", async () => {
   const room = newRoom();
   const stream = await Stream.open(room);
   const text = "\"\\/\b\f\n\r\t\u0000\u001e\u2028\u2029\ufeff\uffff😀\ud800";
   await publish(room, "news", text, { nested: [text] });
   assert.deepEqual((await stream.news.next()).args, [text, { nested: [text] }]);
-  stream.close();
 });
 
 // Long polls
 
-test("long poll: the first answer has the session, and a cursor at its end", async () => {
+fact("long poll: the first answer has the session, and a cursor at its end", async () => {
   const envelopes = await poll(`room=${newRoom()}`);
   const { open } = envelopes.find((envelope) => envelope.open);
   assert.equal(typeof open.session, "string");
   assert.equal(typeof envelopes.at(-1).cursor, "string");
 });
 
-test("long poll: what is published arrives in order, over many polls", async () => {
+fact("long poll: what is published arrives in order, over many polls", async () => {
   const room = newRoom();
   const poller = await Poller.open(room);
   for (let number = 0; number < 20; number++) await publish(room, "news", number);
@@ -90,7 +89,7 @@ test("long poll: what is published arrives in order, over many polls", async () 
   assert.deepEqual(numbers, numbers.map((_, index) => index));
 });
 
-test("long poll: an answer that was lost comes again by the older cursor", async () => {
+fact("long poll: an answer that was lost comes again by the older cursor", async () => {
   const room = newRoom();
   const poller = await Poller.open(room);
   await publish(room, "news", "lost on the way");
@@ -100,67 +99,63 @@ test("long poll: an answer that was lost comes again by the older cursor", async
   assert.deepEqual(await poller.take(1), lost);
 });
 
-test("long poll: what is published while no poll waits is kept", async () => {
+fact("long poll: what is published while no poll waits is kept", async () => {
   const room = newRoom();
   const poller = await Poller.open(room);
   for (const word of ["one", "two", "three"]) await publish(room, "news", word);
   assert.deepEqual(await poller.take(3), ["one", "two", "three"]);
 });
 
-test("long poll: a cursor that is none is refused", async () => {
+fact("long poll: a cursor that is none is refused", async () => {
   const response = await fetch(server.http("/poll/chat?cursor=nonsense"));
   assert.ok(response.status >= 400 && response.status < 500, `${response.status}`);
 });
 
 // POSTs
 
-test("send: a ping is answered", async () => {
+fact("send: a ping is answered", async () => {
   const stream = await Stream.open(newRoom());
   const { status, body } = await send(stream.opened.session, '{"ping":{"a":[1]}}');
   assert.equal(status, 200);
   assert.deepEqual(body, [{ pong: { a: [1] } }]);
-  stream.close();
 });
 
-test("send: a call that nobody handles is answered with not_found", async () => {
+fact("send: a call that nobody handles is answered with not_found", async () => {
   const stream = await Stream.open(newRoom());
   const { body } = await send(stream.opened.session, '{"event":"nobody","args":[],"id":7}');
   assert.equal(body.length, 1);
   assert.equal(body[0].reply, 7);
   assert.equal(body[0].error.code, "not_found");
-  stream.close();
 });
 
-test("send: an array is answered in its order", async () => {
+fact("send: an array is answered in its order", async () => {
   const stream = await Stream.open(newRoom());
   const { body } = await send(stream.opened.session, '[{"ping":1},{"ping":2},{"ping":3}]');
   assert.deepEqual(body, [{ pong: 1 }, { pong: 2 }, { pong: 3 }]);
-  stream.close();
 });
 
 for (const body of ["", "{", "[]]", '{"event":1}', "\u00ff", '[{"ping":1},{"nothing":1}]']) {
-  test(`send: ${JSON.stringify(body)} is refused whole with 400`, async () => {
+  fact(`send: ${JSON.stringify(body)} is refused whole with 400`, async () => {
     const stream = await Stream.open(newRoom());
     const answer = await send(stream.opened.session, Buffer.from(body, "latin1"));
     assert.equal(answer.status, 400);
     assert.equal(answer.body.error.code, "bad_envelope");
-    stream.close();
-  });
+    });
 }
 
-test("send: an unknown session is refused", async () => {
+fact("send: an unknown session is refused", async () => {
   const { status } = await send("nobody", '{"ping":1}');
   assert.ok([401, 403, 404, 410].includes(status), `${status}`);
 });
 
-test("wrong methods are 405", async () => {
+fact("wrong methods are 405", async () => {
   assert.equal((await fetch(server.http("/send/chat?session=x"))).status, 405);
   assert.equal((await fetch(server.http("/sse/chat"), { method: "POST" })).status, 405);
 });
 
 // The rest
 
-test("history has what was published, in order, and at most 100", async () => {
+fact("history has what was published, in order, and at most 100", async () => {
   const room = newRoom();
   for (let number = 0; number < 110; number++) await publish(room, "news", number);
   const response = await fetch(server.http(`/bar/history?room=${room}`));
@@ -170,7 +165,7 @@ test("history has what was published, in order, and at most 100", async () => {
   assert.ok(!history.includes("[9]"), "the tenth is not");
 });
 
-test("an unknown namespace is 404", async () => {
+fact("an unknown namespace is 404", async () => {
   for (const path of ["/sse/nowhere", "/poll/nowhere", "/nowhere"]) {
     assert.equal((await fetch(server.http(path))).status, 404, path);
   }
@@ -202,8 +197,13 @@ async function poll(query) {
 
 /** The official EventSource of npm, with the events `news` in an inbox. */
 class Stream {
+  static #open = new Set();
   news = new Inbox();
   #source;
+
+  static closeAll() {
+    for (const stream of Stream.#open) stream.close();
+  }
 
   static async open(room, lastEventId) {
     const stream = new Stream();
@@ -213,6 +213,7 @@ class Stream {
     stream.#source = new EventSource(url, {
       fetch: (input, init) => fetch(input, { ...init, headers: { ...init.headers, ...extra } }),
     });
+    Stream.#open.add(stream);
     stream.#source.addEventListener("news", ({ data, lastEventId: id }) => {
       stream.news.push({ args: JSON.parse(data), id });
     });
@@ -231,6 +232,7 @@ class Stream {
 
   close() {
     this.#source.close();
+    Stream.#open.delete(this);
   }
 }
 

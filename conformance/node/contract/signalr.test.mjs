@@ -1,7 +1,6 @@
 /** `omniwire conformance --suite signalr`, by contracts/signalr.md, with Microsoft's client. */
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import {
   HttpTransportType, HubConnectionBuilder, LogLevel, Subject,
 } from "@microsoft/signalr";
@@ -10,12 +9,13 @@ import { Inbox, within } from "../wait.mjs";
 import { suite } from "./suite.mjs";
 
 const server = suite("signalr");
+const { fact } = server;
 const { WebSockets, ServerSentEvents, LongPolling } = HttpTransportType;
 
 // Connecting
 
 for (const [name, transport] of Object.entries({ WebSockets, ServerSentEvents, LongPolling })) {
-  test(`${name}: connects, echoes, streams, leaves`, async () => {
+  fact(`${name}: connects, echoes, streams, leaves`, async () => {
     await withHub("/hubs/test", { transport }, async (hub) => {
       assert.equal(await hub.invoke("GetTransport"), name);
       assert.equal(await hub.invoke("Echo", "ä 漢 😀 \u001e"), "ä 漢 😀 \u001e");
@@ -24,14 +24,14 @@ for (const [name, transport] of Object.entries({ WebSockets, ServerSentEvents, L
   });
 }
 
-test("WebSockets without negotiation connects", async () => {
+fact("WebSockets without negotiation connects", async () => {
   const options = { transport: WebSockets, skipNegotiation: true };
   await withHub("/hubs/test", options, async (hub) => {
     assert.equal(await hub.invoke("Add", 1, 2), 3);
   });
 });
 
-test("negotiate version 1 has a token apart from the id, and all three transports", async () => {
+fact("negotiate version 1 has a token apart from the id, and all three transports", async () => {
   const { status, body } = await negotiate("/hubs/test");
   assert.equal(status, 200);
   assert.equal(body.negotiateVersion, 1);
@@ -44,7 +44,7 @@ test("negotiate version 1 has a token apart from the id, and all three transport
 });
 
 for (const [hub, transport] of [["wsonly", "WebSockets"], ["lponly", "LongPolling"]]) {
-  test(`/hubs/${hub} offers only ${transport}, and works with it`, async () => {
+  fact(`/hubs/${hub} offers only ${transport}, and works with it`, async () => {
     const { body } = await negotiate(`/hubs/${hub}`);
     assert.deepEqual(body.availableTransports.map((offer) => offer.transport), [transport]);
     await withHub(`/hubs/${hub}`, {}, async (connection) => {
@@ -53,23 +53,23 @@ for (const [hub, transport] of [["wsonly", "WebSockets"], ["lponly", "LongPollin
   });
 }
 
-test("/hubs/auth: 401 without a token, the user's name with one", async () => {
+fact("/hubs/auth: 401 without a token, the user's name with one", async () => {
   assert.equal((await negotiate("/hubs/auth")).status, 401);
   await withHub("/hubs/auth", { accessTokenFactory: () => "token-ada" }, async (hub) => {
     assert.equal(await hub.invoke("GetUserId"), "ada");
   });
 });
 
-test("an unknown hub is 404", async () => {
+fact("an unknown hub is 404", async () => {
   assert.equal((await negotiate("/hubs/nowhere")).status, 404);
 });
 
-test("GET of negotiate is 405", async () => {
+fact("GET of negotiate is 405", async () => {
   const response = await fetch(server.http("/hubs/test/negotiate?negotiateVersion=1"));
   assert.equal(response.status, 405);
 });
 
-test("/hubs/refuse closes with an error after the handshake", async () => {
+fact("/hubs/refuse closes with an error after the handshake", async () => {
   const hub = build("/hubs/refuse", {});
   const closed = new Promise((resolve) => hub.onclose(resolve));
   // The handshake is answered before the hub is asked, so start may succeed.
@@ -80,7 +80,7 @@ test("/hubs/refuse closes with an error after the handshake", async () => {
 
 // Invocations
 
-test("Echo and its kin give back what they got", async () => {
+fact("Echo and its kin give back what they got", async () => {
   await withHub("/hubs/test", {}, async (hub) => {
     for (const text of ["", "a\"\\\b\f\n\r\t\u0000", "\u2028\u2029\ufeff\uffff", "x".repeat(30_000)]) {
       assert.equal(await hub.invoke("Echo", text), text);
@@ -95,7 +95,7 @@ test("Echo and its kin give back what they got", async () => {
   });
 });
 
-test("EchoThing fills what is missing with null and drops what it does not know", async () => {
+fact("EchoThing fills what is missing with null and drops what it does not know", async () => {
   await withHub("/hubs/test", {}, async (hub) => {
     const nested = { key: "k", blob: "AQI=" };
     const thing = { name: "n", count: 1, flag: true, ratio: 0.5, items: [1, 2], nested };
@@ -104,13 +104,13 @@ test("EchoThing fills what is missing with null and drops what it does not know"
   });
 });
 
-test("method names have no case", async () => {
+fact("method names have no case", async () => {
   await withHub("/hubs/test", {}, async (hub) => {
     assert.equal(await hub.invoke("aDD", 2, 3), 5);
   });
 });
 
-test("null and nothing are told apart from an error", async () => {
+fact("null and nothing are told apart from an error", async () => {
   await withHub("/hubs/test", {}, async (hub) => {
     assert.equal(await hub.invoke("ReturnNull"), null);
     assert.ok((await hub.invoke("ReturnVoid")) == null);
@@ -118,7 +118,7 @@ test("null and nothing are told apart from an error", async () => {
   });
 });
 
-test("invocations answer in the order in which they end", async () => {
+fact("invocations answer in the order in which they end", async () => {
   await withHub("/hubs/par", {}, async (hub) => {
     const slow = hub.invoke("DelayedEcho", "slow", 300);
     assert.equal(await hub.invoke("DelayedEcho", "quick", 0), "quick");
@@ -126,14 +126,14 @@ test("invocations answer in the order in which they end", async () => {
   });
 });
 
-test("a record over the receive limit ends the connection", async () => {
+fact("a record over the receive limit ends the connection", async () => {
   const hub = await started("/hubs/test", {});
   const closed = new Promise((resolve) => hub.onclose(resolve));
   await assert.rejects(hub.invoke("Length", "x".repeat(40_000)));
   assert.ok((await within(closed, "the close")) instanceof Error);
 });
 
-test("/hubs/big takes 1 MB and gives it back", async () => {
+fact("/hubs/big takes 1 MB and gives it back", async () => {
   await withHub("/hubs/big", {}, async (hub) => {
     const text = "0123456789".repeat(100_000);
     assert.ok((await hub.invoke("Echo", text)) === text);
@@ -152,7 +152,7 @@ for (const [what, method, args, text] of [
   ["too few arguments", "Add", [1], "Failed to invoke 'Add' due to an error on the server."],
   ["a wrong type", "Add", ["a", 1], "Failed to invoke 'Add' due to an error on the server."],
 ]) {
-  test(`${what} fails with its text`, async () => {
+  fact(`${what} fails with its text`, async () => {
     await withHub("/hubs/test", {}, async (hub) => {
       await assert.rejects(hub.invoke(method, ...args), ({ message }) => {
         assert.equal(message, text);
@@ -168,7 +168,7 @@ for (const [what, method, args, text] of [
   ["too few arguments", "Add", [1],
     "InvalidDataException: Invocation provides 1 argument(s) but target expects 2."],
 ]) {
-  test(`/hubs/detail: ${what} fails with its details`, async () => {
+  fact(`/hubs/detail: ${what} fails with its details`, async () => {
     await withHub("/hubs/detail", {}, async (hub) => {
       await assert.rejects(hub.invoke(method, ...args), ({ message }) => message.endsWith(text));
     });
@@ -177,7 +177,7 @@ for (const [what, method, args, text] of [
 
 // Streams
 
-test("CounterThrow gives its items, then the error", async () => {
+fact("CounterThrow gives its items, then the error", async () => {
   await withHub("/hubs/test", {}, async (hub) => {
     const items = [];
     await assert.rejects(streamed(hub, "CounterThrow", 3, "enough", items), /HubException: enough/);
@@ -185,13 +185,13 @@ test("CounterThrow gives its items, then the error", async () => {
   });
 });
 
-test("StreamThrowsAtOnce has no items", async () => {
+fact("StreamThrowsAtOnce has no items", async () => {
   await withHub("/hubs/test", {}, async (hub) => {
     await assert.rejects(streamed(hub, "StreamThrowsAtOnce", "no"), /HubException: no/);
   });
 });
 
-test("a cancelled stream ends on the server", async () => {
+fact("a cancelled stream ends on the server", async () => {
   await withHub("/hubs/par", {}, async (hub) => {
     const items = new Inbox();
     const subscription = hub.stream("Infinite", "cancelled", 10).subscribe({
@@ -206,7 +206,7 @@ test("a cancelled stream ends on the server", async () => {
   });
 });
 
-test("uploads: one stream, two streams, and one that is echoed", async () => {
+fact("uploads: one stream, two streams, and one that is echoed", async () => {
   await withHub("/hubs/test", {}, async (hub) => {
     const [sum, words, echo] = [new Subject(), new Subject(), new Subject()];
     const summed = hub.invoke("UploadTwo", sum, words);
@@ -224,7 +224,7 @@ test("uploads: one stream, two streams, and one that is echoed", async () => {
   });
 });
 
-test("an upload that fails is told to the method", async () => {
+fact("an upload that fails is told to the method", async () => {
   await withHub("/hubs/test", {}, async (hub) => {
     const items = new Subject();
     const outcome = hub.invoke("UploadOutcome", items);
@@ -236,7 +236,7 @@ test("an upload that fails is told to the method", async () => {
 
 // Whom a message reaches
 
-test("groups: only who joined hears, and no longer once out", async () => {
+fact("groups: only who joined hears, and no longer once out", async () => {
   await withHubs(3, async ([ada, bob, eve]) => {
     await ada.invoke("JoinGroup", "g1");
     await bob.invoke("JoinGroup", "g1");
@@ -251,7 +251,7 @@ test("groups: only who joined hears, and no longer once out", async () => {
   });
 });
 
-test("All, Others, AllExcept and Connections", async () => {
+fact("All, Others, AllExcept and Connections", async () => {
   await withHubs(2, async ([ada, bob]) => {
     await ada.invoke("SendToAll", "all", 1);
     await ada.invoke("SendToOthers", "others", 2);
@@ -266,7 +266,7 @@ test("All, Others, AllExcept and Connections", async () => {
   }, "/hubs/par");
 });
 
-test("a user is reached on each of his connections", async () => {
+fact("a user is reached on each of his connections", async () => {
   const accessTokenFactory = () => "token-twice";
   const [first, second] = [
     await started("/hubs/test", { accessTokenFactory }),
@@ -280,7 +280,7 @@ test("a user is reached on each of his connections", async () => {
   await Promise.all([first.stop(), second.stop()]);
 });
 
-test("POST /bar/send reaches a connection from outside", async () => {
+fact("POST /bar/send reaches a connection from outside", async () => {
   await withHub("/hubs/big", {}, async (hub) => {
     const message = { to: "connection", name: hub.connectionId, tag: "t", payload: { a: [1] } };
     const response = await fetch(server.http("/bar/send"), {
@@ -293,7 +293,7 @@ test("POST /bar/send reaches a connection from outside", async () => {
   });
 });
 
-test("AskClient: the client's answer, and its error", async () => {
+fact("AskClient: the client's answer, and its error", async () => {
   await withHubs(2, async ([asker, asked]) => {
     asked.on("Answer", (question) => {
       if (question === "fail") throw new Error("no idea");
@@ -306,14 +306,14 @@ test("AskClient: the client's answer, and its error", async () => {
   });
 });
 
-test("AskMe does not lock up while its invocation runs", async () => {
+fact("AskMe does not lock up while its invocation runs", async () => {
   await withHub("/hubs/test", {}, async (hub) => {
     hub.on("Answer", (question) => `${question}!`);
     assert.equal(await hub.invoke("AskMe", "me"), "answer:me!");
   });
 });
 
-test("the server knows the connection's id, headers and query", async () => {
+fact("the server knows the connection's id, headers and query", async () => {
   const headers = { "X-Test": "seen" };
   await withHub("/hubs/test?colour=blue", { headers }, async (hub) => {
     assert.equal(await hub.invoke("GetConnectionId"), hub.connectionId);
@@ -325,7 +325,7 @@ test("the server knows the connection's id, headers and query", async () => {
 
 // Ends
 
-test("Abort ends the connection, and its state is known", async () => {
+fact("Abort ends the connection, and its state is known", async () => {
   await withHub("/hubs/test", {}, async (watcher) => {
     const hub = await started("/hubs/test", {});
     const { connectionId } = hub;
@@ -339,7 +339,7 @@ test("Abort ends the connection, and its state is known", async () => {
   });
 });
 
-test("a client that stops is gone `clean`", async () => {
+fact("a client that stops is gone `clean`", async () => {
   await withHub("/hubs/test", {}, async (watcher) => {
     const hub = await started("/hubs/test", {});
     const { connectionId } = hub;
@@ -351,7 +351,7 @@ test("a client that stops is gone `clean`", async () => {
   });
 });
 
-test("GET /bar/ready is 200", async () => {
+fact("GET /bar/ready is 200", async () => {
   assert.equal((await fetch(server.http("/bar/ready"))).status, 200);
 });
 

@@ -2,19 +2,19 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { test } from "node:test";
 import { io } from "socket.io-client";
 
 import { within } from "../wait.mjs";
 import { suite } from "./suite.mjs";
 
 const server = suite("socketio");
+const { fact } = server;
 const TRANSPORTS = [["polling"], ["websocket"], ["polling", "websocket"]];
 
 // Entering
 
 for (const transports of TRANSPORTS) {
-  test(`over ${transports.join(", then ")}: connects, echoes text and bytes, leaves`, async () => {
+  fact(`over ${transports.join(", then ")}: connects, echoes text and bytes, leaves`, async () => {
     const socket = await entered("/", { transports });
     const { engine } = socket.io;
     const last = transports.at(-1);
@@ -26,7 +26,7 @@ for (const transports of TRANSPORTS) {
   });
 }
 
-test("welcome comes first and says who one is", async () => {
+fact("welcome comes first and says who one is", async () => {
   const socket = await entered("/", { auth: { name: "ada" } });
   const { id, nsp, auth, recovered } = socket.welcome;
   assert.deepEqual({ id, nsp, auth, recovered }, {
@@ -38,14 +38,14 @@ test("welcome comes first and says who one is", async () => {
   socket.disconnect();
 });
 
-test("welcome without auth has an empty one", async () => {
+fact("welcome without auth has an empty one", async () => {
   const socket = await entered("/chat");
   assert.deepEqual(socket.welcome.auth, {});
   assert.equal(socket.welcome.nsp, "/chat");
   socket.disconnect();
 });
 
-test("two namespaces share one connection", async () => {
+fact("two namespaces share one connection", async () => {
   const main = await entered("/");
   const second = main.io.socket("/chat");
   assert.equal((await next(second, "welcome"))[0].nsp, "/chat");
@@ -55,24 +55,24 @@ test("two namespaces share one connection", async () => {
   main.disconnect();
 });
 
-test("a dynamic namespace lets in", async () => {
+fact("a dynamic namespace lets in", async () => {
   const socket = await entered("/dyn-101");
   assert.equal(socket.welcome.nsp, "/dyn-101");
   socket.disconnect();
 });
 
-test("an unknown namespace is refused with `Invalid namespace`", async () => {
+fact("an unknown namespace is refused with `Invalid namespace`", async () => {
   assert.equal((await refused("/nowhere")).message, "Invalid namespace");
   assert.equal((await refused("/dyn-abc")).message, "Invalid namespace");
 });
 
-test("a middleware refuses with message and data", async () => {
+fact("a middleware refuses with message and data", async () => {
   const error = await refused("/auth");
   assert.equal(error.message, "not authorized");
   assert.deepEqual(error.data, { code: 401, hint: "token" });
 });
 
-test("a middleware may take its time, then lets in", async () => {
+fact("a middleware may take its time, then lets in", async () => {
   const socket = await entered("/auth", { auth: { token: "secret", slow: 50 } });
   assert.equal(socket.welcome.nsp, "/auth");
   socket.disconnect();
@@ -80,7 +80,7 @@ test("a middleware may take its time, then lets in", async () => {
 
 // Events and acknowledgements
 
-test("echo-ack gives its arguments back", async () => {
+fact("echo-ack gives its arguments back", async () => {
   const socket = await entered();
   const args = [1, "two", [3], { four: Buffer.from([4]) }, null];
   const answer = await new Promise((resolve) => {
@@ -90,7 +90,7 @@ test("echo-ack gives its arguments back", async () => {
   socket.disconnect();
 });
 
-test("acknowledgements that overtake each other keep apart", async () => {
+fact("acknowledgements that overtake each other keep apart", async () => {
   const socket = await entered();
   const numbers = Array.from({ length: 100 }, (_, index) => index);
   const answers = await Promise.all(numbers.map((number) => ask(socket, "echo-ack", number)));
@@ -98,14 +98,14 @@ test("acknowledgements that overtake each other keep apart", async () => {
   socket.disconnect();
 });
 
-test("ask: the server asks, and hears the client's answer", async () => {
+fact("ask: the server asks, and hears the client's answer", async () => {
   const socket = await entered();
   socket.on("question", (...args) => args.at(-1)("answer to", ...args.slice(0, -1)));
   assert.deepEqual(await answered(socket, "answered", "ask", "why", 1), ["answer to", "why", 1]);
   socket.disconnect();
 });
 
-test("ask-timeout: an answer in time, and none", async () => {
+fact("ask-timeout: an answer in time, and none", async () => {
   const socket = await entered();
   let silent = false;
   socket.on("question", (value, answer) => silent || answer(value));
@@ -116,7 +116,7 @@ test("ask-timeout: an answer in time, and none", async () => {
   socket.disconnect();
 });
 
-test("bin-info finds bytes depth first", async () => {
+fact("bin-info finds bytes depth first", async () => {
   const socket = await entered();
   const [first, second, third] = [Buffer.of(1), Buffer.of(2, 3), Buffer.alloc(0)];
   const info = await ask(socket, "bin-info", first, { a: [second, { b: third }] }, "no");
@@ -124,7 +124,7 @@ test("bin-info finds bytes depth first", async () => {
   socket.disconnect();
 });
 
-test("make-bin sends bytes in their places", async () => {
+fact("make-bin sends bytes in their places", async () => {
   const socket = await entered();
   const { list, nested } = await ask(socket, "make-bin", 3);
   assert.deepEqual(list.map((bytes) => [...bytes]), [[0], [1], [2]]);
@@ -133,7 +133,7 @@ test("make-bin sends bytes in their places", async () => {
   socket.disconnect();
 });
 
-test("burst keeps its order", async () => {
+fact("burst keeps its order", async () => {
   const socket = await entered();
   const numbers = [];
   socket.on("b", (number, text) => numbers.push([number, text.length]));
@@ -143,7 +143,7 @@ test("burst keeps its order", async () => {
   socket.disconnect();
 });
 
-test("volatile reaches a socket that is ready", async () => {
+fact("volatile reaches a socket that is ready", async () => {
   const socket = await entered();
   assert.deepEqual(await answered(socket, "news", "volatile", "news", 1), [1]);
   socket.disconnect();
@@ -151,7 +151,7 @@ test("volatile reaches a socket that is ready", async () => {
 
 // Rooms
 
-test("join and leave answer the socket's rooms, sorted", async () => {
+fact("join and leave answer the socket's rooms, sorted", async () => {
   const socket = await entered();
   assert.deepEqual(await ask(socket, "join", ["b", "a"]), ["a", "b"]);
   assert.deepEqual(await ask(socket, "join", "c"), ["a", "b", "c"]);
@@ -159,7 +159,7 @@ test("join and leave answer the socket's rooms, sorted", async () => {
   socket.disconnect();
 });
 
-test("to reaches the room but not the sender", async () => {
+fact("to reaches the room but not the sender", async () => {
   await withSockets(3, async ([sender, member, other]) => {
     await ask(sender, "join", "room-to");
     await ask(member, "join", "room-to");
@@ -170,7 +170,7 @@ test("to reaches the room but not the sender", async () => {
   });
 });
 
-test("in reaches the room with its sender, and all when no room is named", async () => {
+fact("in reaches the room with its sender, and all when no room is named", async () => {
   await withSockets(3, async ([sender, member, other]) => {
     await ask(sender, "join", "room-in");
     await ask(member, "join", "room-in");
@@ -182,7 +182,7 @@ test("in reaches the room with its sender, and all when no room is named", async
   });
 });
 
-test("a socket in two of the rooms gets one copy", async () => {
+fact("a socket in two of the rooms gets one copy", async () => {
   await withSockets(2, async ([sender, member]) => {
     await ask(member, "join", ["room-x", "room-y"]);
     const heard = all(member, "news");
@@ -192,7 +192,7 @@ test("a socket in two of the rooms gets one copy", async () => {
   });
 });
 
-test("except leaves a room out", async () => {
+fact("except leaves a room out", async () => {
   await withSockets(3, async ([sender, member, other]) => {
     await ask(member, "join", ["room-e", "not-these"]);
     await ask(other, "join", ["room-e"]);
@@ -203,7 +203,7 @@ test("except leaves a room out", async () => {
   });
 });
 
-test("broadcast reaches the namespace but not the sender, nor another namespace", async () => {
+fact("broadcast reaches the namespace but not the sender, nor another namespace", async () => {
   await withSockets(2, async ([sender, other]) => {
     const elsewhere = await entered("/chat");
     const heard = [sender, other, elsewhere].map((socket) => all(socket, "news"));
@@ -214,7 +214,7 @@ test("broadcast reaches the namespace but not the sender, nor another namespace"
   });
 });
 
-test("broadcast-ack gathers the answers", async () => {
+fact("broadcast-ack gathers the answers", async () => {
   await withSockets(3, async ([sender, first, second]) => {
     for (const [socket, answer] of [[first, 1], [second, 2]]) {
       await ask(socket, "join", "room-ack");
@@ -226,7 +226,7 @@ test("broadcast-ack gathers the answers", async () => {
   });
 });
 
-test("broadcast-ack tells that an answer did not come", async () => {
+fact("broadcast-ack tells that an answer did not come", async () => {
   await withSockets(2, async ([sender, mute]) => {
     await ask(mute, "join", "room-mute");
     const answer = await ask(sender, "broadcast-ack", "room-mute", 200, "question");
@@ -234,7 +234,7 @@ test("broadcast-ack tells that an answer did not come", async () => {
   });
 });
 
-test("data is kept with the socket, and fetch finds it", async () => {
+fact("data is kept with the socket, and fetch finds it", async () => {
   await withSockets(2, async ([socket, other]) => {
     await ask(socket, "set-data", { name: "ada" });
     await ask(socket, "join", "room-fetch");
@@ -248,7 +248,7 @@ test("data is kept with the socket, and fetch finds it", async () => {
   });
 });
 
-test("sockets-join and sockets-leave move other sockets", async () => {
+fact("sockets-join and sockets-leave move other sockets", async () => {
   await withSockets(2, async ([mover, moved]) => {
     await ask(moved, "join", "room-from");
     await ask(mover, "sockets-join", "room-from", "room-into");
@@ -258,7 +258,7 @@ test("sockets-join and sockets-leave move other sockets", async () => {
   });
 });
 
-test("handshake tells query, auth and headers", async () => {
+fact("handshake tells query, auth and headers", async () => {
   const socket = await entered("/", { query: { a: "b" }, auth: { c: 1 } });
   const { query, auth, headers, secure } = await ask(socket, "handshake");
   assert.equal(query.a, "b");
@@ -287,7 +287,7 @@ for (const [what, leave, told, reason] of [
   ["the client sends no Engine.IO packet", (socket) => socket.io.engine.transport.ws.send("x"),
     "transport close", "parse error"],
 ]) {
-  test(`${what}: told \`${told}\`, others \`${reason}\` with the rooms`, async () => {
+  fact(`${what}: told \`${told}\`, others \`${reason}\` with the rooms`, async () => {
     await withSockets(2, async ([watcher, goer]) => {
       await ask(watcher, "join", "watch");
       await ask(goer, "join", "somewhere");
@@ -302,7 +302,7 @@ for (const [what, leave, told, reason] of [
   });
 }
 
-test("disconnect-sockets puts others out", async () => {
+fact("disconnect-sockets puts others out", async () => {
   await withSockets(2, async ([sender, other]) => {
     await ask(other, "join", "room-out");
     const ended = next(other, "disconnect");
@@ -313,19 +313,19 @@ test("disconnect-sockets puts others out", async () => {
 
 // Below Socket.IO
 
-test("outside its path there is nothing", async () => {
+fact("outside its path there is nothing", async () => {
   for (const path of ["/", "/socket.io.js", "/nowhere"]) {
     assert.equal((await fetch(server.http(path))).status, 404, path);
   }
 });
 
-test("protocol 3 is refused with code 5 unless it is asked for", async () => {
+fact("protocol 3 is refused with code 5 unless it is asked for", async () => {
   const response = await fetch(server.http("/socket.io/?EIO=3&transport=polling"));
   assert.equal(response.status, 400);
   assert.deepEqual(await response.json(), { code: 5, message: "Unsupported protocol version" });
 });
 
-test("the open packet has the default settings", async () => {
+fact("the open packet has the default settings", async () => {
   const response = await fetch(server.http("/socket.io/?EIO=4&transport=polling"));
   const { sid, ...settings } = JSON.parse((await response.text()).slice(1));
   assert.equal(typeof sid, "string");

@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { test } from "node:test";
 import SockJS from "sockjs-client";
 import WebSocket from "ws";
 
@@ -10,13 +9,14 @@ import { Inbox, within } from "../wait.mjs";
 import { suite } from "./suite.mjs";
 
 const server = suite("sockjs");
+const { fact } = server;
 const TRANSPORTS = ["websocket", "xhr-streaming", "eventsource", "xhr-polling"];
 const TEXTS = ["hello", "", "ä 漢 😀", "\"\\\b\f\n\r\t\u0000\u001e", "\u2028\u2029\ufeff\uffff"];
 
 // The official client
 
 for (const transport of TRANSPORTS) {
-  test(`${transport}: echoes every text`, async () => {
+  fact(`${transport}: echoes every text`, async () => {
     const client = await Client.open("/echo", [transport]);
     for (const text of TEXTS) {
       client.send(text);
@@ -25,7 +25,7 @@ for (const transport of TRANSPORTS) {
     await client.close();
   });
 
-  test(`${transport}: passes the response limit and keeps the order`, async () => {
+  fact(`${transport}: passes the response limit and keeps the order`, async () => {
     const client = await Client.open("/burst", [transport]);
     client.send("2000");
     const numbers = await client.take(2_000);
@@ -33,25 +33,25 @@ for (const transport of TRANSPORTS) {
     await client.close();
   });
 
-  test(`${transport}: a lone surrogate comes back as it went`, async () => {
+  fact(`${transport}: a lone surrogate comes back as it went`, async () => {
     const client = await Client.open("/echo", [transport]);
     client.send("a\ud800b");
     assert.equal(await client.next(), "a\ud800b");
     await client.close();
   });
 
-  test(`${transport}: /close closes at once with 3000 \`Go away!\``, async () => {
+  fact(`${transport}: /close closes at once with 3000 \`Go away!\``, async () => {
     const client = new Client("/close", [transport]);
     assert.deepEqual(await client.closed(), { code: 3000, reason: "Go away!", wasClean: true });
   });
 
-  test(`${transport}: /close_with closes with what it is told`, async () => {
+  fact(`${transport}: /close_with closes with what it is told`, async () => {
     const client = await Client.open("/close_with", [transport]);
     client.send("4001 so be it");
     assert.deepEqual(await client.closed(), { code: 4001, reason: "so be it", wasClean: true });
   });
 
-  test(`${transport}: /burst sends all before it closes`, async () => {
+  fact(`${transport}: /burst sends all before it closes`, async () => {
     const client = await Client.open("/burst", [transport]);
     client.send("500 close");
     assert.equal((await client.take(500)).at(-1), "499");
@@ -59,7 +59,7 @@ for (const transport of TRANSPORTS) {
   });
 }
 
-test("/broadcast reaches every connection on every transport, the sender too", async () => {
+fact("/broadcast reaches every connection on every transport, the sender too", async () => {
   const clients = [];
   for (const transport of TRANSPORTS) clients.push(await Client.open("/broadcast", [transport]));
   clients[1].send("to all");
@@ -67,28 +67,28 @@ test("/broadcast reaches every connection on every transport, the sender too", a
   await Promise.all(clients.map((client) => client.close()));
 });
 
-test("/amplify makes 2^n letters of n", async () => {
+fact("/amplify makes 2^n letters of n", async () => {
   const client = await Client.open("/amplify", ["xhr-streaming"]);
   client.send("17");
   assert.equal(await client.next(), "x".repeat(131_072));
   await client.close();
 });
 
-test("without a WebSocket the client falls back", async () => {
+fact("without a WebSocket the client falls back", async () => {
   const client = await Client.open("/disabled_websocket_echo", undefined);
   client.send("still here");
   assert.equal(await client.next(), "still here");
   await client.close();
 });
 
-test("a prefix may have slashes", async () => {
+fact("a prefix may have slashes", async () => {
   const client = await Client.open("/a/b/c/echo", ["websocket"]);
   client.send("x");
   assert.equal(await client.next(), "x");
   await client.close();
 });
 
-test("/presence tells who comes and who goes", async () => {
+fact("/presence tells who comes and who goes", async () => {
   const watcher = await Client.open("/presence", ["websocket"]);
   assert.match(await watcher.next(), /^you \d+$/);
   const comer = await Client.open("/presence", ["xhr-streaming"]);
@@ -102,7 +102,7 @@ test("/presence tells who comes and who goes", async () => {
 // Paths and heads
 
 for (const path of ["/echo", "/echo/"]) {
-  test(`GET ${path} greets`, async () => {
+  fact(`GET ${path} greets`, async () => {
     const response = await fetch(server.http(path));
     assert.equal(response.status, 200);
     assert.match(response.headers.get("content-type"), /^text\/plain/);
@@ -110,7 +110,7 @@ for (const path of ["/echo", "/echo/"]) {
   });
 }
 
-test("/info tells what there is, with new entropy each time", async () => {
+fact("/info tells what there is, with new entropy each time", async () => {
   const [first, second] = [await info("/echo"), await info("/echo")];
   const { entropy, ...rest } = first;
   assert.deepEqual(rest, { websocket: true, origins: ["*:*"], cookie_needed: false });
@@ -118,33 +118,33 @@ test("/info tells what there is, with new entropy each time", async () => {
   assert.notEqual(entropy, second.entropy);
 });
 
-test("/info tells what differs", async () => {
+fact("/info tells what differs", async () => {
   assert.equal((await info("/disabled_websocket_echo")).websocket, false);
   assert.equal((await info("/cookie_needed_echo")).cookie_needed, true);
   assert.match((await info("/elsewhere")).base_url, /\/echo$/);
 });
 
-test("/info is not cached and open to all origins", async () => {
+fact("/info is not cached and open to all origins", async () => {
   const headers = { Origin: "http://a.example" };
   const response = await fetch(server.http("/echo/info"), { headers });
   assert.match(response.headers.get("cache-control"), /no-store/);
   assert.ok(["*", "http://a.example"].includes(response.headers.get("access-control-allow-origin")));
 });
 
-test("/no_cors_echo has no CORS headers", async () => {
+fact("/no_cors_echo has no CORS headers", async () => {
   const headers = { Origin: "http://a.example" };
   const response = await fetch(server.http("/no_cors_echo/info"), { headers });
   assert.equal(response.headers.get("access-control-allow-origin"), null);
 });
 
-test("/locked_echo lets in one origin and refuses others with 403", async () => {
+fact("/locked_echo lets in one origin and refuses others with 403", async () => {
   for (const [origin, status] of [["http://localhost:8090", 200], ["http://a.example", 403]]) {
     const response = await fetch(server.http("/locked_echo/info"), { headers: { Origin: origin } });
     assert.equal(response.status, status, origin);
   }
 });
 
-test("the iframe page is cached for a year and has an ETag", async () => {
+fact("the iframe page is cached for a year and has an ETag", async () => {
   const response = await fetch(server.http("/echo/iframe.html"));
   assert.equal(response.status, 200);
   assert.match(response.headers.get("content-type"), /^text\/html/);
@@ -154,18 +154,18 @@ test("the iframe page is cached for a year and has an ETag", async () => {
 });
 
 for (const path of ["/nowhere", "/echo/000/sess", "/echo/a.b/sess/xhr", "/echo//x/xhr"]) {
-  test(`POST ${path} is 404`, async () => {
+  fact(`POST ${path} is 404`, async () => {
     assert.equal((await fetch(server.http(path), { method: "POST" })).status, 404);
   });
 }
 
-test("/disabled_websocket_echo has no WebSocket", async () => {
+fact("/disabled_websocket_echo has no WebSocket", async () => {
   const socket = new WebSocket(server.ws("/disabled_websocket_echo/000/x/websocket"));
   const [error] = await within(once(socket, "error"), "the refusal");
   assert.match(error.message, /404/);
 });
 
-test("the raw WebSocket echoes without frames", async () => {
+fact("the raw WebSocket echoes without frames", async () => {
   const socket = new WebSocket(server.ws("/echo/websocket"));
   await within(once(socket, "open"), "the raw WebSocket");
   socket.send("bare");
@@ -176,7 +176,7 @@ test("the raw WebSocket echoes without frames", async () => {
 
 // Sessions by hand
 
-test("xhr: opens, takes a message, gives it back", async () => {
+fact("xhr: opens, takes a message, gives it back", async () => {
   const session = new Session("/echo");
   assert.equal(await session.poll(), "o\n");
   const sent = await session.send('["x"]');
@@ -184,7 +184,7 @@ test("xhr: opens, takes a message, gives it back", async () => {
   assert.equal(await session.poll(), 'a["x"]\n');
 });
 
-test("messages that wait come in one array", async () => {
+fact("messages that wait come in one array", async () => {
   const session = new Session("/echo");
   await session.poll();
   await session.send('["a","b"]');
@@ -192,7 +192,7 @@ test("messages that wait come in one array", async () => {
   assert.equal(await session.poll(), 'a["a","b","c"]\n');
 });
 
-test("sending to no session is 404", async () => {
+fact("sending to no session is 404", async () => {
   assert.equal((await new Session("/echo").send('["x"]')).status, 404);
 });
 
@@ -200,7 +200,7 @@ for (const [body, status, text] of [
   ["", 500, "Payload expected."],
   ['["x', 500, "Broken JSON encoding."],
 ]) {
-  test(`sending ${JSON.stringify(body)} is ${status} \`${text}\`, and the session lives on`, async () => {
+  fact(`sending ${JSON.stringify(body)} is ${status} \`${text}\`, and the session lives on`, async () => {
     const session = new Session("/echo");
     await session.poll();
     const sent = await session.send(body);
@@ -210,7 +210,7 @@ for (const [body, status, text] of [
   });
 }
 
-test("a second receiver is told c[2010]", async () => {
+fact("a second receiver is told c[2010]", async () => {
   const session = new Session("/echo");
   await session.poll();
   const first = session.poll();
@@ -221,21 +221,21 @@ test("a second receiver is told c[2010]", async () => {
   await Promise.allSettled([session.send('["end"]'), first, second]);
 });
 
-test("a closed session tells each poll the same", async () => {
+fact("a closed session tells each poll the same", async () => {
   const session = new Session("/close");
   assert.equal(await session.poll(), "o\n");
   assert.equal(await session.poll(), 'c[3000,"Go away!"]\n');
   assert.equal(await session.poll(), 'c[3000,"Go away!"]\n');
 });
 
-test("the server part of the path does not matter", async () => {
+fact("the server part of the path does not matter", async () => {
   const session = new Session("/echo");
   await session.poll();
   await session.send('["x"]', "999");
   assert.equal(await session.poll("111"), 'a["x"]\n');
 });
 
-test("xhr_streaming begins with 2 KiB of `h`", async () => {
+fact("xhr_streaming begins with 2 KiB of `h`", async () => {
   const session = new Session("/echo");
   const response = await fetch(session.url("xhr_streaming"), { method: "POST" });
   const reader = response.body.getReader();
@@ -245,7 +245,7 @@ test("xhr_streaming begins with 2 KiB of `h`", async () => {
   await reader.cancel();
 });
 
-test("what JavaScript would stumble over is escaped", async () => {
+fact("what JavaScript would stumble over is escaped", async () => {
   const session = new Session("/echo");
   await session.poll();
   await session.send('["\\u200c\\u2028\\ufff0\\ud800"]');
@@ -253,7 +253,7 @@ test("what JavaScript would stumble over is escaped", async () => {
   assert.equal(frame, 'a["\\u200c\\u2028\\ufff0\\ud800"]\n');
 });
 
-test("/cookie_needed_echo sets JSESSIONID, and keeps the client's", async () => {
+fact("/cookie_needed_echo sets JSESSIONID, and keeps the client's", async () => {
   const session = new Session("/cookie_needed_echo");
   const first = await fetch(session.url("xhr"), { method: "POST" });
   assert.match(first.headers.get("set-cookie"), /^JSESSIONID=dummy; ?path=\//i);
@@ -263,7 +263,7 @@ test("/cookie_needed_echo sets JSESSIONID, and keeps the client's", async () => 
   assert.match(kept.headers.get("set-cookie"), /^JSESSIONID=abcdef/);
 });
 
-test("/beat_echo sends heartbeats", async () => {
+fact("/beat_echo sends heartbeats", async () => {
   const session = new Session("/beat_echo");
   assert.equal(await session.poll(), "o\n");
   assert.equal(await within(session.poll(), "a heartbeat", 2_000), "h\n");

@@ -1,24 +1,43 @@
-/** One server for the tests of one file. */
+/** One server for the facts of one file. */
 
-import { after, before } from "node:test";
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
 
 import { startSuite } from "../server.mjs";
+import { MISSING } from "./missing.mjs";
 
-/** The server of a suite: started before the tests of this file, ended after them. */
+/** The server of a suite: started before the facts of this file, ended after them. */
 export function suite(name, environment) {
-  const under = { test: undefined };
+  const missing = new Map(Object.entries(MISSING[name] ?? {}));
+  let under;
   before(async () => {
-    under.test = await startSuite(name, environment);
+    under = await startSuite(name, environment);
   });
-  after(() => under.test?.stop());
+  after(async () => {
+    await under?.stop();
+    assert.deepEqual([...missing.keys()], [], "in missing.mjs, but no facts of this suite");
+  });
+
+  /** A test named by what it shows. Where that is known to be missing, it must fail. */
+  function fact(title, body) {
+    const reason = missing.get(title);
+    missing.delete(title);
+    if (reason === undefined) return test(title, body);
+    return test(`missing: ${title}`, async (t) => {
+      t.diagnostic(reason);
+      await assert.rejects(async () => body(t), "it works now: take it off contract/missing.mjs");
+    });
+  }
+
   return {
+    fact,
     /** An address by HTTP. */
-    http: (path) => new URL(path, under.test.url).href,
+    http: (path) => new URL(path, under.url).href,
     /** An address by WebSocket. */
-    ws: (path) => new URL(path, under.test.ws).href,
+    ws: (path) => new URL(path, under.ws).href,
     /** Host and port for a bare TCP connection. */
     get address() {
-      const { hostname, port } = new URL(under.test.url);
+      const { hostname, port } = new URL(under.url);
       return { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port) };
     },
   };

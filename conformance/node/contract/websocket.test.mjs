@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { test } from "node:test";
 import WebSocket from "ws";
 
 import { closeFrame, frame, handshake, OPCODE, RawConnection } from "../raw.mjs";
@@ -10,12 +9,13 @@ import { Inbox, within } from "../wait.mjs";
 import { suite } from "./suite.mjs";
 
 const server = suite("websocket");
+const { fact } = server;
 const MIB = 1024 * 1024;
 
 // Handshakes
 
 for (const path of ["/", "/echo", "/echo-plain", "/echo-shared", "/small"]) {
-  test(`${path} echoes text and binary messages as they came`, async () => {
+  fact(`${path} echoes text and binary messages as they came`, async () => {
     const client = await Client.open(path);
     for (const text of ["hello", "", "ä 漢 😀", "x".repeat(125), "x".repeat(126), "\u0000"]) {
       client.send(text);
@@ -30,7 +30,7 @@ for (const path of ["/", "/echo", "/echo-plain", "/echo-shared", "/small"]) {
   });
 }
 
-test("the accept key is the RFC's own example (4.2.2)", async () => {
+fact("the accept key is the RFC's own example (4.2.2)", async () => {
   const connection = await RawConnection.open(server.address, "/echo");
   const { headers } = await connection.answer();
   assert.equal(headers["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
@@ -39,19 +39,19 @@ test("the accept key is the RFC's own example (4.2.2)", async () => {
   connection.destroy();
 });
 
-test("/echo accepts permessage-deflate", async () => {
+fact("/echo accepts permessage-deflate", async () => {
   const client = await Client.open("/echo");
   assert.match(client.extensions, /^permessage-deflate/);
   await client.close();
 });
 
-test("/echo-plain accepts no extension", async () => {
+fact("/echo-plain accepts no extension", async () => {
   const client = await Client.open("/echo-plain");
   assert.equal(client.extensions, "");
   await client.close();
 });
 
-test("/echo-shared accepts permessage-deflate without context takeover", async () => {
+fact("/echo-shared accepts permessage-deflate without context takeover", async () => {
   const headers = { "Sec-WebSocket-Extensions": "permessage-deflate" };
   const connection = await RawConnection.open(server.address, "/echo-shared", headers);
   const accepted = (await connection.answer()).headers["sec-websocket-extensions"];
@@ -67,7 +67,7 @@ for (const [offer, answer] of [
   [["other"], undefined],
   [[], undefined],
 ]) {
-  test(`/chat answers the offer [${offer}] with ${answer ?? "no subprotocol"}`, async () => {
+  fact(`/chat answers the offer [${offer}] with ${answer ?? "no subprotocol"}`, async () => {
     const offered = offer.length > 0 ? offer.join(", ") : null;
     const headers = { "Sec-WebSocket-Protocol": offered };
     const connection = await RawConnection.open(server.address, "/chat", headers);
@@ -90,7 +90,7 @@ for (const [what, path, headers, status] of [
   ["version 8 is 426", "/echo", { "Sec-WebSocket-Version": "8" }, 426],
   ["no upgrade is 426", "/echo", { Upgrade: null, Connection: null }, 426],
 ]) {
-  test(`${path}: ${what}`, async () => {
+  fact(`${path}: ${what}`, async () => {
     const connection = new RawConnection(server.address);
     connection.write(handshake(path, headers));
     assert.equal((await connection.answer()).status, status);
@@ -98,28 +98,28 @@ for (const [what, path, headers, status] of [
   });
 }
 
-test("a refused version is told the right one (4.4)", async () => {
+fact("a refused version is told the right one (4.4)", async () => {
   const connection = new RawConnection(server.address);
   connection.write(handshake("/echo", { "Sec-WebSocket-Version": "8" }));
   assert.equal((await connection.answer()).headers["sec-websocket-version"], "13");
   connection.destroy();
 });
 
-test("an ordinary GET of a WebSocket path is 426", async () => {
+fact("an ordinary GET of a WebSocket path is 426", async () => {
   const response = await fetch(server.http("/echo"));
   assert.equal(response.status, 426);
   assert.equal(response.headers.get("upgrade")?.toLowerCase(), "websocket");
 });
 
-test("an ordinary GET elsewhere is 404", async () => {
+fact("an ordinary GET elsewhere is 404", async () => {
   assert.equal((await fetch(server.http("/nowhere"))).status, 404);
 });
 
-test("POST to a WebSocket path is 405", async () => {
+fact("POST to a WebSocket path is 405", async () => {
   assert.equal((await fetch(server.http("/echo"), { method: "POST" })).status, 405);
 });
 
-test("/stats is JSON of numbers, among them the open connections", async () => {
+fact("/stats is JSON of numbers, among them the open connections", async () => {
   const client = await Client.open("/echo");
   const response = await fetch(server.http("/stats"));
   assert.equal(response.status, 200);
@@ -132,7 +132,7 @@ test("/stats is JSON of numbers, among them the open connections", async () => {
 
 // Messages
 
-test("/broadcast gives each message to every connection, the sender too", async () => {
+fact("/broadcast gives each message to every connection, the sender too", async () => {
   const clients = await Promise.all([1, 2, 3].map(() => Client.open("/broadcast")));
   clients[0].send("to all");
   for (const client of clients) assert.deepEqual(await client.next(), { text: "to all" });
@@ -143,13 +143,13 @@ test("/broadcast gives each message to every connection, the sender too", async 
   await Promise.all(clients.map((client) => client.close()));
 });
 
-test("/close closes at once with 3000 `Go away!`", async () => {
+fact("/close closes at once with 3000 `Go away!`", async () => {
   const socket = new WebSocket(server.ws("/close"));
   const [code, reason] = await within(once(socket, "close"), "the close");
   assert.deepEqual([code, reason.toString()], [3000, "Go away!"]);
 });
 
-test("/small takes a message of exactly 1 MiB", async () => {
+fact("/small takes a message of exactly 1 MiB", async () => {
   const client = await Client.open("/small");
   const bytes = Buffer.alloc(MIB, 7);
   client.send(bytes);
@@ -157,7 +157,7 @@ test("/small takes a message of exactly 1 MiB", async () => {
   await client.close();
 });
 
-test("/echo takes a message of 16 MiB", async () => {
+fact("/echo takes a message of 16 MiB", async () => {
   const client = await Client.open("/echo");
   const bytes = Buffer.alloc(16 * MIB, 7);
   client.send(bytes);
@@ -165,7 +165,7 @@ test("/echo takes a message of 16 MiB", async () => {
   await client.close();
 });
 
-test("/echo takes a message of 70,000 fragments", async () => {
+fact("/echo takes a message of 70,000 fragments", async () => {
   const connection = await RawConnection.open(server.address, "/echo-plain");
   const part = (opcode, fin) => frame(opcode, "x", { fin });
   const middle = Array.from({ length: 69_998 }, () => part(OPCODE.continuation, false));
@@ -178,7 +178,7 @@ test("/echo takes a message of 70,000 fragments", async () => {
   connection.destroy();
 });
 
-test("a frame that comes with the handshake, and one byte by byte, are read", async () => {
+fact("a frame that comes with the handshake, and one byte by byte, are read", async () => {
   const connection = new RawConnection(server.address);
   const hello = frame(OPCODE.text, "hello");
   connection.write(Buffer.concat([handshake("/echo"), hello]));
@@ -188,14 +188,14 @@ test("a frame that comes with the handshake, and one byte by byte, are read", as
   connection.destroy();
 });
 
-test("frames of the server are not masked (5.1)", async () => {
+fact("frames of the server are not masked (5.1)", async () => {
   const connection = await RawConnection.open(server.address, "/echo");
   connection.write(frame(OPCODE.text, "hello"));
   assert.equal((await connection.frames.next()).masked, false);
   connection.destroy();
 });
 
-test("a ping between fragments is answered with its payload (5.4, 5.5.2)", async () => {
+fact("a ping between fragments is answered with its payload (5.4, 5.5.2)", async () => {
   const connection = await RawConnection.open(server.address, "/echo");
   connection.write(frame(OPCODE.text, "a", { fin: false }));
   connection.write(frame(OPCODE.ping, "are you there"));
@@ -208,14 +208,14 @@ test("a ping between fragments is answered with its payload (5.4, 5.5.2)", async
 
 // Ends
 
-test("a Close is answered with its code, and the connection ended (5.5.1, 7.1.1)", async () => {
+fact("a Close is answered with its code, and the connection ended (5.5.1, 7.1.1)", async () => {
   const connection = await RawConnection.open(server.address, "/echo");
   connection.write(closeFrame(1000, "done"));
   assert.equal((await connection.closed()).code, 1000);
   await connection.ended();
 });
 
-test("a Close without a code is answered", async () => {
+fact("a Close without a code is answered", async () => {
   const connection = await RawConnection.open(server.address, "/echo");
   connection.write(frame(OPCODE.close));
   assert.ok([1000, 1005].includes((await connection.closed()).code));
@@ -237,7 +237,7 @@ for (const [what, path, bytes, code] of [
   ["a surrogate in UTF-8 (8.1)", "/echo", frame(OPCODE.text, Buffer.of(0xed, 0xa0, 0x80)), 1007],
   ["a message over the limit", "/small", frame(OPCODE.binary, Buffer.alloc(MIB + 1)), 1009],
 ]) {
-  test(`${what} is closed with ${code}`, async () => {
+  fact(`${what} is closed with ${code}`, async () => {
     const connection = await RawConnection.open(server.address, path);
     connection.write(bytes);
     assert.equal((await connection.closed()).code, code);
@@ -245,7 +245,7 @@ for (const [what, path, bytes, code] of [
   });
 }
 
-test("fragments that together pass the limit are closed with 1009", async () => {
+fact("fragments that together pass the limit are closed with 1009", async () => {
   const connection = await RawConnection.open(server.address, "/small");
   const part = Buffer.alloc(MIB / 2 + 1);
   connection.write(frame(OPCODE.binary, part, { fin: false }));
@@ -254,7 +254,7 @@ test("fragments that together pass the limit are closed with 1009", async () => 
   connection.destroy();
 });
 
-test("a new message inside a fragmented one is closed with 1002 (5.4)", async () => {
+fact("a new message inside a fragmented one is closed with 1002 (5.4)", async () => {
   const connection = await RawConnection.open(server.address, "/echo");
   connection.write(frame(OPCODE.text, "a", { fin: false }));
   connection.write(frame(OPCODE.text, "b"));
