@@ -6,11 +6,10 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::StatusCode;
 use omniwire::{
-    Args, BuildError, EventName, Failure, Namespace, NamespaceHandle, Omniwire, Origins, Peer,
+    Args, BuildError, EventName, Failure, Namespace, NamespaceHandle, Omniwire, Origins, Peer, Raw,
     RawArgs, Reply,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// Events that each room remembers.
 const HISTORY_COUNT: usize = 100;
@@ -19,7 +18,7 @@ pub(super) fn site() -> Result<Site, BuildError> {
     let chat = Namespace::new("/chat")
         .recoverable(HISTORY_COUNT)
         .on_join(|| async {})
-        .on("say", |peer: Peer, Args((room, text)): Args<(String, Value)>| async move {
+        .on("say", |peer: Peer, Args((room, text)): Args<(String, Raw)>| async move {
             peer.namespace().to(room).emit("said", (peer.id().to_owned(), text)).await?;
             Ok::<_, Failure>(Reply("delivered"))
         })
@@ -46,7 +45,7 @@ struct Publication {
     room: String,
     event: String,
     #[serde(default)]
-    args: Vec<Value>,
+    args: Vec<Raw>,
 }
 
 async fn publish(
@@ -54,7 +53,7 @@ async fn publish(
     Json(publication): Json<Publication>,
 ) -> Result<StatusCode, StatusCode> {
     let Publication { room, event, args } = publication;
-    let elements = args.iter().map(Value::to_string).collect::<Vec<_>>().join(",");
+    let elements = args.iter().map(Raw::as_json).collect::<Vec<_>>().join(",");
     let args = RawArgs::from_elements(elements.into()).map_err(|_| StatusCode::BAD_REQUEST)?;
     chat.to(room).emit(event, args).await.map_err(|_| StatusCode::BAD_REQUEST)?;
     Ok(StatusCode::NO_CONTENT)
@@ -70,7 +69,7 @@ struct Remembered {
     epoch: u32,
     offset: u64,
     event: String,
-    args: Value,
+    args: Option<Raw>,
 }
 
 async fn history(
@@ -84,7 +83,7 @@ async fn history(
             epoch: stored.position.epoch,
             offset: stored.position.offset,
             event: stored.name.to_string(),
-            args: serde_json::from_str(&array).unwrap_or_default(),
+            args: serde_json::from_str(&array).ok(),
         }
     });
     Json(remembered.collect())

@@ -8,7 +8,7 @@ use crate::edge::answers::{self, Headers, respond};
 use crate::request::query_value;
 use crate::server::fresh_id;
 use crate::session::cell::{Cell, Entrance, LastPoll, PeerIds, Terms};
-use crate::session::peers::{Arrival, Pending};
+use crate::session::peers::{Answer as Outcome, Arrival, Pending, RoomWish};
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::{Method, Response, StatusCode};
@@ -233,9 +233,13 @@ async fn poll_next(incoming: &Incoming, cell: &Arc<Cell>, number: u64) -> Respon
         return respond(answer);
     }
     let envelopes = answer.body.strip_suffix(b"]").unwrap_or_default();
-    let separator = if envelopes.len() > 1 { "," } else { "" };
+    // An answer without news must not take the place of one that may have been lost: another
+    // poll with the same cursor may bring that at this moment.
+    if envelopes.len() <= 1 {
+        return answer_poll(format!("[{{\"cursor\":\"{}.{number}\"}}]", cell.token).into());
+    }
     let next = number + 1;
-    let cursor = format!("{separator}{{\"cursor\":\"{}.{next}\"}}]", cell.token);
+    let cursor = format!(",{{\"cursor\":\"{}.{next}\"}}]", cell.token);
     let body = Bytes::from([envelopes, cursor.as_bytes()].concat());
     *cell.last_poll.lock() = LastPoll { number: next, body: body.clone() };
     answer_poll(body)
@@ -247,10 +251,12 @@ fn answer_poll(body: Bytes) -> Response<Body> {
     response
 }
 
-/// `?room=`: asks to join, as the envelope `{"join":"room"}` does.
+/// `?room=`: asks to join, as the envelope `{"join":"room"}` does; once, though each poll may ask.
 fn join_asked_room(incoming: &Incoming, cell: &Arc<Cell>) {
-    if let Some(room) = query_value(incoming.query(), "room") {
-        cell.arrive(Link::FIRST, Arrival::Join { room: room.into(), call: None });
+    let asked = query_value(incoming.query(), "room");
+    if let Some(room) = asked.filter(|room| !cell.is_in(Link::FIRST, room)) {
+        let wish = RoomWish { room: room.into(), ..RoomWish::default() };
+        cell.arrive(Link::FIRST, Arrival::Join(wish));
     }
 }
 
@@ -271,7 +277,7 @@ impl Drop for Passing {
 /// An answer that is still to come.
 enum Owed {
     Now(BytesMut),
-    Reply(Call, oneshot::Receiver<crate::session::peers::Answer>),
+    Reply(Call, oneshot::Receiver<Outcome>),
 }
 
 /// Hands the envelopes to their peer, in order, and gathers the answers: a JSON array.
@@ -306,12 +312,18 @@ fn hand_over(cell: &Arc<Cell>, envelope: Envelope) -> Option<Owed> {
     };
     match event {
         Event::Message { link, name, args, call, uploads } => {
-            let (sender, receiver) = oneshot::channel();
-            // The items of a stream go where the session's messages go.
-            let waits = call.as_ref().is_some_and(|call| !call.stream);
-            let answer = waits.then_some(sender);
-            let owed = call.clone().filter(|_| waits).map(|call| Owed::Reply(call, receiver));
+            let (answer, owed) = owe_for(call.as_ref());
             cell.arrive(link, Arrival::Message(Pending { name, args, call, uploads, answer }));
+            owed
+        }
+        Event::Join { link, room, call } => {
+            let (answer, owed) = owe_for(call.as_ref());
+            cell.arrive(link, Arrival::Join(RoomWish { room, call, answer }));
+            owed
+        }
+        Event::LeaveRoom { link, room, call } => {
+            let (answer, owed) = owe_for(call.as_ref());
+            cell.arrive(link, Arrival::LeaveRoom(RoomWish { room, call, answer }));
             owed
         }
         event => {
@@ -319,4 +331,12 @@ fn hand_over(cell: &Arc<Cell>, envelope: Envelope) -> Option<Owed> {
             None
         }
     }
+}
+
+/// The two ends of an answer that the POST is to bring. The items of a stream go where the
+/// session's messages go.
+fn owe_for(call: Option<&Call>) -> (Option<oneshot::Sender<Outcome>>, Option<Owed>) {
+    let Some(call) = call.filter(|call| !call.stream) else { return (None, None) };
+    let (sender, receiver) = oneshot::channel();
+    (Some(sender), Some(Owed::Reply(call.clone(), receiver)))
 }

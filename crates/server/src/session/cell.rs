@@ -4,7 +4,7 @@
 //! machine take the input, carries out what comes out, and starts handlers after the lock is gone.
 //! Locks nest in this order only: core, then a peer's inbox, then the outbox.
 
-use super::peers::{Admission, Arrival, PeerCell, Pending};
+use super::peers::{Admission, Arrival, PeerCell, Pending, RoomWish};
 use crate::app::namespace::{Denied, Space};
 use crate::request::RequestInfo;
 use crate::server::{Shared, fresh_id};
@@ -326,8 +326,12 @@ impl Cell {
                 let pending = Pending { name, args, call, uploads, answer: None };
                 (link, Arrival::Message(pending))
             }
-            Event::Join { link, room, call } => (link, Arrival::Join { room, call }),
-            Event::LeaveRoom { link, room, call } => (link, Arrival::LeaveRoom { room, call }),
+            Event::Join { link, room, call } => {
+                (link, Arrival::Join(RoomWish { room, call, answer: None }))
+            }
+            Event::LeaveRoom { link, room, call } => {
+                (link, Arrival::LeaveRoom(RoomWish { room, call, answer: None }))
+            }
             Event::Leave { link, reason } => (link, Arrival::Leave(reason)),
             Event::Reply { link, call, outcome } => {
                 return core.with_peer(link, |peer| peer.answered(call, outcome));
@@ -383,6 +387,13 @@ impl Cell {
         let mut after = After::default();
         self.deliver(&mut self.core.lock(), event, &mut after);
         self.finish(after);
+    }
+
+    /// Whether its peer of this link is in a room.
+    pub(crate) fn is_in(&self, link: Link, room: &str) -> bool {
+        let core = self.core.lock();
+        let peer = core.peers.iter().find(|peer| peer.member.link == link);
+        peer.is_some_and(|peer| peer.member.rooms().iter().any(|joined| joined == room))
     }
 
     /// The same for what no state machine says.

@@ -54,9 +54,18 @@ pub(crate) struct Pending {
 #[derive(Debug)]
 pub(crate) enum Arrival {
     Message(Pending),
-    Join { room: ByteString, call: Option<Call> },
-    LeaveRoom { room: ByteString, call: Option<Call> },
+    Join(RoomWish),
+    LeaveRoom(RoomWish),
     Leave(Reason),
+}
+
+/// A client's wish to be in a room, or out of it.
+#[derive(Debug, Default)]
+pub(crate) struct RoomWish {
+    pub(crate) room: ByteString,
+    pub(crate) call: Option<Call>,
+    /// Where the answer goes instead of the outbox.
+    pub(crate) answer: Option<oneshot::Sender<Answer>>,
 }
 
 /// One peer of a session.
@@ -92,8 +101,10 @@ enum Stage {
     Entering,
     /// Let in.
     Open,
-    /// Has left or was turned away: what was said before is still handled.
+    /// Has left: what was said before is still handled.
     Gone,
+    /// Was turned away: nothing that it says is handled.
+    Refused,
 }
 
 #[derive(Debug, Default)]
@@ -113,6 +124,8 @@ pub(crate) struct Question {
 enum Work {
     Enter,
     Handle(Arrival),
+    /// From a peer that was turned away.
+    Drop(Arrival),
 }
 
 static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
@@ -135,7 +148,8 @@ impl PeerCell {
     }
 
     pub(crate) fn is_connected(&self) -> bool {
-        self.inbox.lock().stage != Stage::Gone && !self.cell.is_closed()
+        let stage = self.inbox.lock().stage;
+        !matches!(stage, Stage::Gone | Stage::Refused) && !self.cell.is_closed()
     }
 
     /// Appends to the inbox; [`PeerCell::pump`] must follow when no lock is held.
@@ -172,6 +186,10 @@ impl PeerCell {
                     self.cell.event_started();
                     self.start(arrival);
                 }
+                Work::Drop(arrival) => {
+                    self.cell.event_started();
+                    drop(arrival);
+                }
             }
             self.inbox.lock().pumping = false;
         }
@@ -204,7 +222,7 @@ impl PeerCell {
         };
         let stage = match input {
             Input::Accept { .. } => Stage::Open,
-            _ => Stage::Gone,
+            _ => Stage::Refused,
         };
         self.inbox.lock().stage = stage;
         // A session that ended meanwhile has nobody to tell.
@@ -213,7 +231,14 @@ impl PeerCell {
 
     fn leave(self: &Arc<Self>, reason: Reason) {
         let peer = Arc::clone(self);
-        let was_open = std::mem::replace(&mut self.inbox.lock().stage, Stage::Gone) == Stage::Open;
+        let was_open = {
+            let mut inbox = self.inbox.lock();
+            let was_open = inbox.stage == Stage::Open;
+            if was_open {
+                inbox.stage = Stage::Gone;
+            }
+            was_open
+        };
         let handler = self.space.handlers.disconnect.as_ref().filter(|_| was_open);
         let Some(handler) = handler else { return peer.exit() };
         let mut context = self.context(ByteString::from_static("disconnect"));
@@ -244,10 +269,10 @@ impl PeerCell {
     fn start(self: &Arc<Self>, arrival: Arrival) {
         match arrival {
             Arrival::Message(pending) => self.start_message(pending),
-            Arrival::Join { room, call } => self.start_join(room, call),
-            Arrival::LeaveRoom { room, call } => {
+            Arrival::Join(wish) => self.start_join(wish),
+            Arrival::LeaveRoom(RoomWish { room, call, answer }) => {
                 self.space.hub.leave(&self.member, &room);
-                let answering = Answering { event: room, call, channel: None };
+                let answering = Answering { event: room, call, channel: answer };
                 self.answer(answering, Ok(RawArgs::default()));
             }
             Arrival::Leave(reason) => self.leave(reason),
@@ -272,8 +297,9 @@ impl PeerCell {
         self.conduct(answering, guard(handler, context));
     }
 
-    fn start_join(self: &Arc<Self>, room: ByteString, call: Option<Call>) {
-        let answering = Answering { event: room.clone(), call, channel: None };
+    fn start_join(self: &Arc<Self>, wish: RoomWish) {
+        let RoomWish { room, call, answer } = wish;
+        let answering = Answering { event: room.clone(), call, channel: answer };
         let Some(handler) = &self.space.handlers.join else {
             let error = CallError {
                 kind: CallErrorKind::Forbidden,
@@ -475,6 +501,12 @@ impl Inbox {
             }
             Stage::Entering => return None,
             Stage::Open | Stage::Gone => {}
+            Stage::Refused => {
+                return self.queue.pop_front().map(|arrival| match arrival {
+                    Arrival::Leave(_) => Work::Handle(arrival),
+                    said => Work::Drop(said),
+                });
+            }
         }
         // Once the peer is leaving, nothing that it said before is held back.
         let leaving = matches!(self.queue.back(), Some(Arrival::Leave(_)));
