@@ -18,9 +18,20 @@ use std::io;
 #[error("{0}")]
 pub struct ArgsError(pub(crate) String);
 
+impl ArgsError {
+    /// For implementations of [`FromArgs`] and [`IntoArgs`].
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
 /// Types that the arguments of an event can be read into: tuples of `Deserialize` types, and
 /// [`RawArgs`] for all of them as they are.
 pub trait FromArgs: Sized {
+    /// How many arguments there are, if that is fixed. Protocols that count arguments (SignalR)
+    /// then refuse calls with fewer or more.
+    const COUNT: Option<usize> = None;
+
     /// Reads them.
     ///
     /// # Errors
@@ -58,6 +69,8 @@ impl IntoArgs for () {
 }
 
 impl FromArgs for () {
+    const COUNT: Option<usize> = Some(0);
+
     fn from_args(args: &RawArgs) -> Result<Self, ArgsError> {
         expect_count(args, 0)
     }
@@ -129,6 +142,8 @@ impl<T: Serialize> IntoArgs for Json<T> {
 macro_rules! tuples {
     ($(($count:literal: $($name:ident . $index:tt),+)),+ $(,)?) => {$(
         impl<$($name: DeserializeOwned),+> FromArgs for ($($name,)+) {
+            const COUNT: Option<usize> = Some($count);
+
             fn from_args(args: &RawArgs) -> Result<Self, ArgsError> {
                 expect_count(args, $count)?;
                 let mut given = args.iter();

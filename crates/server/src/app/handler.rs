@@ -28,6 +28,12 @@ pub struct CallContext {
 
 /// What handlers can ask for: a parameter of a handler.
 pub trait FromCall: Sized {
+    /// How many arguments the event must have, if this parameter says so.
+    const ARGS: Option<usize> = None;
+
+    /// How many of the client's streams it takes.
+    const UPLOADS: usize = 0;
+
     /// Takes it from the call.
     ///
     /// # Errors
@@ -46,6 +52,8 @@ impl FromCall for Peer {
 pub struct Args<T>(pub T);
 
 impl<T: FromArgs> FromCall for Args<T> {
+    const ARGS: Option<usize> = T::COUNT;
+
     fn from_call(call: &mut CallContext) -> Result<Self, Failure> {
         T::from_args(&call.args).map(Self).map_err(bad_arguments)
     }
@@ -80,6 +88,8 @@ impl FromCall for Reason {
 }
 
 impl<T: DeserializeOwned + Send + 'static> FromCall for Upload<T> {
+    const UPLOADS: usize = 1;
+
     fn from_call(call: &mut CallContext) -> Result<Self, Failure> {
         if call.uploads.is_empty() {
             return Err(Failure::client("the call has no stream for this parameter"));
@@ -110,6 +120,10 @@ impl fmt::Debug for Outcome {
 
 /// What handlers may return: nothing, a [`Reply`], a [`Streaming`], or a `Result` of these.
 pub trait IntoOutcome {
+    /// Whether the answer is a stream. Known before the handler runs, so that a call that expects
+    /// the other kind is refused without running it.
+    const STREAMS: bool = false;
+
     /// Turns it into the answer.
     ///
     /// # Errors
@@ -143,6 +157,8 @@ where
     S: Stream<Item = T> + Send + 'static,
     T: IntoItem + 'static,
 {
+    const STREAMS: bool = true;
+
     fn into_outcome(self) -> Result<Outcome, Failure> {
         Ok(Outcome::Stream(Box::pin(self.0.map(IntoItem::into_item))))
     }
@@ -173,6 +189,8 @@ where
     S: Stream<Item = Result<T, Failure>> + Send + 'static,
     T: serde::Serialize + 'static,
 {
+    const STREAMS: bool = true;
+
     fn into_outcome(self) -> Result<Outcome, Failure> {
         let items = self.0.map(|item| item.and_then(IntoItem::into_item));
         Ok(Outcome::Stream(Box::pin(items)))
@@ -180,6 +198,8 @@ where
 }
 
 impl<T: IntoOutcome, E: Into<Failure>> IntoOutcome for Result<T, E> {
+    const STREAMS: bool = T::STREAMS;
+
     fn into_outcome(self) -> Result<Outcome, Failure> {
         self.map_err(Into::into)?.into_outcome()
     }
@@ -188,13 +208,39 @@ impl<T: IntoOutcome, E: Into<Failure>> IntoOutcome for Result<T, E> {
 pub(crate) type OutcomeFuture =
     Pin<Box<dyn Future<Output = Result<Outcome, Failure>> + Send + 'static>>;
 
+/// What is known of a handler before it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// How many arguments it takes, if that is fixed.
+    pub(crate) args: Option<usize>,
+    /// How many of the client's streams it takes.
+    pub(crate) uploads: usize,
+    /// Whether it answers with a stream.
+    pub(crate) streams: bool,
+}
+
+impl Shape {
+    /// Whether it takes as many arguments as these; if not, why.
+    pub(crate) fn counts(self, args: &RawArgs) -> Result<(), String> {
+        match (self.args, args.len()) {
+            (Some(wanted), given) if wanted != given => {
+                Err(format!("Invocation provides {given} argument(s) but target expects {wanted}."))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// A handler without its types.
 #[derive(Clone)]
-pub struct BoxedHandler(Arc<dyn Fn(CallContext) -> OutcomeFuture + Send + Sync>);
+pub struct BoxedHandler {
+    run: Arc<dyn Fn(CallContext) -> OutcomeFuture + Send + Sync>,
+    pub(crate) shape: Shape,
+}
 
 impl BoxedHandler {
     pub(crate) fn call(&self, call: CallContext) -> OutcomeFuture {
-        (self.0)(call)
+        (self.run)(call)
     }
 }
 
@@ -222,7 +268,13 @@ macro_rules! handlers {
         {
             #[allow(non_snake_case, unused_mut, unused_variables)]
             fn into_boxed(self) -> BoxedHandler {
-                BoxedHandler(Arc::new(move |mut call: CallContext| {
+                let mut shape =
+                    Shape { args: None, uploads: 0, streams: Output::Output::STREAMS };
+                $(
+                    shape.args = shape.args.or($name::ARGS);
+                    shape.uploads += $name::UPLOADS;
+                )*
+                let run = Arc::new(move |mut call: CallContext| -> OutcomeFuture {
                     $(
                         let $name = match $name::from_call(&mut call) {
                             Ok(value) => value,
@@ -231,7 +283,8 @@ macro_rules! handlers {
                     )*
                     let future = self($($name),*);
                     Box::pin(async move { future.await.into_outcome() })
-                }))
+                });
+                BoxedHandler { run, shape }
             }
         }
     )+};

@@ -197,10 +197,10 @@ pub(crate) struct Space {
 }
 
 impl Space {
-    pub(crate) fn handler(&self, event: &ByteString, caseless: bool) -> Option<&BoxedHandler> {
+    pub(crate) fn handler(&self, event: &ByteString, methods: bool) -> Option<&BoxedHandler> {
         let exact = self.handlers.by_name.get(event);
         let found = match exact {
-            None if caseless => self.handlers.by_lower_name.get(&event.to_lowercase()),
+            None if methods => self.handlers.by_lower_name.get(&event.to_lowercase()),
             exact => exact,
         };
         found.or(self.handlers.any.as_ref())

@@ -4,7 +4,7 @@ use super::arguments::{ArgsError, FromArgs, IntoArgs};
 use super::audience::Audience;
 use super::namespace::NamespaceHandle;
 use crate::request::RequestInfo;
-use crate::session::peers::PeerCell;
+use crate::session::peers::{Away, PeerCell};
 use crate::wires;
 use omniwire_hub::{JoinError, PushError};
 use omniwire_session::{Args as RawArgs, ByteString, Outgoing};
@@ -80,14 +80,15 @@ impl Peer {
     }
 
     /// What carries its session now, in the protocol's own word (`websocket`, `polling`,
-    /// `WebSockets`, `xhr-streaming`, ...); empty between two polls.
+    /// `WebSockets`, `xhr-streaming`, ...), or did last, between two polls.
     pub fn transport(&self) -> &'static str {
         self.0.cell.transport()
     }
 
-    /// The request that opened the session.
+    /// The request that opened the session. SignalR's clients negotiate first: then the one that
+    /// carries it, the first if there are many.
     pub fn request(&self) -> &RequestInfo {
-        &self.0.cell.request
+        &self.0.request
     }
 
     /// What the client sent along when it entered: no argument or one.
@@ -170,6 +171,8 @@ impl Peer {
     ) -> Result<T, AskError> {
         let (event, args) = (event.into(), args.into_args().map_err(EmitError::from)?);
         let question = self.0.question();
+        // While a handler waits for a client, others may run in its place.
+        let _away = Away::of_this_handler();
         self.say(&event, &args, Some(question.call))?;
         let answer = match tokio::time::timeout(timeout, question.answer).await {
             Err(_) => {

@@ -2,18 +2,72 @@
 
 use super::arguments::FromArgs;
 use super::failure::Failure;
+use crate::session::cell::Cell;
 use futures_util::Stream;
 use omniwire_session::{Args as RawArgs, ByteString};
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
 
 /// One item, or the client's own words on why the stream failed.
 pub(crate) type Item = Result<RawArgs, ByteString>;
-pub(crate) type Receiver = mpsc::Receiver<Item>;
-pub(crate) type Sender = mpsc::Sender<Item>;
+
+/// Both ends of a stream. Items that wait for the handler count as events that wait for theirs:
+/// when there are many, the session is not read from.
+pub(crate) fn channel(cell: &Arc<Cell>) -> (Sender, Receiver) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    (Sender(sender), Receiver { items: receiver, cell: Arc::clone(cell) })
+}
+
+/// The client's end.
+#[derive(Debug)]
+pub(crate) struct Sender(mpsc::UnboundedSender<Item>);
+
+impl Sender {
+    /// Whether the handler still wanted it.
+    pub(crate) fn send(&self, cell: &Cell, item: Item) -> bool {
+        cell.event_waits();
+        let sent = self.0.send(item).is_ok();
+        if !sent {
+            cell.event_dropped();
+        }
+        sent
+    }
+
+    /// Whether the handler wants no more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
+/// The handler's end.
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    items: mpsc::UnboundedReceiver<Item>,
+    cell: Arc<Cell>,
+}
+
+impl Receiver {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+        let item = std::task::ready!(self.items.poll_recv(cx));
+        if item.is_some() {
+            self.cell.event_started();
+        }
+        Poll::Ready(item)
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.items.close();
+        while self.items.try_recv().is_ok() {
+            self.cell.event_started();
+        }
+    }
+}
 
 /// A stream that the client sends along with a call: a parameter of the handler. Ends when the
 /// client ends it; an error if the client failed it, vanished, or sent what is no `T`.
@@ -33,7 +87,7 @@ impl<T: DeserializeOwned> Stream for Upload<T> {
     type Item = Result<T, Failure>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.receiver.poll_recv(cx).map(|item| match item? {
+        self.receiver.poll(cx).map(|item| match item? {
             Ok(args) => Some(match <(T,)>::from_args(&args) {
                 Ok((item,)) => Ok(item),
                 Err(error) => Err(super::failure::bad_arguments(error)),

@@ -126,7 +126,7 @@ impl Endpoint {
                 _ => "polling",
             },
             parallel_max: site.shared.limits.calls_max,
-            caseless: false,
+            methods: false,
             ping: None,
         };
         let door = Door::plain(site.shared, engine.max_payload);

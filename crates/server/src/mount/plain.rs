@@ -74,7 +74,7 @@ impl IntoMounted for PlainMount {
             protocol,
             transport,
             parallel_max: site.shared.limits.calls_max,
-            caseless: false,
+            methods: false,
             ping: None,
         };
         let origins = site.origins(self.origins);

@@ -67,7 +67,7 @@ impl IntoMounted for SignalRMount {
                 Carrier::LongPoll | Carrier::Streaming => Transport::LongPolling.as_str(),
             },
             parallel_max: self.parallel_max,
-            caseless: true,
+            methods: true,
             ping: None,
         };
         // A WebSocket message may hold several hub messages: the limit is for each of these.
@@ -172,7 +172,10 @@ impl Endpoint {
             Err(refusal) => return refusal,
         };
         let cell = match known {
-            Some(cell) => Ok(cell),
+            Some(cell) => {
+                carry(&cell, incoming);
+                Ok(cell)
+            }
             None => self.new_session(incoming, ByteString::new(), fresh_id()),
         };
         match cell {
@@ -182,9 +185,11 @@ impl Endpoint {
     }
 
     fn event_stream(&self, incoming: &Incoming, token: &str) -> Response<Body> {
-        let attached = self
-            .find_for(incoming, token, Transport::ServerSentEvents)
-            .and_then(|cell| cell.attach(Carrier::EventStream).map(|id| (cell, id)));
+        let attached =
+            self.find_for(incoming, token, Transport::ServerSentEvents).and_then(|cell| {
+                carry(&cell, incoming);
+                cell.attach(Carrier::EventStream).map(|id| (cell, id))
+            });
         match attached {
             Ok((cell, id)) => {
                 let headers = Headers(official::EVENT_STREAM_HEADERS);
@@ -196,9 +201,10 @@ impl Endpoint {
     }
 
     async fn poll(&self, incoming: &Incoming, token: &str) -> Response<Body> {
-        let polled = self
-            .find_for(incoming, token, Transport::LongPolling)
-            .and_then(|cell| Poll::attach(&cell));
+        let polled = self.find_for(incoming, token, Transport::LongPolling).and_then(|cell| {
+            carry(&cell, incoming);
+            Poll::attach(&cell)
+        });
         match polled {
             Ok(poll) => poll.respond(POLLED).await,
             Err(fault) => refuse(fault),
@@ -230,6 +236,14 @@ impl Endpoint {
             Ok(()) => respond(official::deleted()),
             Err(fault) => refuse(fault),
         }
+    }
+}
+
+/// The first request that carries a connection says who the client is, not the one that negotiated:
+/// a browser's WebSocket, for one, has its token in the query.
+fn carry(cell: &Cell, incoming: &Incoming) {
+    if cell.transport().is_empty() {
+        cell.set_request(incoming.info());
     }
 }
 

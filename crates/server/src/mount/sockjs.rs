@@ -87,7 +87,7 @@ impl IntoMounted for SockJsMount {
                 Carrier::EventStream => "eventsource",
             },
             parallel_max: limits.calls_max,
-            caseless: false,
+            methods: false,
             ping: Some((limits.ping_interval, limits.ping_timeout)),
         };
         Ok(Arc::new(Endpoint {

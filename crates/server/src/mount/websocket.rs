@@ -101,7 +101,7 @@ impl IntoMounted for WebSocketMount {
             protocol: "WebSocket",
             transport: |_| "websocket",
             parallel_max: limits.calls_max,
-            caseless: false,
+            methods: false,
             ping: self.ping.or(Some((limits.ping_interval, limits.ping_timeout))),
         };
         let origins = site.origins(self.origins);

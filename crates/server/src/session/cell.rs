@@ -45,8 +45,9 @@ pub(crate) struct Terms {
     pub(crate) transport: fn(Carrier) -> &'static str,
     /// How many handlers of one peer may run at once.
     pub(crate) parallel_max: usize,
-    /// Whether event names have no case.
-    pub(crate) caseless: bool,
+    /// Whether events are methods, as in SignalR: names have no case, arguments and streams are
+    /// counted, and why arguments were not taken is a detail.
+    pub(crate) methods: bool,
     /// WebSocket pings, for protocols that have none of their own: after this much silence, and
     /// how long the answer may take.
     pub(crate) ping: Option<(Duration, Duration)>,
@@ -72,7 +73,8 @@ pub(crate) struct Cell {
     pub(crate) token: ByteString,
     /// How its peers get their public ids.
     pub(crate) ids: PeerIds,
-    pub(crate) request: Arc<RequestInfo>,
+    /// The request that opened it, or that carries it, where these differ.
+    request: Mutex<Arc<RequestInfo>>,
     pub(crate) outbox: Arc<Outbox>,
     core: Mutex<Core>,
     /// Events that wait for their handler, over all peers.
@@ -102,6 +104,8 @@ struct Core {
     next_carrier: u32,
     main: Option<CarrierId>,
     peers: SmallVec<[Arc<PeerCell>; 1]>,
+    /// What carried it last.
+    carried_by: Option<Carrier>,
     /// When the state machine wants to be told the time.
     due: Option<Instant>,
     /// The earliest instant that the timers know of.
@@ -184,7 +188,7 @@ impl Cell {
             protocol: terms.protocol,
             token,
             ids,
-            request,
+            request: Mutex::new(request),
             outbox: Arc::new(outbox),
             core: Mutex::new(Core {
                 machine,
@@ -192,6 +196,7 @@ impl Cell {
                 next_carrier: 0,
                 main: None,
                 peers: SmallVec::new(),
+                carried_by: None,
                 due: None,
                 armed: None,
                 closed: None,
@@ -337,10 +342,12 @@ impl Cell {
                 return core.with_peer(link, |peer| peer.answered(call, outcome));
             }
             Event::Item { link, stream, item } => {
-                return core.with_peer(link, |peer| peer.uploaded(&stream, Ok(item)));
+                core.with_peer(link, |peer| peer.uploaded(&stream, Ok(item)));
+                return self.wake_congested(core);
             }
             Event::End { link, stream, error } => {
-                return core.with_peer(link, |peer| peer.upload_ended(&stream, error));
+                core.with_peer(link, |peer| peer.upload_ended(&stream, error));
+                return self.wake_congested(core);
             }
             Event::Cancel { link, call } => {
                 return core.with_peer(link, |peer| peer.cancel(&call));
@@ -358,7 +365,7 @@ impl Cell {
     /// Where the client names the namespace, no mount has looked at its gate.
     fn pass_gate(&self, space: &Space) -> Result<(), Denied> {
         match (&self.terms.entrance, &space.handlers.gate) {
-            (Entrance::ByName, Some(gate)) => gate.check(&self.request),
+            (Entrance::ByName, Some(gate)) => gate.check(&self.request()),
             _ => Ok(()),
         }
     }
@@ -424,6 +431,17 @@ impl Cell {
         }
     }
 
+    /// The same under the core's lock; [`Cell::wake_congested`] must follow.
+    pub(crate) fn event_dropped(&self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn wake_congested(&self, core: &mut Core) {
+        if self.waiting.load(Ordering::Relaxed) <= self.shared.limits.inbox_count_max / 2 {
+            core.congested.drain(..).for_each(Waker::wake);
+        }
+    }
+
     /// Ready when another input may be taken.
     pub(crate) fn poll_uncongested(&self, context: &Context<'_>) -> Poll<()> {
         let limit = self.shared.limits.inbox_count_max;
@@ -474,7 +492,10 @@ impl Cell {
             machine.handle_input(now, Input::Attach { id, carrier })
         });
         match attached {
-            Ok(()) => Ok(id),
+            Ok(()) => {
+                self.core.lock().carried_by = Some(carrier);
+                Ok(id)
+            }
             Err(fault) => {
                 self.core.lock().remove(id);
                 Err(fault)
@@ -643,12 +664,22 @@ impl Cell {
         self.handle(Input::Close { reason: Reason::Slow }).ok();
     }
 
-    /// The word for what carries the session now.
+    /// The word for what carries the session now, or did last; empty if nothing ever did.
     pub(crate) fn transport(&self) -> &'static str {
         let core = self.core.lock();
         let main = core.carriers.iter().find(|attached| core.main == Some(attached.id));
-        let any = main.or(core.carriers.first());
-        any.map_or("", |attached| (self.terms.transport)(attached.carrier))
+        let any = main.or(core.carriers.first()).map(|attached| attached.carrier);
+        any.or(core.carried_by).map_or("", self.terms.transport)
+    }
+
+    /// The request that opened it, or that carries it, where these differ.
+    pub(crate) fn request(&self) -> Arc<RequestInfo> {
+        Arc::clone(&self.request.lock())
+    }
+
+    /// Another request than the one that opened the session comes to carry it.
+    pub(crate) fn set_request(&self, request: Arc<RequestInfo>) {
+        *self.request.lock() = request;
     }
 
     /// Whether its peers enter the same namespace as those of `entrance`.

@@ -1,13 +1,15 @@
 //! The peers of a session: what waits for its handler, and what waits for the client's answer.
 
 use super::cell::Cell;
-use crate::app::failure::Failure;
+use crate::app::arguments::ArgsError;
+use crate::app::failure::{Failure, bad_arguments};
 use crate::app::handler::{BoxedHandler, CallContext, Items, Outcome, OutcomeFuture};
 use crate::app::namespace::Space;
 use crate::app::peer::Peer;
 use crate::app::upload;
+use crate::request::RequestInfo;
 use crate::wires;
-use futures_util::StreamExt;
+use futures_util::StreamExt as _;
 use omniwire_hub::{Member, MemberKey};
 use omniwire_session::{
     Args as RawArgs, ByteString, Call, CallError, CallErrorKind, CallId, Input, Link, Outgoing,
@@ -15,20 +17,18 @@ use omniwire_session::{
 };
 use parking_lot::Mutex;
 use std::any::Any;
+use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 /// The answer to a call that does not go through the peer's outbox.
 pub(crate) type Answer = Result<RawArgs, CallError>;
-
-/// How many items of a client's stream may wait for the handler.
-const UPLOAD_ITEMS_MAX: usize = 1024;
 
 /// What is known of a peer that asks to enter.
 #[derive(Debug)]
@@ -68,6 +68,16 @@ pub(crate) struct RoomWish {
     pub(crate) answer: Option<oneshot::Sender<Answer>>,
 }
 
+/// An arrival in the inbox.
+#[derive(Debug)]
+struct Queued {
+    arrival: Arrival,
+    /// The streams that come with it: they are open from here on, whenever its handler starts.
+    uploads: Vec<upload::Receiver>,
+    /// The client wants the answer no more.
+    cancelled: bool,
+}
+
 /// One peer of a session.
 #[derive(Debug)]
 pub(crate) struct PeerCell {
@@ -75,6 +85,7 @@ pub(crate) struct PeerCell {
     pub(crate) space: Arc<Space>,
     pub(crate) member: Arc<Member>,
     pub(crate) auth: RawArgs,
+    pub(crate) request: Arc<RequestInfo>,
     pub(crate) values: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
     inbox: Mutex<Inbox>,
     questions: Mutex<Questions>,
@@ -84,11 +95,13 @@ pub(crate) struct PeerCell {
 #[derive(Debug, Default)]
 struct Inbox {
     stage: Stage,
-    queue: VecDeque<Arrival>,
+    queue: VecDeque<Queued>,
     pumping: bool,
     running: usize,
-    /// Calls that the client may cancel.
-    cancellable: HashMap<CallId, AbortHandle>,
+    /// Nothing more comes from the client.
+    left: bool,
+    /// Calls that answer with a stream, which the client may cancel.
+    streams: HashMap<CallId, AbortHandle>,
     uploads: HashMap<ByteString, upload::Sender>,
 }
 
@@ -123,9 +136,9 @@ pub(crate) struct Question {
 /// What the pump is to start.
 enum Work {
     Enter,
-    Handle(Arrival),
+    Handle(Queued),
     /// From a peer that was turned away.
-    Drop(Arrival),
+    Drop(Queued),
 }
 
 static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
@@ -141,6 +154,7 @@ impl PeerCell {
             space,
             member: Arc::new(Member::new(key, id, wire, link, outbox)),
             auth,
+            request: cell.request(),
             values: Mutex::default(),
             inbox: Mutex::default(),
             questions: Mutex::default(),
@@ -155,15 +169,26 @@ impl PeerCell {
     /// Appends to the inbox; [`PeerCell::pump`] must follow when no lock is held.
     pub(crate) fn arrive(&self, arrival: Arrival) {
         let mut inbox = self.inbox.lock();
-        if let Arrival::Leave(_) = arrival {
-            // Whoever waits for this client waits in vain.
-            *self.questions.lock() = Questions { open: HashMap::new(), over: true };
-            inbox.uploads.clear();
-            inbox.cancellable.drain().for_each(|(_, handle)| handle.abort());
-        } else {
-            self.cell.event_waits();
+        let mut uploads = Vec::new();
+        match &arrival {
+            Arrival::Leave(_) => self.leaves(&mut inbox),
+            Arrival::Message(pending) => {
+                uploads = self.open_uploads(&mut inbox, &pending.uploads);
+                self.cell.event_waits();
+            }
+            _ => self.cell.event_waits(),
         }
-        inbox.queue.push_back(arrival);
+        inbox.queue.push_back(Queued { arrival, uploads, cancelled: false });
+    }
+
+    /// Whoever waits for this client waits in vain.
+    fn leaves(&self, inbox: &mut Inbox) {
+        *self.questions.lock() = Questions { open: HashMap::new(), over: true };
+        for (_, upload) in inbox.uploads.drain() {
+            upload.send(&self.cell, Err(ByteString::from_static("the client disconnected")));
+        }
+        inbox.streams.drain().for_each(|(_, handle)| handle.abort());
+        inbox.left = true;
     }
 
     /// Starts handlers, in order, as many as may run. A handler runs on this thread up to its
@@ -181,14 +206,14 @@ impl PeerCell {
             };
             match work {
                 Work::Enter => self.enter(),
-                Work::Handle(Arrival::Leave(reason)) => self.leave(reason),
-                Work::Handle(arrival) => {
+                Work::Handle(Queued { arrival: Arrival::Leave(reason), .. }) => self.leave(reason),
+                Work::Handle(queued) => {
                     self.cell.event_started();
-                    self.start(arrival);
+                    self.start(queued);
                 }
-                Work::Drop(arrival) => {
+                Work::Drop(queued) => {
                     self.cell.event_started();
-                    drop(arrival);
+                    drop(queued);
                 }
             }
             self.inbox.lock().pumping = false;
@@ -266,9 +291,13 @@ impl PeerCell {
         }
     }
 
-    fn start(self: &Arc<Self>, arrival: Arrival) {
-        match arrival {
-            Arrival::Message(pending) => self.start_message(pending),
+    fn start(self: &Arc<Self>, queued: Queued) {
+        let takes_slot = queued.takes_slot();
+        match queued.arrival {
+            Arrival::Message(Pending { call: Some(call), .. }) if queued.cancelled => {
+                self.say(Outgoing::End { call: &call.id, error: None });
+            }
+            Arrival::Message(pending) => self.start_message(pending, queued.uploads, takes_slot),
             Arrival::Join(wish) => self.start_join(wish),
             Arrival::LeaveRoom(RoomWish { room, call, answer }) => {
                 self.space.hub.leave(&self.member, &room);
@@ -279,22 +308,75 @@ impl PeerCell {
         }
     }
 
-    fn start_message(self: &Arc<Self>, pending: Pending) {
-        let Pending { name, args, call, uploads, answer } = pending;
+    fn start_message(
+        self: &Arc<Self>,
+        pending: Pending,
+        uploads: Vec<upload::Receiver>,
+        takes_slot: bool,
+    ) {
+        let Pending { name, args, call, uploads: _, answer } = pending;
         let answering = Answering { event: name.clone(), call, channel: answer };
-        let Some(handler) = self.space.handler(&name, self.cell.terms.caseless) else {
-            tracing::debug!(event = %name, "nobody handles it");
-            let error = CallError {
-                kind: CallErrorKind::NotFound,
-                message: format!("nobody handles the event '{name}'").into(),
-                event: name,
-            };
-            return self.answer(answering, Err(error));
+        let handler = match self.find_handler(&answering, &args, uploads.len()) {
+            Ok(handler) => handler,
+            Err(error) => {
+                tracing::debug!(event = %name, message = %error.message, "an event is refused");
+                return self.answer(answering, Err(error));
+            }
         };
         let mut context = self.context(name);
         context.args = args;
-        context.uploads = uploads.into_iter().map(|stream| self.open_upload(stream)).collect();
-        self.conduct(answering, guard(handler, context));
+        context.uploads = uploads;
+        self.conduct(answering, guard(handler, context), takes_slot);
+    }
+
+    /// The handler of an event, or why there is none for it as it came.
+    fn find_handler(
+        &self,
+        Answering { event, call, channel: _ }: &Answering,
+        args: &RawArgs,
+        uploads: usize,
+    ) -> Result<&BoxedHandler, CallError> {
+        let refused = |kind, text: String| {
+            Err(CallError { kind, event: event.clone(), message: text.into() })
+        };
+        let methods = self.cell.terms.methods;
+        let Some(handler) = self.space.handler(event, methods) else {
+            let text = format!("nobody handles the event '{event}'");
+            return refused(CallErrorKind::NotFound, text);
+        };
+        let shape = handler.shape;
+        if methods && let Err(text) = shape.counts(args) {
+            return Err(self.call_error(event, bad_arguments(ArgsError::new(text))));
+        }
+        let stream = call.as_ref().filter(|call| call.stream);
+        if shape.streams && stream.is_none() {
+            let text = "this event answers with a stream, which the call did not ask for";
+            return refused(CallErrorKind::WrongManner { streams: true }, text.into());
+        }
+        if methods && stream.is_some() && !shape.streams {
+            let text = "this event does not answer with a stream";
+            return refused(CallErrorKind::WrongManner { streams: false }, text.into());
+        }
+        if methods && uploads != shape.uploads {
+            let wanted = shape.uploads;
+            let text = format!("Client sent {uploads} stream(s), Hub method expects {wanted}.");
+            return refused(CallErrorKind::Failed, text);
+        }
+        match stream.map(|call| self.may_stream(&call.id)) {
+            Some(Err((kind, text))) => refused(kind, text.into()),
+            _ => Ok(handler),
+        }
+    }
+
+    fn may_stream(&self, id: &CallId) -> Result<(), (CallErrorKind, &'static str)> {
+        let inbox = self.inbox.lock();
+        if inbox.streams.contains_key(id) {
+            return Err((CallErrorKind::IdInUse, "another call that is not over has this id"));
+        }
+        if inbox.streams.len() >= self.cell.shared.limits.calls_max {
+            return Err((CallErrorKind::Failed, "there are too many streams"));
+        }
+        Ok(())
     }
 
     fn start_join(self: &Arc<Self>, wish: RoomWish) {
@@ -318,42 +400,42 @@ impl PeerCell {
             joined.map_err(|error| Failure::client(error.to_string()))?;
             Ok(outcome)
         };
-        self.conduct(answering, Guarded(Box::pin(joined)));
+        self.conduct(answering, Guarded::new(Box::pin(joined)), true);
     }
 
     /// Sees a handler through to its answer.
-    fn conduct(self: &Arc<Self>, answering: Answering, mut outcome: Guarded) {
-        self.inbox.lock().running += 1;
+    fn conduct(self: &Arc<Self>, answering: Answering, mut outcome: Guarded, takes_slot: bool) {
+        let slot = takes_slot.then(|| Slot::take(self));
+        outcome.slot.clone_from(&slot);
         if let Poll::Ready(outcome) = outcome.poll_now() {
-            self.ran();
             return self.conclude(answering, outcome);
         }
-        let peer = Arc::clone(self);
-        let streaming = answering.stream_id();
-        let task = async move {
-            let running = Running(Arc::clone(&peer));
-            let outcome = outcome.await;
-            drop(running);
-            match outcome {
-                Ok(Outcome::Stream(items)) => peer.stream(answering, items).await,
+        let (peer, id) = (Arc::clone(self), answering.stream_id());
+        self.spawn(id, async move {
+            match outcome.await {
+                Ok(Outcome::Stream(items)) => {
+                    drop(slot);
+                    peer.stream(answering, items).await;
+                }
+                // The slot is free when the answer is on its way.
                 outcome => peer.conclude(answering, outcome),
             }
-        };
-        self.spawn(streaming, task);
+        });
     }
 
     fn conclude(self: &Arc<Self>, answering: Answering, outcome: Result<Outcome, Failure>) {
-        match outcome {
-            Ok(Outcome::Reply(args)) => self.answer(answering, Ok(args)),
+        let outcome = match outcome {
+            Ok(Outcome::Reply(args)) => Ok(args),
             Ok(Outcome::Stream(items)) => {
                 let (peer, id) = (Arc::clone(self), answering.stream_id());
-                self.spawn(id, async move { peer.stream(answering, items).await });
+                return self.spawn(id, async move { peer.stream(answering, items).await });
             }
-            Err(failure) => {
-                let error = self.call_error(&answering.event, failure);
-                self.answer(answering, Err(error));
-            }
+            Err(failure) => Err(self.call_error(&answering.event, failure)),
+        };
+        if let Some(id) = answering.stream_id() {
+            self.inbox.lock().streams.remove(&id);
         }
+        self.answer(answering, outcome);
     }
 
     /// Spawns a task; if it answers a call with a stream, the client may cancel it.
@@ -368,28 +450,21 @@ impl PeerCell {
         };
         // Under the lock, so that the task can't be done before it is listed.
         let mut inbox = self.inbox.lock();
-        let (peer, done) = (Arc::clone(self), id.clone());
-        let handle = tokio::spawn(async move {
-            task.await;
-            peer.inbox.lock().cancellable.remove(&done);
-        });
-        inbox.cancellable.insert(id, handle.abort_handle());
+        if inbox.left {
+            // Nobody would ever end it.
+            drop(inbox);
+            return drop(task);
+        }
+        inbox.streams.insert(id, tokio::spawn(task).abort_handle());
     }
 
-    fn ran(self: &Arc<Self>) {
-        self.inbox.lock().running -= 1;
-    }
-
-    async fn stream(self: &Arc<Self>, answering: Answering, mut items: Items) {
-        let Some(call) = answering.call.clone().filter(|call| call.stream) else {
-            let text = "this event answers with a stream, which the call did not ask for";
-            let error = self.call_error(&answering.event, Failure::client(text));
-            return self.answer(answering, Err(error));
-        };
+    async fn stream(self: &Arc<Self>, answering: Answering, items: Items) {
+        let Some(id) = answering.stream_id() else { return };
+        let mut items = AssertUnwindSafe(items).catch_unwind();
         let mut error = None;
         while let Some(item) = items.next().await {
-            match item {
-                Ok(item) => self.say(Outgoing::Item { call: &call.id, item: &item }),
+            match item.unwrap_or_else(|panic| Err(panicked(&*panic))) {
+                Ok(item) => self.say(Outgoing::Item { call: &id, item: &item }),
                 Err(failure) => {
                     error = Some(self.call_error(&answering.event, failure));
                     break;
@@ -397,7 +472,10 @@ impl PeerCell {
             }
             std::future::poll_fn(|context| self.member.outbox.poll_room(context)).await;
         }
-        self.say(Outgoing::End { call: &call.id, error: error.as_ref() });
+        // Whoever takes it off the list says the last word.
+        if self.inbox.lock().streams.remove(&id).is_some() {
+            self.say(Outgoing::End { call: &id, error: error.as_ref() });
+        }
     }
 
     fn say(&self, what: Outgoing<'_>) {
@@ -425,7 +503,7 @@ impl PeerCell {
             tracing::error!(peer = %self.member.id, %event, %message, "a handler failed");
         }
         let hidden = matches!(kind, CallErrorKind::Internal | CallErrorKind::BadArguments)
-            && self.cell.terms.caseless;
+            && self.cell.terms.methods;
         if !detailed && (kind == CallErrorKind::Internal || hidden) {
             message = String::new();
         }
@@ -434,26 +512,38 @@ impl PeerCell {
 
     // What the client sends besides events.
 
-    /// The client no longer wants a stream: it ends, without an error.
+    /// The client no longer wants a stream: it ends, without an error. One that has not begun
+    /// ends when its turn comes.
     pub(crate) fn cancel(&self, call: &CallId) {
-        if let Some(handle) = self.inbox.lock().cancellable.remove(call) {
+        let mut inbox = self.inbox.lock();
+        if let Some(handle) = inbox.streams.remove(call) {
             handle.abort();
             self.say(Outgoing::End { call, error: None });
+        } else if let Some(queued) = inbox.queue.iter_mut().find(|queued| queued.streams_as(call)) {
+            queued.cancelled = true;
         }
     }
 
-    fn open_upload(&self, stream: ByteString) -> upload::Receiver {
-        let (sender, receiver) = mpsc::channel(UPLOAD_ITEMS_MAX);
-        self.inbox.lock().uploads.insert(stream, sender);
-        receiver
+    /// What is above the limit is not opened: the handler will miss it.
+    fn open_uploads(&self, inbox: &mut Inbox, streams: &[ByteString]) -> Vec<upload::Receiver> {
+        let max = self.cell.shared.limits.calls_max;
+        if inbox.uploads.len() + streams.len() > max {
+            inbox.uploads.retain(|_, upload| !upload.is_closed());
+        }
+        let room = max.saturating_sub(inbox.uploads.len());
+        let open = |stream: &ByteString| {
+            let (sender, receiver) = upload::channel(&self.cell);
+            inbox.uploads.insert(stream.clone(), sender);
+            receiver
+        };
+        streams.iter().take(room).map(open).collect()
     }
 
     /// An item of a stream that the client sends. One that no handler takes is dropped.
     pub(crate) fn uploaded(&self, stream: &ByteString, item: upload::Item) {
         let mut inbox = self.inbox.lock();
-        let Some(sender) = inbox.uploads.get(stream) else { return };
-        if sender.try_send(item).is_err() {
-            // Closed: the handler is done. Full: it will find the stream broken off.
+        let Some(upload) = inbox.uploads.get(stream) else { return };
+        if !upload.send(&self.cell, item) {
             inbox.uploads.remove(stream);
         }
     }
@@ -502,18 +592,37 @@ impl Inbox {
             Stage::Entering => return None,
             Stage::Open | Stage::Gone => {}
             Stage::Refused => {
-                return self.queue.pop_front().map(|arrival| match arrival {
-                    Arrival::Leave(_) => Work::Handle(arrival),
-                    said => Work::Drop(said),
+                return self.queue.pop_front().map(|queued| match queued.arrival {
+                    Arrival::Leave(_) => Work::Handle(queued),
+                    _ => Work::Drop(queued),
                 });
             }
         }
         // Once the peer is leaving, nothing that it said before is held back.
-        let leaving = matches!(self.queue.back(), Some(Arrival::Leave(_)));
-        if self.running < parallel_max || leaving {
-            return self.queue.pop_front().map(Work::Handle);
+        let may_run = self.running < parallel_max || self.left;
+        let next = self.queue.pop_front_if(|queued| may_run || !queued.takes_slot());
+        next.map(Work::Handle)
+    }
+}
+
+impl Queued {
+    /// Whether its handler counts among those that run at once. Streams of either direction last
+    /// as long as they please, and so don't.
+    fn takes_slot(&self) -> bool {
+        match &self.arrival {
+            Arrival::Message(Pending { call, uploads, .. }) => {
+                uploads.is_empty() && !call.as_ref().is_some_and(|call| call.stream)
+            }
+            _ => true,
         }
-        None
+    }
+
+    /// Whether it is the call of this id that asks for a stream.
+    fn streams_as(&self, id: &CallId) -> bool {
+        match &self.arrival {
+            Arrival::Message(Pending { call: Some(call), .. }) => call.stream && call.id == *id,
+            _ => false,
+        }
     }
 }
 
@@ -531,20 +640,79 @@ impl Answering {
     }
 }
 
-/// Counts a handler until it is dropped, aborted or not.
-struct Running(Arc<PeerCell>);
+/// One handler among those of its peer that may run at once, until it is dropped.
+#[derive(Debug)]
+struct Slot {
+    peer: Arc<PeerCell>,
+    held: AtomicBool,
+}
 
-impl Drop for Running {
+impl Slot {
+    fn take(peer: &Arc<PeerCell>) -> Arc<Self> {
+        peer.inbox.lock().running += 1;
+        Arc::new(Self { peer: Arc::clone(peer), held: AtomicBool::new(true) })
+    }
+
+    fn give_up(&self) {
+        if self.held.swap(false, Ordering::Relaxed) {
+            self.peer.inbox.lock().running -= 1;
+            self.peer.pump();
+        }
+    }
+
+    fn take_back(&self) {
+        if !self.held.swap(true, Ordering::Relaxed) {
+            self.peer.inbox.lock().running += 1;
+        }
+    }
+}
+
+impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.ran();
-        self.0.pump();
+        self.give_up();
+    }
+}
+
+thread_local! {
+    /// The slot of the handler that is being polled.
+    static CURRENT: RefCell<Option<Arc<Slot>>> = const { RefCell::new(None) };
+}
+
+/// A handler that waits for a client does not count among those that run: else the client, which
+/// may want something answered first, and the handler would wait for each other.
+#[derive(Debug)]
+pub(crate) struct Away(Option<Arc<Slot>>);
+
+impl Away {
+    /// The handler that is being polled, if one is, waits until this is dropped.
+    pub(crate) fn of_this_handler() -> Self {
+        let slot = CURRENT.with_borrow(Option::clone);
+        if let Some(slot) = &slot {
+            slot.give_up();
+        }
+        Self(slot)
+    }
+}
+
+impl Drop for Away {
+    fn drop(&mut self) {
+        if let Some(slot) = &self.0 {
+            slot.take_back();
+        }
     }
 }
 
 /// A handler at work, whose panic is a failure of this one call.
-struct Guarded(OutcomeFuture);
+struct Guarded {
+    work: OutcomeFuture,
+    slot: Option<Arc<Slot>>,
+}
 
 impl Guarded {
+    fn new(work: OutcomeFuture) -> Self {
+        Self { work, slot: None }
+    }
+
     /// Polls it here and now: what does not wait is done, with no task.
     fn poll_now(&mut self) -> Poll<Result<Outcome, Failure>> {
         Pin::new(self).poll(&mut Context::from_waker(Waker::noop()))
@@ -555,14 +723,18 @@ impl Future for Guarded {
     type Output = Result<Outcome, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let poll = AssertUnwindSafe(|| self.0.as_mut().poll(context));
-        std::panic::catch_unwind(poll).unwrap_or_else(|panic| Poll::Ready(Err(panicked(&*panic))))
+        // What a handler does may start another one on this thread.
+        let outer = CURRENT.replace(self.slot.clone());
+        let poll = AssertUnwindSafe(|| self.work.as_mut().poll(context));
+        let poll = std::panic::catch_unwind(poll);
+        CURRENT.set(outer);
+        poll.unwrap_or_else(|panic| Poll::Ready(Err(panicked(&*panic))))
     }
 }
 
 fn guard(handler: &BoxedHandler, context: CallContext) -> Guarded {
     let call = AssertUnwindSafe(|| handler.call(context));
-    Guarded(std::panic::catch_unwind(call).unwrap_or_else(|panic| {
+    Guarded::new(std::panic::catch_unwind(call).unwrap_or_else(|panic| {
         let failure = panicked(&*panic);
         Box::pin(std::future::ready(Err(failure)))
     }))
