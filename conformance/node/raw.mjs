@@ -122,12 +122,21 @@ export class RawConnection {
   }
 
   #takeFrames() {
-    for (;;) {
-      const taken = takeFrame(this.#received);
-      if (!taken) return;
-      this.#received = taken.rest;
-      this.frames.push(taken.frame);
-    }
+    const { frames, rest } = decodeFrames(this.#received);
+    this.#received = rest;
+    for (const frame of frames) this.frames.push(frame);
+  }
+}
+
+/** The whole frames that the bytes begin with, and what follows them. */
+export function decodeFrames(bytes) {
+  const frames = [];
+  let rest = bytes;
+  for (;;) {
+    const taken = takeFrame(rest);
+    if (!taken) return { frames, rest };
+    frames.push(taken.frame);
+    rest = taken.rest;
   }
 }
 
