@@ -2,13 +2,14 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import SockJS from "sockjs-client";
 import WebSocket from "ws";
 
-import { Inbox, within } from "../wait.mjs";
+import { clientsOf } from "../sockjs.mjs";
+import { within } from "../wait.mjs";
 import { suite } from "./suite.mjs";
 
 const server = suite("sockjs");
+const { Client, Session } = clientsOf(server);
 const { fact } = server;
 const TRANSPORTS = ["websocket", "xhr-streaming", "eventsource", "xhr-polling"];
 const TEXTS = ["hello", "", "ä 漢 😀", "\"\\\b\f\n\r\t\u0000\u001e", "\u2028\u2029\ufeff\uffff"];
@@ -274,80 +275,4 @@ async function info(prefix) {
   assert.equal(response.status, 200);
   assert.match(response.headers.get("content-type"), /^application\/json/);
   return response.json();
-}
-
-/** A session that speaks HTTP by hand. */
-class Session {
-  static #count = 0;
-  #prefix;
-  #name = `session-${process.pid}-${Session.#count++}`;
-
-  constructor(prefix) {
-    this.#prefix = prefix;
-  }
-
-  url(transport, node = "000") {
-    return server.http(`${this.#prefix}/${node}/${this.#name}/${transport}`);
-  }
-
-  async poll(node) {
-    const response = await fetch(this.url("xhr", node), { method: "POST" });
-    return within(response.text(), "the poll");
-  }
-
-  async send(body, node) {
-    const response = await fetch(this.url("xhr_send", node), { method: "POST", body });
-    return { status: response.status, body: await response.text() };
-  }
-}
-
-/** The official client with an inbox. */
-class Client {
-  #line;
-  #arrived = new Inbox();
-  #opened;
-  #closed;
-
-  constructor(prefix, transports) {
-    this.#line = new SockJS(server.http(prefix), null, { transports });
-    this.#line.onmessage = ({ data }) => this.#arrived.push(data);
-    this.#opened = new Promise((resolve) => {
-      this.#line.onopen = resolve;
-    });
-    this.#closed = new Promise((resolve) => {
-      this.#line.onclose = ({ code, reason, wasClean }) => resolve({ code, reason, wasClean });
-    });
-  }
-
-  static async open(prefix, transports) {
-    const client = new Client(prefix, transports);
-    const failed = client.#closed.then(({ code, reason }) => {
-      throw new Error(`${prefix} closed with ${code} ${reason}`);
-    });
-    // Once it is open, its end is no failure.
-    failed.catch(() => {});
-    await within(Promise.race([client.#opened, failed]), `${prefix} to open`);
-    return client;
-  }
-
-  send(text) {
-    this.#line.send(text);
-  }
-
-  next() {
-    return this.#arrived.next();
-  }
-
-  take(count) {
-    return this.#arrived.take(count);
-  }
-
-  closed() {
-    return within(this.#closed, "the close");
-  }
-
-  close() {
-    this.#line.close();
-    return this.closed();
-  }
 }
