@@ -15,9 +15,7 @@ pub(crate) struct Options {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run the server
     Serve(ServeOptions),
-    /// Serve one of the contracts that clients and test suites are turned on
     #[command(hide = true)]
     Conformance(ConformanceOptions),
 }
@@ -30,7 +28,9 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
     /// Configuration file, in TOML: the same settings by the same names (host, port, origins,
-    /// demo, threads), and a table [limits]
+    /// demo, threads), and a table [limits] (message_len_max, outbox_len_max, outbox_count_max,
+    /// sessions_max, rooms_max, ping_interval_ms, ping_timeout_ms, handshake_timeout_ms,
+    /// write_timeout_ms)
     #[arg(long, value_name = "FILE", env = "OMNIWIRE_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// Address to listen on; `localhost` listens on 127.0.0.1 and ::1 [default: 127.0.0.1]
@@ -54,7 +54,7 @@ pub(crate) struct ServeOptions {
     pub(crate) log: String,
 }
 
-/// Serve a contract.
+/// Serve one of the contracts that clients and test suites are turned on.
 #[derive(Debug, Args)]
 pub(crate) struct ConformanceOptions {
     /// Which contract

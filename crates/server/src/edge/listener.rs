@@ -9,6 +9,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tower_service::Service as _;
@@ -36,7 +39,8 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, remote)) => {
-                tokio::spawn(serve_connection(builder.clone(), stream, remote, router.clone()));
+                let (builder, router) = (builder.clone(), router.clone());
+                tokio::spawn(serve_connection(builder, stream, remote, router, handshake_timeout));
             }
             // Out of descriptors, or the client was gone at once: others may do better.
             Err(error) => {
@@ -70,14 +74,26 @@ async fn serve_connection(
     stream: TcpStream,
     remote: SocketAddr,
     router: Router,
+    handshake_timeout: Duration,
 ) {
     stream.set_nodelay(true).ok();
+    let asked = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&asked);
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        seen.store(true, Relaxed);
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Remote(remote));
         router.clone().call(request)
     });
-    let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
+    let mut serving =
+        std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    // One timer from accept to the first request, which no byte resets: hyper's own begins only
+    // when it knows which version of HTTP is spoken.
+    let served = match tokio::time::timeout(handshake_timeout, serving.as_mut()).await {
+        Ok(served) => served,
+        Err(_) if asked.load(Relaxed) => serving.await,
+        Err(_) => return tracing::debug!(%remote, "no request in time"),
+    };
     if let Err(error) = served {
         tracing::debug!(%remote, %error, "connection failed");
     }

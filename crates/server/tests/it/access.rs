@@ -146,3 +146,18 @@ async fn rfc6455_4_4_another_version_is_426_with_ours() {
     let answer = read_head(address, &format!("GET /ws/open HTTP/1.1\nHost: x\n{broken}\n")).await;
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_handshake_has_one_timer_that_no_byte_resets() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let address = server(Origins::default()).await;
+    for beginning in ["", "P", "GET /ws/open HTTP/1.1\r\nHost: x\r\n"] {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        stream.write_all(beginning.as_bytes()).await.unwrap();
+        let begun = tokio::time::Instant::now();
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.unwrap();
+        let waited = begun.elapsed().as_secs();
+        assert!((9..=20).contains(&waited), "{beginning:?}: {waited} s");
+    }
+}
