@@ -16,4 +16,6 @@ mod room;
 pub use history::{History, HistoryLimits, Stored};
 pub use member::{Member, MemberKey};
 pub use outbox::{Drained, Outbox, OutboxLimits, PushError};
-pub use room::{Delivery, Encode, Hub, HubConfig, JoinError, Publication, Recovery, Target};
+pub use room::{
+    Delivery, Encode, HandOver, Hub, HubConfig, JoinError, Publication, Recovery, Target,
+};

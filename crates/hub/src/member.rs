@@ -46,6 +46,14 @@ impl Member {
         self.outbox.push(self.link, prepared)
     }
 
+    /// Puts a message in this member's outbox, if it can leave at once. Whether it was put there.
+    ///
+    /// # Errors
+    /// The session is over.
+    pub fn push_volatile(&self, prepared: &Prepared) -> Result<bool, PushError> {
+        self.outbox.push_volatile(self.link, prepared)
+    }
+
     /// The rooms it is in, in the order in which it joined them.
     pub fn rooms(&self) -> Vec<ByteString> {
         self.rooms.lock().clone()

@@ -50,6 +50,8 @@ struct Queue {
     frames: VecDeque<Frame>,
     len: usize,
     waker: Option<Waker>,
+    /// The carrier has taken frames that it could not write yet.
+    unwritten: bool,
     overflowed: bool,
     /// Messages for peers that are not admitted yet: they follow when the session releases them.
     held: Vec<(Link, Vec<Prepared>)>,
@@ -103,6 +105,34 @@ impl Outbox {
     /// The session is over, or the outbox is full.
     pub fn push_own(&self, prepared: &Prepared) -> Result<(), PushError> {
         self.push_with(prepared, |queue| queue.append(prepared))
+    }
+
+    /// Appends a message for one peer, if it can leave at once: a carrier waits for it, and what
+    /// that took before is written. Whether it was appended.
+    ///
+    /// # Errors
+    /// The session is over.
+    pub fn push_volatile(&self, link: Link, prepared: &Prepared) -> Result<bool, PushError> {
+        let waker = {
+            let mut queue = self.queue.lock();
+            if queue.ending.is_some() {
+                return Err(PushError::Closed);
+            }
+            let ready = queue.frames.is_empty() && !queue.unwritten && !queue.overflowed;
+            if !ready || queue.waker.is_none() || queue.held_for(link).is_some() {
+                return Ok(false);
+            }
+            queue.append(prepared);
+            queue.waker.take()
+        };
+        wake(waker);
+        Ok(true)
+    }
+
+    /// A carrier of messages tells whether it has frames that it could not write yet: then
+    /// nothing volatile is taken.
+    pub fn set_unwritten(&self, unwritten: bool) {
+        self.queue.lock().unwritten = unwritten;
     }
 
     fn push_with(

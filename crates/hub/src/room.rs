@@ -65,6 +65,8 @@ pub struct Publication<'a> {
     pub name: &'a ByteString,
     /// Its arguments.
     pub args: &'a Args,
+    /// Whether recoverable rooms remember it, for those who return.
+    pub remembered: bool,
 }
 
 /// What became of a broadcast.
@@ -72,6 +74,8 @@ pub struct Publication<'a> {
 pub struct Delivery {
     /// Members whose outbox took it.
     pub taken: usize,
+    /// Members who were not ready for something volatile.
+    pub skipped: usize,
     /// Members whose outbox was full: they are closed as slow.
     pub refused: usize,
     /// How often the event was encoded: once per wire form.
@@ -91,6 +95,9 @@ pub enum Recovery {
 
 /// Encodes one event for a wire form. `None`: that kind of peer has no words for it.
 pub type Encode<'a> = dyn FnMut(WireForm, Option<Position>) -> Option<Prepared> + 'a;
+
+/// Hands an encoded event to one member. Whether its outbox took it. Called with the room locked.
+pub type HandOver<'a> = dyn FnMut(&Arc<Member>, &Prepared) -> Result<bool, PushError> + 'a;
 
 type Members = IndexMap<MemberKey, Arc<Member>, RandomState>;
 
@@ -278,15 +285,29 @@ impl Hub {
         publication: Publication<'_>,
         encode: &mut Encode<'_>,
     ) -> Delivery {
+        self.broadcast_with(target, publication, encode, &mut |member, prepared| {
+            member.push(prepared).map(|()| true)
+        })
+    }
+
+    /// The same, with `hand_over` in place of [`Member::push`].
+    pub fn broadcast_with(
+        &self,
+        target: Target<'_>,
+        publication: Publication<'_>,
+        encode: &mut Encode<'_>,
+        hand_over: &mut HandOver<'_>,
+    ) -> Delivery {
         let mut delivery = Delivery::default();
         let except = self.except(&target);
         let mut seen: HashSet<MemberKey> = HashSet::new();
         let several = target.rooms.len() > 1;
         let mut forms = Forms { position: None, cache: SmallVec::new() };
-        if self.config.history.is_some() {
+        if self.config.history.is_some() && publication.remembered {
             self.create(target.rooms);
         }
         self.each_set(target.rooms, |members, history| {
+            let history = history.filter(|_| publication.remembered);
             let position =
                 history.map(|history| history.append(publication.name, publication.args));
             if position != forms.position {
@@ -299,8 +320,9 @@ impl Hub {
                 let Some(prepared) = forms.get(member.wire, encode, &mut delivery) else {
                     continue;
                 };
-                match member.push(prepared) {
-                    Ok(()) => delivery.taken += 1,
+                match hand_over(member, prepared) {
+                    Ok(true) => delivery.taken += 1,
+                    Ok(false) => delivery.skipped += 1,
                     Err(PushError::Full) => delivery.refused += 1,
                     Err(PushError::Closed) => {}
                 }

@@ -1,5 +1,6 @@
 //! From namespaces and mounts to a server.
 
+use crate::app::dynamic::{DynamicSpaces, Make};
 use crate::app::namespace::Namespace;
 use crate::edge::access::Origins;
 use crate::mount::{
@@ -14,17 +15,27 @@ use axum::routing::any;
 use http::Request;
 use omniwire_session::limits::Limits;
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 /// Puts a server together: [`Omniwire::builder`].
-#[derive(Debug)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct Builder {
     limits: Limits,
     origins: Origins,
     namespaces: Vec<(Namespace, bool)>,
+    makers: Vec<Make>,
     mounts: Vec<(String, Mount)>,
     socketio: bool,
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("namespaces", &self.namespaces)
+            .field("mounts", &self.mounts)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Omniwire {
@@ -34,6 +45,7 @@ impl Omniwire {
             limits: Limits::default(),
             origins: Origins::default(),
             namespaces: Vec::new(),
+            makers: Vec::new(),
             mounts: Vec::new(),
             socketio: true,
         }
@@ -88,6 +100,27 @@ impl Builder {
         self
     }
 
+    /// Makes namespaces on demand: when a client asks for one that does not exist (in Socket.IO,
+    /// where clients name it), `make` gets the name as the client wrote it and gives the namespace,
+    /// or `None` if there is none of that name. Whatever name it gives, the namespace gets the one
+    /// that was asked for. It lives as long as somebody is in it; at most
+    /// [`Limits::dynamic_namespaces_max`] do at a time. `make` may be called for a namespace that
+    /// is then not needed, and must be quick. Several may be added: the first that gives one counts.
+    ///
+    /// ```
+    /// # use omniwire::{Namespace, Omniwire};
+    /// let rooms = |name: &str| name.starts_with("/game-").then(|| Namespace::new(name.to_owned()));
+    /// let omniwire = Omniwire::builder().namespaces_where(rooms).build()?;
+    /// # Ok::<_, omniwire::BuildError>(())
+    /// ```
+    pub fn namespaces_where(
+        mut self,
+        make: impl Fn(&str) -> Option<Namespace> + Send + Sync + 'static,
+    ) -> Self {
+        self.makers.push(Box::new(make));
+        self
+    }
+
     /// Mounts a protocol at a path.
     pub fn mount(mut self, path: impl Into<String>, mount: impl Into<Mount>) -> Self {
         self.mounts.push((path.into(), mount.into()));
@@ -116,7 +149,7 @@ impl Builder {
             if mounted {
                 mounts.extend(customary(&name));
             }
-            let space = namespace.into_space(&self.limits, epoch);
+            let space = namespace.into_space(&self.limits, epoch, None);
             if spaces.insert(name.clone(), space).is_some() {
                 return Err(BuildError::TwoNamespaces(name.to_string()));
             }
@@ -125,6 +158,7 @@ impl Builder {
             mounts.push(("/socket.io".to_owned(), SocketIoMount::new().into()));
         }
         let shared = Arc::new(Shared {
+            dynamic: DynamicSpaces::new(self.makers, self.limits.clone(), epoch),
             limits: self.limits,
             spaces,
             table: Table::default(),

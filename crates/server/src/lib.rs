@@ -42,12 +42,12 @@ mod server;
 mod session;
 mod wires;
 
-pub use app::arguments::{ArgsError, Binary, FromArgs, IntoArgs, Json, Raw};
-pub use app::audience::Audience;
+pub use app::arguments::{ArgsError, Binary, FromArgs, IntoArgs, Json, Raw, Relayed};
+pub use app::audience::{Answers, Audience};
 pub use app::failure::Failure;
 pub use app::handler::{
     Args, Auth, BoxedHandler, CallContext, EventName, FromCall, Handler, IntoItem, IntoOutcome,
-    Outcome, Reply, Streaming, TryStreaming,
+    Outcome, Reply, ReplyThen, Streaming, TryStreaming,
 };
 pub use app::namespace::{Denied, Namespace, NamespaceHandle};
 pub use app::peer::{AskError, EmitError, Peer};

@@ -29,6 +29,11 @@ impl RequestInfo {
         query_value(self.query(), name)
     }
 
+    /// All parameters of the query, decoded, in their order.
+    pub fn query_pairs(&self) -> impl Iterator<Item = (String, String)> + '_ {
+        query_pairs(self.query())
+    }
+
     /// The value of a header that was given once or first, if it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()

@@ -1,5 +1,6 @@
 //! What all sessions of a server share, and the server as the application holds it.
 
+use crate::app::dynamic::DynamicSpaces;
 use crate::app::namespace::{NamespaceHandle, Space};
 use crate::mount::Mounts;
 use crate::session::table::Table;
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) spaces: HashMap<ByteString, Arc<Space>>,
+    pub(crate) dynamic: DynamicSpaces,
     pub(crate) table: Table,
     pub(crate) timers: Arc<Timers>,
     pub(crate) counters: Counters,
@@ -39,9 +41,14 @@ pub(crate) struct Counters {
 }
 
 impl Shared {
-    /// The namespace of this name; Socket.IO clients may leave out the first slash.
+    /// The namespace of this name, if it exists now.
     pub(crate) fn space(&self, name: &str) -> Option<Arc<Space>> {
-        self.spaces.get(name).cloned()
+        self.spaces.get(name).cloned().or_else(|| self.dynamic.find(name))
+    }
+
+    /// The namespace of this name for a client that asks to enter it.
+    pub(crate) fn enter_space(&self, name: &ByteString) -> Option<Arc<Space>> {
+        self.spaces.get(name).cloned().or_else(|| self.dynamic.enter(name))
     }
 }
 

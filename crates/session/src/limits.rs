@@ -23,6 +23,8 @@ pub struct Limits {
     pub asks_max: usize,
     /// Namespaces that one session may be in.
     pub namespaces_max: usize,
+    /// Namespaces made on demand that may exist at once.
+    pub dynamic_namespaces_max: usize,
     /// Rooms that one peer may be in.
     pub rooms_max: usize,
     /// Length of the name of a room, an event or a namespace.
@@ -52,6 +54,7 @@ impl Default for Limits {
             calls_max: 1024,
             asks_max: 1000,
             namespaces_max: 100,
+            dynamic_namespaces_max: 10_000,
             rooms_max: 1000,
             name_len_max: 255,
             sessions_max: 1_000_000,

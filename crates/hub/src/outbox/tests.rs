@@ -88,3 +88,27 @@ fn wakes_once_for_what_comes() {
     outbox.push(Link::FIRST, &text("b")).unwrap();
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
 }
+
+#[test]
+fn takes_the_volatile_only_where_it_can_leave_at_once() {
+    let outbox = outbox();
+    let volatile = |text_of: &str| outbox.push_volatile(Link::FIRST, &text(text_of)).unwrap();
+    assert!(!volatile("nobody waits"));
+    assert_eq!(drain(&outbox).0, Drained::Empty);
+    assert!(volatile("a"));
+    assert!(!volatile("behind another"));
+    assert_eq!(drain(&outbox).1, ["a"]);
+    assert!(!volatile("the carrier has not come back"));
+    assert_eq!(drain(&outbox).0, Drained::Empty);
+    outbox.set_unwritten(true);
+    assert!(!volatile("behind what is not written"));
+    outbox.set_unwritten(false);
+    outbox.hold(Link::FIRST);
+    assert!(!volatile("before the admission"));
+    outbox.release(Link::FIRST);
+    assert_eq!(drain(&outbox).0, Drained::Empty);
+    assert!(volatile("b"));
+    outbox.finish(Ending::close(1000, ""));
+    let late = outbox.push_volatile(Link::FIRST, &text("late"));
+    assert_eq!(late, Err(PushError::Closed));
+}

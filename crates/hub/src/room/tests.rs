@@ -36,7 +36,8 @@ fn enter(hub: &Hub, key: u64) -> Arc<Member> {
 fn say(hub: &Hub, name: &str, target: Target<'_>) -> Delivery {
     let name: ByteString = name.into();
     let args = Args::default();
-    hub.broadcast(target, Publication { name: &name, args: &args }, &mut |wire, position| {
+    let publication = Publication { name: &name, args: &args, remembered: true };
+    hub.broadcast(target, publication, &mut |wire, position| {
         let mut out = Encoding::default();
         let what = Outgoing::Event { name: &name, args: &args, call: None, position };
         wire.0.encode("/", what, &mut out);
@@ -58,7 +59,7 @@ fn encodes_once_per_wire_form() {
     let hub = hub(false);
     let members: Vec<_> = (0..3000).map(|key| enter(&hub, key)).collect();
     let delivery = say(&hub, "e", Target::default());
-    assert_eq!(delivery, Delivery { taken: 3000, refused: 0, encodings: 3 });
+    assert_eq!(delivery, Delivery { taken: 3000, encodings: 3, ..Delivery::default() });
     assert_eq!(got(&members[1]), ["1e0"]);
 }
 
@@ -128,4 +129,34 @@ fn a_returning_member_misses_nothing_and_gets_nothing_twice() {
     assert_eq!(missed.iter().map(|stored| &*stored.name).collect::<Vec<_>>(), ["c", "d"]);
     assert_eq!(since(0), Recovery::Lost(Position { epoch: 1, offset: 4 }));
     assert_eq!(hub.history("r").unwrap().len(), 3);
+}
+
+#[test]
+fn what_is_volatile_reaches_the_ready_and_is_not_remembered() {
+    let hub = hub(true);
+    let room: ByteString = "r".into();
+    let [ready, busy] = [0, 3].map(|key| enter(&hub, key));
+    for member in [&ready, &busy] {
+        hub.join(member, &room).unwrap();
+        assert!(got(member).is_empty(), "waits from now on");
+    }
+    busy.outbox.set_unwritten(true);
+    let target = Target { rooms: std::slice::from_ref(&room), ..Target::default() };
+    let name: ByteString = "v".into();
+    let args = Args::default();
+    let publication = Publication { name: &name, args: &args, remembered: false };
+    let delivery = hub.broadcast_with(
+        target,
+        publication,
+        &mut |wire, position| {
+            let mut out = Encoding::default();
+            let what = Outgoing::Event { name: &name, args: &args, call: None, position };
+            wire.0.encode("/", what, &mut out);
+            out.finish(|_, _, _| 2)
+        },
+        &mut |member, prepared| member.push_volatile(prepared),
+    );
+    assert_eq!((delivery.taken, delivery.skipped), (1, 1));
+    assert_eq!((got(&ready), got(&busy)), (vec!["0v0".to_owned()], vec![]));
+    assert!(hub.history("r").unwrap().is_empty());
 }

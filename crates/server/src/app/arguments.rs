@@ -261,6 +261,37 @@ impl Serialize for Raw {
     }
 }
 
+/// One argument as it came, byte strings included, to be said again at any depth of others:
+/// relaying it copies nothing and damages nothing. No argument is said as `null`; of several, the
+/// first.
+///
+/// ```
+/// # use omniwire::{IntoArgs, RawArgs, Relayed};
+/// # #[derive(serde::Serialize)]
+/// # struct Answer { list: Vec<Relayed> }
+/// let came = RawArgs::from_elements(r#"1,{"a":[]}"#.into()).unwrap();
+/// let answer = Answer { list: came.iter().map(Relayed).collect() };
+/// assert_eq!((answer,).into_args().unwrap().json(), r#"{"list":[1,{"a":[]}]}"#);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Relayed(pub RawArgs);
+
+impl Serialize for Relayed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some(first) = self.0.get(0) else { return serializer.serialize_unit() };
+        let kept = MET.with_borrow_mut(|met| {
+            let Some(met) = met else { return false };
+            let start = WRITTEN.with_borrow(|written| *written);
+            let blobs = first.blobs().iter();
+            met.extend(blobs.map(|b| Blob { at: start + b.at, bytes: b.bytes.clone() }));
+            true
+        });
+        let json = if kept { first.json().clone() } else { first.to_base64_json() };
+        let raw = serde_json::from_str::<&RawValue>(&json).map_err(S::Error::custom)?;
+        raw.serialize(serializer)
+    }
+}
+
 /// A byte string, at any depth of an argument: a Socket.IO attachment, MessagePack bin, a binary
 /// frame; base64 where the protocol has only JSON, and read from base64 there.
 #[derive(Clone, PartialEq, Eq, Default)]

@@ -3,10 +3,15 @@
 use super::arguments::{ArgsError, IntoArgs};
 use super::namespace::Space;
 use super::peer::Peer;
+use crate::session::peers::{self, PeerCell};
 use crate::wires;
-use omniwire_hub::{Delivery, MemberKey, Publication, Target};
-use omniwire_session::{ByteString, Outgoing};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use omniwire_hub::{Delivery, HandOver, MemberKey, Publication, Target};
+use omniwire_session::{Args as RawArgs, ByteString, Outgoing};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 
 /// Some peers of a namespace: rooms, without rooms, without peers. Each peer is in it once.
 #[derive(Debug, Clone)]
@@ -16,6 +21,16 @@ pub struct Audience {
     rooms: Vec<ByteString>,
     except_rooms: Vec<ByteString>,
     except: Vec<MemberKey>,
+}
+
+/// What an audience answered: [`Audience::ask`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Answers {
+    /// The answers, in the order in which they came. One peer's error is no answer.
+    pub given: Vec<RawArgs>,
+    /// How many of those who were asked have not answered: silent, gone, or with an error.
+    pub missing: usize,
 }
 
 impl Audience {
@@ -60,15 +75,77 @@ impl Audience {
         event: impl Into<ByteString>,
         args: impl IntoArgs,
     ) -> Result<Delivery, ArgsError> {
-        let (event, args) = (event.into(), args.into_args()?);
-        let publication = Publication { name: &event, args: &args };
-        let namespace = &self.space.name;
-        let delivery =
-            self.space.hub.broadcast(self.target(), publication, &mut |wire, position| {
-                let what = Outgoing::Event { name: &event, args: &args, call: None, position };
-                wires::encode(wire, namespace, what)
-            });
-        Ok(delivery)
+        let said = Said { event: event.into(), args: args.into_args()?, call: None };
+        Ok(self
+            .broadcast(&said, true, &mut |member, prepared| member.push(prepared).map(|()| true)))
+    }
+
+    /// Says something to those of them to whom it can leave at once, and to no others: not to one
+    /// who has not taken yet what was said before, nor between two of his polls. For what is soon
+    /// out of date. Recoverable rooms do not remember it.
+    ///
+    /// # Errors
+    /// The arguments can't be said in JSON.
+    pub async fn emit_volatile(
+        &self,
+        event: impl Into<ByteString>,
+        args: impl IntoArgs,
+    ) -> Result<Delivery, ArgsError> {
+        let said = Said { event: event.into(), args: args.into_args()?, call: None };
+        Ok(self.broadcast(&said, false, &mut |member, prepared| member.push_volatile(prepared)))
+    }
+
+    /// Asks all of them, and waits until each has answered or is gone, at most `timeout`. A peer
+    /// whose protocol has no calls, or that is asked too much already, gives no answer.
+    /// Recoverable rooms do not remember the question.
+    ///
+    /// # Errors
+    /// The arguments can't be said in JSON.
+    pub async fn ask(
+        &self,
+        event: impl Into<ByteString>,
+        args: impl IntoArgs,
+        timeout: Duration,
+    ) -> Result<Answers, ArgsError> {
+        let deadline = Instant::now() + timeout;
+        let call = peers::next_call();
+        let said = Said { event: event.into(), args: args.into_args()?, call: Some(call) };
+        let asked = self.put_question(&said, call);
+        let mut answers = Answers { given: Vec::new(), missing: asked.peers.len() };
+        let mut coming: FuturesUnordered<_> = asked.answers.into_iter().collect();
+        while let Ok(Some(answer)) = timeout_at(deadline, coming.next()).await {
+            // An error of the channel: the peer is gone.
+            if let Ok(Ok(args)) = answer {
+                answers.given.push(args);
+                answers.missing -= 1;
+            }
+        }
+        asked.peers.iter().for_each(|peer| peer.forget_question(call));
+        Ok(answers)
+    }
+
+    /// Registers the question with each peer just before it is put to it, so that no answer can
+    /// come too early.
+    fn put_question(&self, said: &Said, call: u64) -> Asked {
+        let mut asked = Asked::default();
+        self.broadcast(said, false, &mut |member, prepared| {
+            let Some(Peer(peer)) = self.space.peer(member.key) else { return Ok(false) };
+            asked.answers.push(peer.await_answer(call));
+            // Kept, so that none is dropped with the room locked.
+            asked.peers.push(peer);
+            member.push(prepared).map(|()| true)
+        });
+        asked
+    }
+
+    fn broadcast(&self, said: &Said, remembered: bool, hand_over: &mut HandOver<'_>) -> Delivery {
+        let Said { event, args, call } = said;
+        let publication = Publication { name: event, args, remembered };
+        let encode = &mut |wire, position| {
+            let what = Outgoing::Event { name: event, args, call: *call, position };
+            wires::encode(wire, &self.space.name, what)
+        };
+        self.space.hub.broadcast_with(self.target(), publication, encode, hand_over)
     }
 
     /// The peers.
@@ -108,4 +185,16 @@ impl Audience {
             if whole { peer.disconnect_session() } else { peer.disconnect() }
         }
     }
+}
+
+struct Said {
+    event: ByteString,
+    args: RawArgs,
+    call: Option<u64>,
+}
+
+#[derive(Default)]
+struct Asked {
+    peers: Vec<Arc<PeerCell>>,
+    answers: Vec<peers::AnswerReceiver>,
 }

@@ -105,6 +105,8 @@ pub(crate) type Items = Pin<Box<dyn Stream<Item = Result<RawArgs, Failure>> + Se
 pub enum Outcome {
     /// One answer, of any number of values.
     Reply(RawArgs),
+    /// The same, and what is to be done when it is on its way.
+    ReplyThen(RawArgs, Pin<Box<dyn Future<Output = Result<Outcome, Failure>> + Send>>),
     /// A stream of items.
     Stream(Items),
 }
@@ -113,6 +115,7 @@ impl fmt::Debug for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Reply(args) => f.debug_tuple("Reply").field(args).finish(),
+            Self::ReplyThen(args, _) => f.debug_tuple("ReplyThen").field(args).finish(),
             Self::Stream(_) => f.write_str("Stream"),
         }
     }
@@ -145,6 +148,44 @@ pub struct Reply<T>(pub T);
 impl<T: IntoArgs> IntoOutcome for Reply<T> {
     fn into_outcome(self) -> Result<Outcome, Failure> {
         Ok(Outcome::Reply(self.0.into_args()?))
+    }
+}
+
+impl<T> Reply<T> {
+    /// The same answer; when it is on its way, `after` is done. For what must not overtake the
+    /// answer: ending the peer that gets it, for one.
+    ///
+    /// ```
+    /// # use omniwire::{Namespace, Peer, Reply};
+    /// let leaving = Namespace::new("/").on("leave", |peer: Peer| async move {
+    ///     Reply("bye").then(async move { peer.disconnect() })
+    /// });
+    /// # let _ = leaving;
+    /// ```
+    pub fn then<F: Future<Output = ()>>(self, after: F) -> ReplyThen<T, F> {
+        ReplyThen { answer: self.0, after }
+    }
+}
+
+/// An answer, and what is done when it is on its way: [`Reply::then`].
+#[derive(Debug, Clone, Copy)]
+pub struct ReplyThen<T, F> {
+    answer: T,
+    after: F,
+}
+
+impl<T, F> IntoOutcome for ReplyThen<T, F>
+where
+    T: IntoArgs,
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn into_outcome(self) -> Result<Outcome, Failure> {
+        let after = self.after;
+        let after = async move {
+            after.await;
+            Ok(Outcome::Reply(RawArgs::default()))
+        };
+        Ok(Outcome::ReplyThen(self.answer.into_args()?, Box::pin(after)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! One application's address space: its handlers and its rooms.
 
 use super::audience::Audience;
+use super::dynamic::Listed;
 use super::handler::{BoxedHandler, Handler};
 use super::peer::Peer;
 use crate::request::RequestInfo;
@@ -39,6 +40,7 @@ pub struct Namespace {
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Handlers {
     pub(crate) gate: Option<Gate>,
+    pub(crate) admit: Option<BoxedHandler>,
     pub(crate) connect: Option<BoxedHandler>,
     pub(crate) disconnect: Option<BoxedHandler>,
     pub(crate) join: Option<BoxedHandler>,
@@ -63,6 +65,16 @@ impl Namespace {
         check: impl Fn(&RequestInfo) -> Result<(), Denied> + Send + Sync + 'static,
     ) -> Self {
         self.handlers.gate = Some(Gate(Arc::new(check)));
+        self
+    }
+
+    /// Called for each client that asks to enter, before it is one of the peers: rooms and other
+    /// peers do not know it yet, and it hears nothing. May take its time. An error turns the client
+    /// away, in its protocol's own words ([`crate::Failure::client`],
+    /// [`crate::Failure::with_data`]); one that leaves meanwhile never becomes a peer.
+    #[must_use]
+    pub fn admit<P>(mut self, handler: impl Handler<P>) -> Self {
+        self.handlers.admit = Some(handler.into_boxed());
         self
     }
 
@@ -124,7 +136,12 @@ impl Namespace {
         self
     }
 
-    pub(crate) fn into_space(self, limits: &Limits, epoch: u32) -> Arc<Space> {
+    pub(crate) fn into_space(
+        self,
+        limits: &Limits,
+        epoch: u32,
+        listed: Option<Listed>,
+    ) -> Arc<Space> {
         Arc::new(Space {
             name: self.name,
             handlers: self.handlers,
@@ -135,6 +152,7 @@ impl Namespace {
                 epoch,
             }),
             peers: RwLock::default(),
+            _listed: listed,
         })
     }
 }
@@ -194,6 +212,8 @@ pub(crate) struct Space {
     pub(crate) handlers: Handlers,
     pub(crate) hub: Hub,
     pub(crate) peers: RwLock<HashMap<MemberKey, Weak<PeerCell>>>,
+    /// Where it is listed as long as it lives, if it was made on demand.
+    _listed: Option<Listed>,
 }
 
 impl Space {

@@ -143,6 +143,25 @@ impl Peer {
         self.say(&event, &args, None)
     }
 
+    /// Says something to this peer if it can leave at once; else drops it: while the peer has not
+    /// taken what was said before, or between two of its polls. For what is soon out of date.
+    /// Whether it left.
+    ///
+    /// # Errors
+    /// The arguments can't be said, or the peer is gone.
+    pub fn emit_volatile(
+        &self,
+        event: impl Into<ByteString>,
+        args: impl IntoArgs,
+    ) -> Result<bool, EmitError> {
+        let (event, args) = (event.into(), args.into_args()?);
+        let what = Outgoing::Event { name: &event, args: &args, call: None, position: None };
+        match wires::encode(self.0.member.wire, &self.0.space.name, what) {
+            Some(prepared) => Ok(self.0.member.push_volatile(&prepared)?),
+            None => Ok(false),
+        }
+    }
+
     /// Waits until no more than half of what may wait for this peer does, or it is gone. A handler
     /// that says much, and waits for this each time, never makes its peer a slow one.
     pub async fn writable(&self) {
@@ -207,6 +226,12 @@ impl Peer {
     /// Ends this peer's whole session and its connections.
     pub fn disconnect_session(&self) {
         self.0.kick(true, None);
+    }
+
+    /// Ends its session and connections without a word to the client's peers, as if the connection
+    /// had failed: a client that comes back by itself does.
+    pub fn hang_up(&self) {
+        self.0.hang_up();
     }
 
     /// Ends this peer with a close code (3000 to 4999) and reason, for protocols that have them:

@@ -195,12 +195,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<'_, S> {
     /// Writes what is queued. Ready when the peer has taken nothing of it for too long.
     fn flush(&mut self, context: &mut Context<'_>) -> Poll<Detached> {
         if self.socket.poll_flush(context).is_ready() {
-            self.stalled = None;
+            if self.stalled.take().is_some() {
+                self.cell().outbox.set_unwritten(false);
+            }
             if self.ended {
                 // Its Close, or its end, is still to come.
                 return self.take_messages(context).map(|()| self.gone);
             }
             return Poll::Pending;
+        }
+        if self.stalled.is_none() {
+            self.cell().outbox.set_unwritten(true);
         }
         let unwritten = self.socket.buffered_amount();
         let timeout = self.cell().shared.limits.write_timeout;

@@ -370,10 +370,10 @@ impl Cell {
         }
     }
 
-    fn find_space(&self, name: &str) -> Option<Arc<Space>> {
+    fn find_space(&self, name: &ByteString) -> Option<Arc<Space>> {
         match &self.terms.entrance {
             Entrance::Fixed(space) => Some(Arc::clone(space)),
-            Entrance::ByName => self.shared.space(name),
+            Entrance::ByName => self.shared.enter_space(name),
         }
     }
 

@@ -130,8 +130,11 @@ struct Questions {
 #[derive(Debug)]
 pub(crate) struct Question {
     pub(crate) call: u64,
-    pub(crate) answer: oneshot::Receiver<Result<RawArgs, ByteString>>,
+    pub(crate) answer: AnswerReceiver,
 }
+
+/// Brings a client's answer; fails when the client goes without one.
+pub(crate) type AnswerReceiver = oneshot::Receiver<Result<RawArgs, ByteString>>;
 
 /// What the pump is to start.
 enum Work {
@@ -143,6 +146,11 @@ enum Work {
 
 static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
 static NEXT_QUESTION: AtomicU64 = AtomicU64::new(1);
+
+/// The number of a question. The same question to many has one number.
+pub(crate) fn next_call() -> u64 {
+    NEXT_QUESTION.fetch_add(1, Ordering::Relaxed)
+}
 
 impl PeerCell {
     pub(crate) fn new(cell: &Arc<Cell>, space: Arc<Space>, admission: Admission) -> Arc<Self> {
@@ -221,6 +229,22 @@ impl PeerCell {
     }
 
     fn enter(self: &Arc<Self>) {
+        let Some(handler) = &self.space.handlers.admit else { return self.come_in() };
+        let outcome = guard(handler, self.context(ByteString::from_static("admit")));
+        let peer = Arc::clone(self);
+        conclude(outcome, move |outcome| {
+            let left = peer.inbox.lock().left;
+            match outcome {
+                // Who has left meanwhile does not come in.
+                Ok(_) if left => peer.admit(Err(Failure::client("left while it was let in"))),
+                Ok(_) => peer.come_in(),
+                Err(failure) => peer.admit(Err(failure)),
+            }
+            peer.pump();
+        });
+    }
+
+    fn come_in(self: &Arc<Self>) {
         let space = &self.space;
         space.peers.write().insert(self.member.key, Arc::downgrade(self));
         space.hub.enter(Arc::clone(&self.member));
@@ -424,8 +448,13 @@ impl PeerCell {
     }
 
     fn conclude(self: &Arc<Self>, answering: Answering, outcome: Result<Outcome, Failure>) {
+        let mut after = None;
         let outcome = match outcome {
             Ok(Outcome::Reply(args)) => Ok(args),
+            Ok(Outcome::ReplyThen(args, then)) => {
+                after = Some(then);
+                Ok(args)
+            }
             Ok(Outcome::Stream(items)) => {
                 let (peer, id) = (Arc::clone(self), answering.stream_id());
                 return self.spawn(id, async move { peer.stream(answering, items).await });
@@ -436,6 +465,19 @@ impl PeerCell {
             self.inbox.lock().streams.remove(&id);
         }
         self.answer(answering, outcome);
+        if let Some(after) = after {
+            self.finish(after);
+        }
+    }
+
+    /// Does what a handler wanted done after its answer.
+    fn finish(self: &Arc<Self>, after: OutcomeFuture) {
+        let peer = Arc::clone(self);
+        conclude(Guarded::new(after), move |outcome| {
+            if let Err(failure) = outcome {
+                tracing::warn!(peer = %peer.member.id, ?failure, "what followed an answer failed");
+            }
+        });
     }
 
     /// Spawns a task; if it answers a call with a stream, the client may cancel it.
@@ -563,17 +605,27 @@ impl PeerCell {
     }
 
     pub(crate) fn question(&self) -> Question {
-        let call = NEXT_QUESTION.fetch_add(1, Ordering::Relaxed);
+        let call = next_call();
+        Question { call, answer: self.await_answer(call) }
+    }
+
+    /// Brings the answer to a question that is about to be put.
+    pub(crate) fn await_answer(&self, call: u64) -> AnswerReceiver {
         let (sender, answer) = oneshot::channel();
         let mut questions = self.questions.lock();
         if !questions.over && questions.open.len() < self.cell.shared.limits.asks_max {
             questions.open.insert(call, sender);
         }
-        Question { call, answer }
+        answer
     }
 
     pub(crate) fn forget_question(&self, call: u64) {
         self.questions.lock().open.remove(&call);
+    }
+
+    pub(crate) fn hang_up(&self) {
+        // A session that is over needs no end.
+        self.cell.handle(Input::Close { reason: Reason::Kicked }).ok();
     }
 
     pub(crate) fn kick(&self, whole: bool, close: Option<(u16, ByteString)>) {
