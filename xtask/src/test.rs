@@ -57,7 +57,7 @@ const STEPS: &[Step] = &[
         name: "contract",
         what: "the conformance server, by its contracts",
         needs: &["install", "release"],
-        run: contract,
+        run: conformance::contracts,
     },
     Step {
         name: "python",
@@ -129,10 +129,6 @@ fn unit(repository: &Repository) -> Result {
 
 fn pairs(repository: &Repository) -> Result {
     node::test(repository, &["pairs.test.mjs".to_owned()])
-}
-
-fn contract(repository: &Repository) -> Result {
-    node::test(repository, &conformance::SUITES.map(conformance::contract))
 }
 
 fn python(repository: &Repository) -> Result {

@@ -1,6 +1,7 @@
 /** One server for the facts of one file. */
 
 import assert from "node:assert/strict";
+import { basename } from "node:path";
 import { after, before, test } from "node:test";
 
 import { startSuite } from "../server.mjs";
@@ -8,14 +9,15 @@ import { MISSING } from "./missing.mjs";
 
 /** The server of a suite: started before the facts of this file, ended after them. */
 export function suite(name, environment) {
-  const missing = new Map(Object.entries(MISSING[name] ?? {}));
+  const file = basename(process.argv[1], ".test.mjs");
+  const missing = new Map(Object.entries(MISSING[file] ?? {}));
   let under;
   before(async () => {
     under = await startSuite(name, environment);
   });
   after(async () => {
     await under?.stop();
-    assert.deepEqual([...missing.keys()], [], "in missing.mjs, but no facts of this suite");
+    assert.deepEqual([...missing.keys()], [], "in missing.mjs, but no facts of this file");
   });
 
   /** A test named by what it shows. Where that is known to be missing, it must fail. */

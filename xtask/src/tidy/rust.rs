@@ -15,10 +15,13 @@ const BANNED: &[(&str, &str)] = &[
 const BANNED_IN_CRATES: &[(&str, &str)] =
     &[(concat!("thread::", "sleep"), "wait for an event, or use virtual time")];
 
+const FUNCTION_MAX_LINES: usize = 70;
+
 pub(crate) fn check(source: &Source, findings: &mut Vec<String>) {
     if !source.has_extension(&["rs"]) {
         return;
     }
+    check_functions(source, findings);
     let in_crates = source.path.starts_with("crates/");
     let banned_here = if in_crates { BANNED_IN_CRATES } else { &[] };
     for (number, line) in source.lines() {
@@ -28,6 +31,30 @@ pub(crate) fn check(source: &Source, findings: &mut Vec<String>) {
             }
         }
     }
+}
+
+/// Relies on rustfmt: what ends a function stands right below where it begins.
+fn check_functions(source: &Source, findings: &mut Vec<String>) {
+    let mut open: Vec<(&str, usize)> = Vec::new();
+    for (number, line) in source.lines() {
+        let text = line.trim_start();
+        let indent = &line[..line.len() - text.len()];
+        let is_end = text == "}" || (text.starts_with(')') && text.ends_with(';'));
+        if let Some((_, start)) = open.pop_if(|(outer, _)| is_end && indent == *outer) {
+            let lines = number - start + 1;
+            if lines > FUNCTION_MAX_LINES {
+                findings.push(format!("{}:{start}: a function of {lines} lines", source.path));
+            }
+        }
+        if is_function(text) && !text.ends_with([';', '}']) {
+            open.push((indent, number));
+        }
+    }
+}
+
+fn is_function(line: &str) -> bool {
+    let before = ["pub", "pub(crate)", "pub(super)", "const", "async", "unsafe"];
+    line.split(' ').find(|word| !before.contains(word)) == Some("fn")
 }
 
 /// Whether all of a file is for tests, benchmarks or examples.
@@ -82,6 +109,18 @@ mod tests {
         let source = Source::new("a.rs", text);
         let lines: Vec<_> = lines_outside_tests(&source).map(|(number, _)| number).collect();
         assert_eq!(lines, [1, 4, 11]);
+    }
+
+    #[test]
+    fn a_long_function_is_found_where_it_begins() {
+        let body = "        x();\n".repeat(FUNCTION_MAX_LINES);
+        let text = format!(
+            "trait T {{\n    fn declared(\n    ) -> u8;\n    fn short() {{\n    }}\n\
+             \x20   pub(crate) async fn long() {{\n{body}    }}\n}}\n"
+        );
+        let mut findings = Vec::new();
+        check(&Source::new("a.rs", &text), &mut findings);
+        assert_eq!(findings, ["a.rs:6: a function of 72 lines"]);
     }
 
     #[test]

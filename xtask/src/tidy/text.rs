@@ -3,7 +3,8 @@
 use crate::tidy::rust;
 use crate::tidy::source::Source;
 
-const CODE: &[&str] = &["rs", "ts", "tsx", "js", "mjs", "cjs", "css", "html", "py", "sh"];
+/// Not HTML, whose lines are mostly prose.
+const CODE: &[&str] = &["rs", "ts", "tsx", "js", "mjs", "cjs", "css", "py", "sh"];
 const LINE_MAX_COLUMNS: usize = 100;
 const FILE_MAX_LINES: usize = 800;
 
