@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
 /// How long sessions have to end after the first signal.
@@ -81,13 +82,14 @@ pub(crate) async fn serve(
 ) -> Result<(), Mistake> {
     let mut signals = Signals::new()?;
     let (stop, stopped) = watch::channel(());
+    let mut serving = JoinSet::new();
     for listener in listeners {
         let (router, mut stopped) = (router.clone(), stopped.clone());
         let until_stopped = async move {
             // Fails when the sender is gone, which is a stop as well.
             stopped.changed().await.ok();
         };
-        tokio::spawn(omniwire::serve(listener, router, handshake_timeout, until_stopped));
+        serving.spawn(omniwire::serve(listener, router, handshake_timeout, until_stopped));
     }
     signals.next().await;
     tracing::info!(sessions = omniwire.stats().sessions, "going down");
@@ -95,6 +97,8 @@ pub(crate) async fn serve(
     omniwire.shut_down();
     let deadline = Instant::now() + GRACE;
     let emptied = async {
+        // What was said last is on its way when the connections are closed.
+        while serving.join_next().await.is_some() {}
         while omniwire.stats().connections > 0 {
             sleep(Duration::from_millis(10)).await;
         }

@@ -14,11 +14,14 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tower_service::Service as _;
 
 /// Serves a router on a listener until `shutdown` resolves: HTTP/1.1 with upgrades, and HTTP/2 by
-/// prior knowledge with extended CONNECT. Then it accepts no more; connections that have been
-/// upgraded live on, so end them with [`crate::Omniwire::shut_down`].
+/// prior knowledge with extended CONNECT. Then it accepts no more, and returns when every
+/// connection has answered what it was asked and is closed. Connections that have been upgraded
+/// live on. What else is open ends by [`crate::Omniwire::shut_down`], so call that too, and bound
+/// the wait: a client may never finish its request.
 ///
 /// `handshake_timeout` runs from accept to the end of a request's head.
 ///
@@ -31,16 +34,19 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let builder = builder(handshake_timeout);
+    // Each connection holds a receiver until it is closed.
+    let (stop, stopped) = watch::channel(());
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = &mut shutdown => return Ok(()),
+            () = &mut shutdown => break,
         };
         match accepted {
             Ok((stream, remote)) => {
+                let terms = Terms { handshake_timeout, stopped: stopped.clone() };
                 let (builder, router) = (builder.clone(), router.clone());
-                tokio::spawn(serve_connection(builder, stream, remote, router, handshake_timeout));
+                tokio::spawn(serve_connection(builder, stream, remote, router, terms));
             }
             // Out of descriptors, or the client was gone at once: others may do better.
             Err(error) => {
@@ -49,6 +55,17 @@ pub async fn serve(
             }
         }
     }
+    drop((listener, stopped));
+    stop.send_replace(());
+    stop.closed().await;
+    Ok(())
+}
+
+/// What holds for each connection.
+struct Terms {
+    handshake_timeout: Duration,
+    /// Changes when the server is going down.
+    stopped: watch::Receiver<()>,
 }
 
 fn builder(handshake_timeout: Duration) -> auto::Builder<TokioExecutor> {
@@ -74,7 +91,7 @@ async fn serve_connection(
     stream: TcpStream,
     remote: SocketAddr,
     router: Router,
-    handshake_timeout: Duration,
+    mut terms: Terms,
 ) {
     stream.set_nodelay(true).ok();
     let asked = Arc::new(AtomicBool::new(false));
@@ -89,10 +106,19 @@ async fn serve_connection(
         std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     // One timer from accept to the first request, which no byte resets: hyper's own begins only
     // when it knows which version of HTTP is spoken.
-    let served = match tokio::time::timeout(handshake_timeout, serving.as_mut()).await {
-        Ok(served) => served,
-        Err(_) if asked.load(Relaxed) => serving.await,
-        Err(_) => return tracing::debug!(%remote, "no request in time"),
+    let late = async {
+        tokio::time::sleep(terms.handshake_timeout).await;
+        if asked.load(Relaxed) {
+            std::future::pending().await
+        }
+    };
+    let served = tokio::select! {
+        served = serving.as_mut() => served,
+        () = late => return tracing::debug!(%remote, "no request in time"),
+        _ = terms.stopped.changed() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
     };
     if let Err(error) = served {
         tracing::debug!(%remote, %error, "connection failed");

@@ -1,0 +1,116 @@
+/** SIGTERM while clients of every protocol are there: each is told, and the server ends with 0. */
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { test } from "node:test";
+import { io } from "socket.io-client";
+import SockJS from "sockjs-client";
+import WebSocket from "ws";
+
+import { KINDS, VARIANTS } from "../clients.mjs";
+import { Http2Connection } from "../h2.mjs";
+import { OPCODE } from "../raw.mjs";
+import { startDemo } from "../server.mjs";
+import { within } from "../wait.mjs";
+
+test("with clients of every kind the server ends within its time and with 0", async () => {
+  const server = await startDemo();
+  const clients = [...KINDS, ...VARIANTS].map(({ client }) => client());
+  for (const client of clients) await client.connect(server.url);
+  await server.stop();
+  await Promise.allSettled(clients.map((client) => client.close()));
+});
+
+test("a WebSocket is closed with 1001", async () => {
+  const server = await startDemo();
+  const socket = new WebSocket(`${server.ws}/ws/chat`);
+  await within(once(socket, "open"), "the WebSocket");
+  const closed = once(socket, "close");
+  await server.stop();
+  assert.equal((await within(closed, "the close"))[0], 1001);
+});
+
+test("a WebSocket over HTTP/2 is closed with 1001", async () => {
+  const server = await startDemo();
+  const { hostname: host, port } = new URL(server.url);
+  const connection = await Http2Connection.open({ host, port });
+  const { socket } = await connection.handshake("/ws/chat");
+  await socket.frames.next();
+  const stopped = server.stop();
+  const close = await socket.frames.next("the Close", ({ opcode }) => opcode === OPCODE.close);
+  assert.equal(close.payload.readUInt16BE(), 1001);
+  connection.close();
+  await stopped;
+});
+
+for (const transport of ["websocket", "xhr-streaming", "eventsource", "xhr-polling"]) {
+  test(`SockJS by ${transport} is closed with 1001`, async () => {
+    const server = await startDemo();
+    const line = new SockJS(`${server.url}/sockjs/chat`, null, { transports: [transport] });
+    const closed = new Promise((resolve) => {
+      line.onclose = resolve;
+    });
+    await within(new Promise((resolve) => { line.onmessage = resolve; }), "the first message");
+    await server.stop();
+    const { code, wasClean } = await within(closed, "the close");
+    assert.deepEqual({ code, wasClean }, { code: 1001, wasClean: true });
+  });
+}
+
+for (const transport of ["websocket", "polling"]) {
+  test(`Socket.IO by ${transport} hears that it is disconnected`, async () => {
+    const server = await startDemo();
+    const options = { transports: [transport], reconnection: false };
+    const client = io(`${server.url}/chat`, options);
+    await within(new Promise((resolve) => { client.on("connect", resolve); }), "connect");
+    const gone = new Promise((resolve) => { client.on("disconnect", resolve); });
+    await server.stop();
+    assert.ok(await within(gone, "disconnect"));
+    client.close();
+  });
+}
+
+test("an event stream ends with the envelope `close`, and whole", async () => {
+  const server = await startDemo();
+  const response = await fetch(`${server.url}/sse/chat`);
+  const text = response.text();
+  await server.stop();
+  assert.match(await within(text, "the end of the stream"), /"close":\{"code":1001/);
+});
+
+test("a poll that waits ends with the envelope `close`", async () => {
+  const server = await startDemo();
+  let cursor;
+  let waiting;
+  for (;;) {
+    const query = cursor === undefined ? "" : `?cursor=${cursor}`;
+    waiting = fetch(`${server.url}/poll/chat${query}`).then((response) => response.json());
+    // What is said on entering comes first, in one answer or in some.
+    const answer = await Promise.race([waiting, quiet()]);
+    if (answer === undefined) break;
+    cursor = answer.at(-1).cursor;
+  }
+  await server.stop();
+  const envelopes = await within(waiting, "the last answer");
+  assert.equal(envelopes.find(({ close }) => close).close.code, 1001);
+});
+
+test("connections that asked nothing, or half a question, do not hold the server", async () => {
+  const server = await startDemo();
+  const { hostname: host, port } = new URL(server.url);
+  const silent = connect(port, host);
+  const half = connect(port, host);
+  await Promise.all([once(silent, "connect"), once(half, "connect")]);
+  // A reset is as good an end as any.
+  for (const socket of [silent, half]) socket.on("error", () => {});
+  half.write("POST /send/chat HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n[");
+  await server.stop();
+  silent.destroy();
+  half.destroy();
+});
+
+/** Resolves once a server that has something to say would have said it. */
+function quiet() {
+  return new Promise((resolve) => setTimeout(resolve, 300));
+}
