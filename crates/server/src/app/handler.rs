@@ -106,7 +106,7 @@ pub enum Outcome {
     /// One answer, of any number of values.
     Reply(RawArgs),
     /// The same, and what is to be done when it is on its way.
-    ReplyThen(RawArgs, Pin<Box<dyn Future<Output = Result<Outcome, Failure>> + Send>>),
+    ReplyThen(RawArgs, Pin<Box<dyn Future<Output = Result<Self, Failure>> + Send>>),
     /// A stream of items.
     Stream(Items),
 }

@@ -5,6 +5,8 @@ use omniwire::protocols::websocket::Message;
 use omniwire::{Args, Failure, Namespace, Omniwire, Peer, RawArgs, Reply};
 use serde_json::json;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use tokio::sync::Notify;
 
 fn rooms() -> Namespace {
@@ -69,6 +71,34 @@ async fn who_is_turned_away_was_never_there() {
     assert_eq!(u16::from(crate::harness::closed(&mut socket).await), 1008);
     let namespace = omniwire.namespace("/closed").unwrap();
     until(|| namespace.is_empty() && namespace.to("inside").peers().is_empty()).await;
+}
+
+#[tokio::test]
+async fn nothing_is_handled_of_who_is_turned_away() {
+    let (handled, go) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
+    let (heard, gate) = (Arc::clone(&handled), Arc::clone(&go));
+    let closed = Namespace::new("/closed")
+        .on_connect(move || {
+            let gate = Arc::clone(&gate);
+            async move {
+                gate.notified().await;
+                Err::<(), _>(Failure::client("no"))
+            }
+        })
+        .on("say", move || {
+            heard.store(true, Relaxed);
+            async {}
+        });
+    let (omniwire, address) = serve(Omniwire::builder().namespace(closed)).await;
+    let mut socket = crate::harness::open(address, "/ws/closed", "omniwire.json.v1").await;
+    for _ in 0..3 {
+        socket.send(Message::text(r#"{"event":"say","id":1}"#)).await.unwrap();
+    }
+    until(|| omniwire.stats().messages_in == 3).await;
+    go.notify_one();
+    assert_eq!(u16::from(crate::harness::closed(&mut socket).await), 1008);
+    until(|| omniwire.stats().sessions == 0).await;
+    assert!(!handled.load(Relaxed));
 }
 
 #[tokio::test]
