@@ -18,6 +18,7 @@ pub(super) fn site() -> Result<Site, BuildError> {
         ping_timeout: Duration::from_millis(200),
         max_payload: 1_000_000,
         allow_eio3: true,
+        assume_eio3: false,
         ..Config::default()
     };
     let omniwire = Omniwire::builder()

@@ -1,15 +1,105 @@
-//! `--suite socketio`: everything comes from the environment.
+//! `--suite socketio`: the contract of the Socket.IO server under test. Everything comes from the
+//! environment ([`settings`]).
+
+mod events;
+mod rooms;
+mod settings;
+mod words;
 
 use super::Site;
 use crate::Mistake;
-use omniwire::Omniwire;
+use omniwire::{
+    Args, Auth, EmitError, Failure, Namespace, Omniwire, Peer, RawArgs, Relayed, Reply,
+    SocketIoMount,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use settings::Settings;
+use std::time::Duration;
 
-/// The port to take when no flag names one.
-pub(super) fn port() -> Result<u16, Mistake> {
-    let port = std::env::var("SIO_PORT").unwrap_or_else(|_| "3000".into());
-    port.parse().map_err(|_| Mistake(format!("SIO_PORT: '{port}' is no port")))
+pub(super) use settings::port;
+
+/// Builds the server that the environment asks for.
+pub(super) fn site() -> Result<Site, Mistake> {
+    let settings = Settings::from_environment()?;
+    let mut mount = SocketIoMount::new().config(settings.config);
+    if let Some(origins) = settings.origins {
+        mount = mount.origins(origins);
+    }
+    let main = if settings.official { official(contract("/")) } else { welcomed(contract("/")) };
+    let omniwire = Omniwire::builder()
+        .without_socketio()
+        .bare_namespace(main)
+        .bare_namespace(welcomed(contract("/chat")))
+        .bare_namespace(welcomed(contract("/auth")).admit(admit))
+        .bare_namespace(official(Namespace::new("/custom")))
+        .namespaces_where(|name| is_dynamic(name).then(|| welcomed(contract(name))))
+        .mount(settings.path, mount)
+        .build()?;
+    Ok(Site::new(omniwire))
 }
 
-pub(super) fn site() -> Result<Site, Mistake> {
-    Ok(Site::new(Omniwire::builder().build()?))
+/// `/dyn-<digits>`
+fn is_dynamic(name: &str) -> bool {
+    let digits = name.strip_prefix("/dyn-").unwrap_or_default();
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A namespace with the handlers of the contract.
+fn contract(name: &str) -> Namespace {
+    let namespace = Namespace::new(name.to_owned()).on_disconnect(rooms::tell_watchers);
+    rooms::add(events::add(namespace))
+}
+
+fn welcomed(namespace: Namespace) -> Namespace {
+    namespace.on_connect(welcome)
+}
+
+#[derive(Serialize)]
+struct Welcome<'a> {
+    id: &'a str,
+    nsp: &'a str,
+    auth: Relayed,
+    recovered: bool,
+}
+
+async fn welcome(peer: Peer) -> Result<(), EmitError> {
+    let namespace = peer.namespace();
+    let welcome = Welcome {
+        id: peer.id(),
+        nsp: namespace.name(),
+        auth: words::auth(&peer),
+        recovered: false,
+    };
+    peer.emit("welcome", (welcome,))
+}
+
+/// What the official Socket.IO 5 suite wants of a namespace. It takes `auth` for the first event,
+/// and every other that comes unasked for an error.
+fn official(namespace: Namespace) -> Namespace {
+    namespace
+        .on_connect(|peer: Peer| async move { peer.emit("auth", (words::auth(&peer),)) })
+        .on("message", |peer: Peer, Args(args): Args<RawArgs>| async move {
+            peer.emit("message-back", args)
+        })
+        .on("message-with-ack", |Args(args): Args<RawArgs>| async move { Reply(args) })
+}
+
+/// The auth payload that `/auth` looks at.
+#[derive(Deserialize, Default)]
+struct Ticket {
+    /// How long to take, in milliseconds.
+    #[serde(default)]
+    slow: u64,
+    token: Option<String>,
+}
+
+async fn admit(Auth(ticket): Auth<Option<Ticket>>) -> Result<(), Failure> {
+    let ticket = ticket.unwrap_or_default();
+    tokio::time::sleep(Duration::from_millis(ticket.slow)).await;
+    if ticket.token.as_deref() == Some("secret") {
+        return Ok(());
+    }
+    let data = (json!({ "code": 401, "hint": "token" }),);
+    Err(Failure::forbidden("not authorized").with_data(data)?)
 }

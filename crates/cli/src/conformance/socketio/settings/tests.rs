@@ -1,0 +1,67 @@
+use super::*;
+
+fn settings(variables: &[(&str, &str)]) -> Result<Settings, String> {
+    let lookup = |name: &str| {
+        let found = variables.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| (*value).to_owned())
+    };
+    Settings::from(&Environment(&lookup)).map_err(|Mistake(line)| line)
+}
+
+#[test]
+fn nothing_set_means_the_official_servers_defaults() {
+    let settings = settings(&[("SIO_COOKIE", ""), ("SIO_ADMIN", "0")]).unwrap();
+    assert_eq!(settings.config, socketio::Config::default());
+    assert_eq!((settings.path.as_str(), settings.origins), ("/socket.io/", None));
+    assert!(!settings.official);
+}
+
+#[test]
+fn the_official_suite_is_known_by_exactly_its_settings() {
+    let mut variables = vec![
+        ("SIO_PORT", "3000"),
+        ("SIO_PING_INTERVAL", "300"),
+        ("SIO_PING_TIMEOUT", "200"),
+        ("SIO_CONNECT_TIMEOUT", "1000"),
+    ];
+    assert!(settings(&variables).unwrap().official);
+    variables.push(("SIO_MAX_PAYLOAD", "10000"));
+    assert!(!settings(&variables).unwrap().official);
+}
+
+#[test]
+fn all_settings_are_read() {
+    let settings = settings(&[
+        ("SIO_PATH", "/other/"),
+        ("SIO_UPGRADE_TIMEOUT", "500"),
+        ("SIO_MAX_PAYLOAD", "2000"),
+        ("SIO_TRANSPORTS", "websocket"),
+        ("SIO_EIO3", "1"),
+        ("SIO_COOKIE", "io"),
+        ("SIO_CORS", "http://app.example"),
+    ])
+    .unwrap();
+    let engine = &settings.config.engine;
+    assert_eq!(settings.path, "/other/");
+    assert_eq!(engine.upgrade_timeout, Duration::from_millis(500));
+    assert_eq!(engine.max_payload, 2000);
+    assert_eq!(engine.transports, engineio::Transports { polling: false, websocket: true });
+    assert!(engine.allow_eio3);
+    assert_eq!(engine.cookie.as_deref(), Some("io"));
+    assert_eq!(settings.origins, Some(Origins::list(["http://app.example"]).unwrap()));
+}
+
+#[test]
+fn what_cannot_be_is_told_in_a_line() {
+    for (name, value, line) in [
+        ("SIO_RECOVERY_MS", "1000", "SIO_RECOVERY_MS is not supported yet: unset it"),
+        ("SIO_PARSER", "msgpack", "SIO_PARSER is not supported yet: unset it"),
+        ("SIO_TRANSPORTS", "webtransport", "SIO_TRANSPORTS: 'webtransport' is not supported yet"),
+        ("SIO_TRANSPORTS", "pigeon", "SIO_TRANSPORTS: 'pigeon' is no transport"),
+        ("SIO_EIO3", "yes", "SIO_EIO3: 'yes' is neither 0 nor 1"),
+        ("SIO_PING_TIMEOUT", "-1", "SIO_PING_TIMEOUT: '-1' is no number in range"),
+        ("SIO_PATH", "io", "SIO_PATH: 'io' does not begin with a slash"),
+    ] {
+        assert_eq!(settings(&[(name, value)]).unwrap_err(), line);
+    }
+}
