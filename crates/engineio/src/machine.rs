@@ -309,8 +309,17 @@ impl Machine {
                 self.release_poll(now, out);
             }
             b"5" => {
-                if let Some(poll) = waiting.take() {
-                    self.end_poll(poll, out);
+                let probed = probe.noop_at.is_some();
+                match waiting.take() {
+                    // It came after the probe had ended those before it. Clients wait for the end
+                    // of their poll before they move, so it was sent after the move and overtook
+                    // it: it gets what it would get behind it.
+                    Some(poll) if probed => {
+                        out.push_back(Output::Carry(None));
+                        out.push_back(refuse(poll));
+                    }
+                    Some(poll) => self.end_poll(poll, out),
+                    None => {}
                 }
                 self.carried = Carried::WebSocket(id);
                 out.push_back(Output::Carry(Some(id)));

@@ -74,6 +74,18 @@ fn eio4_upgrade_with_a_waiting_poll() {
 }
 
 #[test]
+fn eio4_a_poll_that_overtakes_the_upgrade_is_refused() {
+    let (mut driver, id) = probed();
+    let poll = driver.poll();
+    assert_eq!(driver.answer(poll), None);
+    driver.send(id, "5").unwrap();
+    assert_eq!(driver.answer(poll).unwrap(), "400");
+    driver.send(id, "4hello").unwrap();
+    assert_eq!(driver.receive_text(id), "4hello");
+    assert_eq!(driver.closed, None);
+}
+
+#[test]
 fn eio4_requests_after_the_upgrade_are_refused() {
     let (mut driver, id) = probed();
     driver.send(id, "5").unwrap();
