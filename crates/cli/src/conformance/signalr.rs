@@ -1,8 +1,109 @@
-//! `--suite signalr`.
+//! `--suite signalr`: the hubs of the contract, all with the same methods.
+
+mod beside;
+mod clients;
+mod echo;
+mod send;
+mod streams;
+mod user;
+mod world;
 
 use super::Site;
-use omniwire::{BuildError, Omniwire};
+use omniwire::protocols::signalr::{Config, Transport, Transports};
+use omniwire::{
+    BuildError, Failure, Limits, Namespace, Omniwire, Origins, Peer, Reason, SignalRMount,
+};
+use std::time::Duration;
+use user::User;
+
+/// The largest result that a test asks for has to fit.
+const OUTBOX_LEN_MAX: usize = 64 << 20;
 
 pub(super) fn site() -> Result<Site, BuildError> {
-    Ok(Site::new(Omniwire::builder().build()?))
+    let mut limits = Limits::default();
+    limits.outbox_len_max = OUTBOX_LEN_MAX;
+    let mut builder = Omniwire::builder().limits(limits).without_socketio().origins(Origins::any());
+    for hub in hubs() {
+        let path = hub.name;
+        let mount = SignalRMount::new(path).config(hub.config).parallel_max(hub.parallel_max);
+        builder = builder.bare_namespace(hub.namespace).mount(path, mount);
+    }
+    let omniwire = builder.build()?;
+    let Some(big) = omniwire.namespace("/hubs/big") else {
+        return Err(BuildError::NoNamespace("/hubs/big".into()));
+    };
+    Ok(Site { omniwire, beside: beside::router(big) })
+}
+
+/// One hub, with the defaults but for what the contract says of it.
+struct Hub {
+    name: &'static str,
+    namespace: Namespace,
+    config: Config,
+    parallel_max: usize,
+}
+
+impl Hub {
+    fn new(name: &'static str) -> Self {
+        let namespace = with_methods(Namespace::new(name).on_connect(enter).on_disconnect(leave));
+        Self { name, namespace, config: Config::default(), parallel_max: 1 }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.config);
+        self
+    }
+}
+
+fn hubs() -> Vec<Hub> {
+    let mut par = Hub::new("/hubs/par");
+    par.parallel_max = 4;
+    let mut detail = Hub::new("/hubs/detail").with(|config| config.detailed_errors = true);
+    detail.namespace = detail.namespace.detailed_errors(true);
+    let mut auth = Hub::new("/hubs/auth");
+    auth.namespace = auth.namespace.authorize(user::required);
+    let mut refuse = Hub::new("/hubs/refuse");
+    refuse.namespace = Namespace::new("/hubs/refuse")
+        .on_connect(|| async { Err::<(), _>(Failure::client("not today")) });
+    vec![
+        Hub::new("/hubs/test"),
+        Hub::new("/hubs/fast").with(fast),
+        par,
+        detail,
+        Hub::new("/hubs/big").with(|config| config.message_len_max = 4 << 20),
+        auth,
+        refuse,
+        Hub::new("/hubs/wsonly")
+            .with(|config| config.transports = Transports::only(Transport::WebSockets)),
+        Hub::new("/hubs/lponly")
+            .with(|config| config.transports = Transports::only(Transport::LongPolling)),
+        Hub::new("/hubs/v1only").with(|config| config.negotiate_version_min = 1),
+    ]
+}
+
+fn fast(config: &mut Config) {
+    config.keep_alive_interval = Duration::from_secs(1);
+    config.client_timeout = Duration::from_secs(3);
+    config.handshake_timeout = Duration::from_secs(2);
+    config.poll_timeout = Duration::from_secs(3);
+}
+
+fn with_methods(namespace: Namespace) -> Namespace {
+    let namespace = echo::add(namespace);
+    let namespace = streams::add(namespace);
+    let namespace = send::add(namespace);
+    clients::add(namespace)
+}
+
+async fn enter(peer: Peer) -> Result<(), Failure> {
+    world::entered(peer.id());
+    if let Some(user) = User::of(peer.request()) {
+        peer.join(user.room())?;
+        peer.set(user);
+    }
+    Ok(())
+}
+
+async fn leave(peer: Peer, reason: Reason) {
+    world::left(peer.id(), reason);
 }

@@ -71,14 +71,15 @@ impl IntoMounted for SignalRMount {
             ping: None,
         };
         // A WebSocket message may hold several hub messages: the limit is for each of these.
-        let door = Door::plain(site.shared, self.config.message_len_max.max(SOCKET_LEN_MIN));
+        let door = Door::plain(site.shared, self.config.message_len_max + SOCKET_LEN_MIN);
         let origins = site.origins(self.origins);
         let config = Arc::new(self.config);
         Ok(Arc::new(Endpoint { config, terms: Arc::new(terms), door, origins }))
     }
 }
 
-/// WebSocket messages of at least this length are read, whatever a hub message may have.
+/// How much longer than a hub message a WebSocket message may be: one that is too long is refused in
+/// the words of the hub protocol.
 const SOCKET_LEN_MIN: usize = 1 << 20;
 
 #[derive(Debug)]
