@@ -18,9 +18,10 @@ use omniwire_session::{
 };
 use omniwire_sockjs::request::{self as sockjs, Found, Service, decode_form};
 use omniwire_sockjs::{Config, Dress, Heard, Manner, Raw, SockJsSession, Wrapped};
+use parking_lot::Mutex;
 use std::any::Any;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// SockJS for one namespace. Each message of a client is an envelope's JSON text, unless the mount
 /// is [`SockJsMount::raw`]: then it is the event `message` with one argument, a string.
@@ -97,6 +98,7 @@ impl IntoMounted for SockJsMount {
             service: self.service,
             config: self.config,
             raw: self.raw,
+            opening: Mutex::default(),
         }))
     }
 }
@@ -109,6 +111,8 @@ struct Endpoint {
     terms: Arc<Terms>,
     door: Door,
     origins: Origins,
+    /// Held while a name is looked up and a session of that name opened.
+    opening: Mutex<()>,
 }
 
 impl Endpoint {
@@ -189,6 +193,19 @@ impl Endpoint {
         }
     }
 
+    /// Of two requests that come at once with a new name, one opens the session.
+    fn find_or_open(
+        &self,
+        incoming: &Incoming,
+        token: ByteString,
+    ) -> Result<Arc<Cell>, Response<Body>> {
+        let _opening = self.opening.lock();
+        match incoming.shared.table.find(&token) {
+            Some(cell) => Ok(cell),
+            None => self.new_session(incoming, token),
+        }
+    }
+
     /// Sessions are named by clients, so each mount has names of its own.
     fn token(&self, session: &str) -> ByteString {
         format!("{:p}/{session}", Arc::as_ptr(&self.terms)).into()
@@ -203,12 +220,12 @@ impl Endpoint {
         head: sockjs::Response,
     ) -> Response<Body> {
         let token = self.token(session);
-        let cell = match incoming.shared.table.find(&token) {
-            Some(cell) => cell,
-            None => match self.new_session(incoming, token) {
-                Ok(cell) => cell,
-                Err(full) => return full,
-            },
+        if let Some(cell) = incoming.shared.table.find(&token) {
+            wait_for_abort(&cell).await;
+        }
+        let cell = match self.find_or_open(incoming, token) {
+            Ok(cell) => cell,
+            Err(full) => return full,
         };
         let content_type = dress.content_type();
         let id = match cell.attach_after(carrier, |machine, id| tell_dress(machine, id, dress)) {
@@ -254,6 +271,18 @@ impl Endpoint {
         }
     }
 }
+
+/// A client that aborts its request and comes again is on two connections, so its abort may be
+/// seen after its new request. Only a receiver that is still there after a while is another one.
+async fn wait_for_abort(cell: &Arc<Cell>) {
+    let until = Instant::now() + ABORT_TIME_MAX;
+    while cell.is_carried() && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// How much later than a new request the abort of the one before may be seen.
+const ABORT_TIME_MAX: Duration = Duration::from_millis(30);
 
 /// Tells the state machine, whatever its manner, how the next carrier dresses its frames.
 fn tell_dress(machine: &mut dyn Any, id: CarrierId, dress: Dress) {

@@ -690,6 +690,11 @@ impl Cell {
         }
     }
 
+    /// Whether any connection carries it.
+    pub(crate) fn is_carried(&self) -> bool {
+        !self.core.lock().carriers.is_empty()
+    }
+
     /// Whether the session is over.
     pub(crate) fn is_closed(&self) -> bool {
         self.core.lock().closed.is_some()
