@@ -143,7 +143,8 @@ fact("/hubs/big takes 1 MB and gives it back", async () => {
 // Errors, in .NET's words
 
 for (const [what, method, args, text] of [
-  ["an unknown method", "Nope", [], "Unknown hub method 'Nope'"],
+  ["an unknown method", "Nope", [],
+    "Failed to invoke 'Nope' due to an error on the server. HubException: Method does not exist."],
   ["a HubException", "ThrowHubException", ["told you"],
     "An unexpected error occurred invoking 'ThrowHubException' on the server. " +
       "HubException: told you"],
@@ -206,15 +207,18 @@ fact("a cancelled stream ends on the server", async () => {
   });
 });
 
-fact("uploads: one stream, two streams, and one that is echoed", async () => {
+fact("uploads: one stream, one behind an argument, and one that is echoed", async () => {
   await withHub("/hubs/test", {}, async (hub) => {
     const [sum, words, echo] = [new Subject(), new Subject(), new Subject()];
-    const summed = hub.invoke("UploadTwo", sum, words);
+    const summed = hub.invoke("UploadSum", sum);
     for (const number of [1, 2, 3]) sum.next(number);
-    for (const word of ["a", "b"]) words.next(word);
     sum.complete();
+    assert.equal(await summed, 6);
+
+    const joined = hub.invoke("UploadConcat", "p", words);
+    for (const word of ["a", "b"]) words.next(word);
     words.complete();
-    assert.equal(await summed, "6|ab");
+    assert.equal(await joined, "pab");
 
     const echoed = streamed(hub, "EchoStream", echo);
     echo.next("x");
