@@ -1,5 +1,6 @@
 //! Running other programs: each is echoed before it runs, and shown whole when it fails.
 
+use std::env;
 use std::ffi::OsStr;
 use std::fmt;
 use std::io;
@@ -71,7 +72,8 @@ pub(crate) fn shell_line(command: &Command) -> String {
             line += &format!("{}={} ", name.to_string_lossy(), quoted(value));
         }
     }
-    line += &quoted(command.get_program());
+    let is_cargo = env::var_os("CARGO").is_some_and(|cargo| cargo == command.get_program());
+    line += &if is_cargo { "cargo".to_owned() } else { quoted(command.get_program()) };
     for argument in command.get_args() {
         line += " ";
         line += &quoted(argument);
@@ -81,7 +83,7 @@ pub(crate) fn shell_line(command: &Command) -> String {
 
 /// The folder as seen from where the person stands, if it is below.
 fn shortened(folder: &Path) -> &Path {
-    let here = std::env::current_dir().unwrap_or_default();
+    let here = env::current_dir().unwrap_or_default();
     match folder.strip_prefix(here) {
         Ok(below) if below.as_os_str().is_empty() => Path::new("."),
         Ok(below) => below,
