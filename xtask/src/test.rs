@@ -128,21 +128,22 @@ fn unit(repository: &Repository) -> Result {
 }
 
 fn pairs(repository: &Repository) -> Result {
-    node::test(repository, &["pairs.test.mjs".to_owned()])
+    let files = ["pairs.test.mjs", "shutdown.test.mjs"];
+    node::test(repository, &files.map(str::to_owned))
 }
 
 fn python(repository: &Repository) -> Result {
-    let server = Server::start(repository)?;
+    let server = Server::serve(repository)?;
     let mut command = Command::new(repository.python());
-    command.current_dir(repository.conformance("python")).env("BASE_URL", &server.url);
+    command.current_dir(repository.conformance("python")).env("BASE_URL", &server.address);
     process::run(command.args(["-m", "unittest", "--verbose", "smoke"]))?;
     server.stop()
 }
 
 fn browser(repository: &Repository) -> Result {
-    let server = Server::start(repository)?;
+    let server = Server::serve(repository)?;
     let mut command = Command::new("npm");
-    command.current_dir(repository.conformance("browser")).env("BASE_URL", &server.url);
+    command.current_dir(repository.conformance("browser")).env("BASE_URL", &server.address);
     process::run(command.arg("test"))?;
     server.stop()
 }

@@ -198,7 +198,8 @@ async function publish(room, event, ...args) {
 async function send(body, session) {
   const query = session === undefined ? "" : `?session=${encodeURIComponent(session)}`;
   const headers = { "Content-Type": "application/json" };
-  const response = await fetch(server.http(`/send/chat${query}`), { method: "POST", headers, body });
+  const options = { method: "POST", headers, body };
+  const response = await fetch(server.http(`/send/chat${query}`), options);
   const text = await response.text();
   const isJson = response.headers.get("content-type")?.startsWith("application/json");
   return { status: response.status, body: isJson ? JSON.parse(text) : text };

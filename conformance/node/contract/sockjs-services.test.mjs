@@ -51,7 +51,7 @@ for (const transport of TRANSPORTS) {
     await client.close();
   });
 
-  test(`${transport}: \`bare\` closes with neither code nor reason of the application`, async () => {
+  test(`${transport}: \`bare\` closes with no code and reason of the application's`, async () => {
     const client = await Client.open("/close_with", [transport]);
     client.send("bare");
     assert.deepEqual(await client.closed(), {
@@ -248,7 +248,7 @@ test("the raw WebSocket of /close has code and reason in its Close", async () =>
 
 // Paths, origins, and other versions of HTTP
 
-for (const path of ["/", "/echofoo", "/echofoo/info", "/fast_echo/x/y/z", "/info", "/echo/info/x"]) {
+for (const path of ["/", "/echofoo", "/echofoo/info", "/echo/x/y/z", "/info", "/echo/info/x"]) {
   test(`GET ${path} is 404`, async () => {
     assert.equal((await fetch(server.http(path))).status, 404);
   });

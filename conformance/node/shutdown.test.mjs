@@ -8,11 +8,11 @@ import { io } from "socket.io-client";
 import SockJS from "sockjs-client";
 import WebSocket from "ws";
 
-import { KINDS, VARIANTS } from "../clients.mjs";
-import { Http2Connection } from "../h2.mjs";
-import { OPCODE } from "../raw.mjs";
-import { startDemo } from "../server.mjs";
-import { within } from "../wait.mjs";
+import { KINDS, VARIANTS } from "./clients.mjs";
+import { Http2Connection } from "./h2.mjs";
+import { OPCODE } from "./raw.mjs";
+import { startDemo } from "./server.mjs";
+import { within } from "./wait.mjs";
 
 test("with clients of every kind the server ends within its time and with 0", async () => {
   const server = await startDemo();
