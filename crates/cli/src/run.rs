@@ -25,7 +25,11 @@ pub(crate) fn on_runtime(
     let filter = tracing_subscriber::EnvFilter::try_new(log)
         .map_err(|error| Mistake(format!("bad value '{log}' for --log: {error}")))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let mut builder = match threads {
+        // One thread needs no queue that others could take work from.
+        Some(1) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
     if let Some(threads) = threads {
         builder.worker_threads(threads);
     }

@@ -274,6 +274,12 @@ impl Outbox {
         Poll::Pending
     }
 
+    /// Whoever drains the outbox is about to: until it finds it empty, nobody has to wake it.
+    pub fn attend(&self) {
+        let waker = self.queue.lock().waker.take();
+        drop(waker);
+    }
+
     /// Wakes whoever waits in [`Outbox::drain`], so that it looks again.
     pub fn wake(&self) {
         let waker = self.queue.lock().waker.take();

@@ -86,13 +86,7 @@ impl Incoming {
     /// The head, to be kept with the session.
     pub(crate) fn info(&self) -> Arc<RequestInfo> {
         let remote = self.request.extensions().get::<Remote>().map(|remote| remote.0);
-        Arc::new(RequestInfo {
-            method: self.request.method().clone(),
-            uri: self.request.uri().clone(),
-            version: self.request.version(),
-            headers: self.request.headers().clone(),
-            remote,
-        })
+        Arc::new(RequestInfo::copy_of(&self.request, remote))
     }
 }
 

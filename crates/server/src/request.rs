@@ -1,6 +1,7 @@
 //! The request that opened a session.
 
-use http::{HeaderMap, Method, Uri, Version};
+use bytes::BytesMut;
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use std::net::SocketAddr;
 
 /// The head of the request that opened a session, and where it came from.
@@ -19,6 +20,19 @@ pub struct RequestInfo {
 }
 
 impl RequestInfo {
+    /// A copy of a request's head that shares nothing with the buffer it was read into: a header
+    /// alone would keep all of that, 8 KiB and more, for as long as the session lives.
+    pub(crate) fn copy_of(request: &Request<()>, remote: Option<SocketAddr>) -> Self {
+        let uri = request.uri();
+        Self {
+            method: request.method().clone(),
+            uri: uri.to_string().parse().unwrap_or_else(|_| uri.clone()),
+            version: request.version(),
+            headers: copy_of(request.headers()),
+            remote,
+        }
+    }
+
     /// The query, without its question mark; empty if there is none.
     pub fn query(&self) -> &str {
         self.uri.query().unwrap_or_default()
@@ -40,6 +54,22 @@ impl RequestInfo {
     }
 }
 
+/// All values in one buffer of their own.
+fn copy_of(headers: &HeaderMap) -> HeaderMap {
+    let mut copy = headers.clone();
+    let mut values = BytesMut::with_capacity(headers.values().map(HeaderValue::len).sum());
+    headers.values().for_each(|value| values.extend_from_slice(value.as_bytes()));
+    let mut values = values.freeze();
+    for value in copy.values_mut() {
+        let bytes = values.split_to(value.len());
+        if let Ok(mut own) = HeaderValue::from_maybe_shared(bytes) {
+            own.set_sensitive(value.is_sensitive());
+            *value = own;
+        }
+    }
+    copy
+}
+
 /// The first parameter of this name in a query, decoded (`application/x-www-form-urlencoded`).
 pub(crate) fn query_value(query: &str, name: &str) -> Option<String> {
     query_pairs(query).find(|(key, _)| key == name).map(|(_, value)| value)
@@ -57,3 +87,6 @@ fn decode(part: &str) -> String {
     let spaced = part.replace('+', " ");
     percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,20 +6,31 @@ use omniwire_websocket::{OpCode, frame};
 
 /// One event in one wire form. `None`: that kind of peer has no words for it.
 pub(crate) fn encode(wire: WireForm, namespace: &str, what: Outgoing<'_>) -> Option<Prepared> {
-    let mut encoding = Encoding::default();
+    let mut encoding = Encoding::with_capacity(usual_len(what));
     wire.0.encode(namespace, what, &mut encoding);
     finish(encoding)
 }
 
 /// A message that a session itself sends.
 pub(crate) fn prepare(message: &Message) -> Prepared {
-    let mut encoding = Encoding::default();
+    let mut encoding = Encoding::with_capacity(message.as_bytes().len());
     match message.kind() {
         Kind::Text => encoding.text(),
         Kind::Binary => encoding.binary(),
     }
     .extend_from_slice(message.as_bytes());
     finish(encoding).expect("a message was begun")
+}
+
+/// Room for the arguments and the few words that most protocols put around them.
+fn usual_len(what: Outgoing<'_>) -> usize {
+    const WORDS_LEN: usize = 48;
+    match what {
+        Outgoing::Event { name, args, .. } => args.json().len() + name.len() + WORDS_LEN,
+        Outgoing::Reply { outcome: Ok(args), .. } => args.json().len() + WORDS_LEN,
+        Outgoing::Item { item, .. } => item.json().len() + WORDS_LEN,
+        Outgoing::Reply { .. } | Outgoing::End { .. } => WORDS_LEN,
+    }
 }
 
 fn finish(encoding: Encoding) -> Option<Prepared> {

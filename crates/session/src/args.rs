@@ -69,9 +69,7 @@ impl Args {
 
     /// One argument: a string.
     pub fn from_text(text: &str) -> Self {
-        let mut out = BytesMut::with_capacity(text.len() + 2);
-        json::write_str(&mut out, text);
-        Self { json: json::into_text(out), blobs: None }
+        Self { json: json::quote(text), blobs: None }
     }
 
     /// One argument: a byte string.

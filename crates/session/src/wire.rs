@@ -93,6 +93,11 @@ pub struct Encoding {
 }
 
 impl Encoding {
+    /// With room for a message of so many bytes; more is taken where it is needed.
+    pub fn with_capacity(payload_len: usize) -> Self {
+        Self { buffer: BytesMut::with_capacity(HEADROOM + payload_len), starts: SmallVec::new() }
+    }
+
     /// Begins a text message. What is written to the buffer until the next message begins is its
     /// payload. It must be UTF-8.
     pub fn text(&mut self) -> &mut BytesMut {

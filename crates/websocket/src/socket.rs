@@ -212,7 +212,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                 return Pin::new(&mut self.io).poll_flush(cx);
             }
             let io = Pin::new(&mut self.io);
-            let written = if io.is_write_vectored() {
+            let is_one_piece = outbox.chunk().len() == outbox.remaining();
+            let written = if io.is_write_vectored() && !is_one_piece {
                 let mut slices = [IoSlice::new(&[]); SLICES_MAX];
                 let count = outbox.chunks_vectored(&mut slices);
                 ready!(io.poll_write_vectored(cx, slices.get(..count).unwrap_or_default()))?

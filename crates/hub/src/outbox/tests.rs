@@ -112,3 +112,21 @@ fn takes_the_volatile_only_where_it_can_leave_at_once() {
     let late = outbox.push_volatile(Link::FIRST, &text("late"));
     assert_eq!(late, Err(PushError::Closed));
 }
+
+#[test]
+fn who_attends_is_not_woken_until_it_found_nothing() {
+    let outbox = outbox();
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&count));
+    let mut context = Context::from_waker(&waker);
+    let is_empty =
+        |context: &mut Context<'_>| outbox.drain(context, |queue| queue.clear()) == Drained::Empty;
+    assert!(is_empty(&mut context));
+    outbox.attend();
+    outbox.push(Link::FIRST, &text("a")).unwrap();
+    assert_eq!(count.0.load(Ordering::Relaxed), 0);
+    assert!(!is_empty(&mut context));
+    assert!(is_empty(&mut context));
+    outbox.push(Link::FIRST, &text("b")).unwrap();
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
+}

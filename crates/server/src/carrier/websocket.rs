@@ -99,12 +99,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<'_, S> {
 
     /// Ready when the connection is over.
     fn take_messages(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut heard = self.ended;
         for _ in 0..MESSAGES_PER_TURN {
             if !self.ended && self.cell().poll_uncongested(context).is_pending() {
                 return Poll::Pending;
             }
             match std::task::ready!(self.socket.poll_recv(context)) {
-                Some(Ok(message)) => self.take(message),
+                Some(Ok(message)) => {
+                    if !std::mem::replace(&mut heard, true) {
+                        self.cell().heard(self.place.id);
+                    }
+                    self.take(message);
+                }
                 Some(Err(error)) => {
                     tracing::debug!(%error, "WebSocket failed");
                     if let Error::Violation(violation) = &error {
@@ -125,7 +131,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<'_, S> {
             return;
         }
         let (cell, id) = (self.cell(), self.place.id);
-        cell.heard(id);
         let given = match message {
             Message::Text(text) => match ByteString::try_from(text.into_bytes()) {
                 Ok(text) => Given::Text(text),

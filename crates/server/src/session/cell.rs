@@ -520,10 +520,15 @@ impl Cell {
         self.handle(Input::Message { id, message })
     }
 
-    /// The peer of a WebSocket gave a sign of life.
+    /// The peer of a WebSocket gave a sign of life. Its carrier will look at the outbox in the
+    /// same turn, so until then nobody has to wake it.
     pub(crate) fn heard(&self, id: CarrierId) {
+        let mut core = self.core.lock();
+        if core.main == Some(id) {
+            self.outbox.attend();
+        }
         if self.terms.ping.is_some()
-            && let Some(attached) = self.core.lock().attached(id)
+            && let Some(attached) = core.attached(id)
         {
             attached.heard_at = Instant::now();
             attached.ping = Ping::Quiet;
@@ -553,7 +558,7 @@ impl Cell {
                     attached.ping = Ping::Sent(at);
                     return Step::Ping;
                 }
-                attached.waker = Some(context.waker().clone());
+                attached.keep_waker(context);
                 if !main {
                     return Step::Idle;
                 }
@@ -815,6 +820,13 @@ impl Attached {
     fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
+        }
+    }
+
+    fn keep_waker(&mut self, context: &Context<'_>) {
+        match &mut self.waker {
+            Some(kept) => kept.clone_from(context.waker()),
+            None => self.waker = Some(context.waker().clone()),
         }
     }
 

@@ -124,3 +124,20 @@ proptest! {
         let _ = members(&text.into()).map(Iterator::count);
     }
 }
+
+#[test]
+fn special_characters_are_found_wherever_they_stand() {
+    for len in 0..100 {
+        for at in 0..len {
+            for special in ["\"", "\\", "\n", "\u{1f}", "\0"] {
+                let text = format!("{}{special}{}", "é".repeat(at), "x".repeat(len - at));
+                let quoted = quote(&text);
+                assert_eq!(quoted, serde_json::to_string(&text).unwrap());
+                assert_eq!(validate(&quoted), Ok(()));
+                let mut out = BytesMut::new();
+                write_str(&mut out, &text);
+                assert_eq!(out, quoted.as_bytes());
+            }
+        }
+    }
+}
