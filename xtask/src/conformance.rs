@@ -1,24 +1,63 @@
 //! `cargo xtask conformance`: the conformance server under the suites of `conformance/`.
 
 use std::fs;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 
 use clap::builder::PossibleValuesParser;
 
-use crate::process::{Failure, Result};
+use crate::process::{self, Failure, Result};
 use crate::repository::Repository;
+use crate::server::Server;
 use crate::steps::Steps;
 use crate::{node, server};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Conformance {
     /// The suite to run; all of them if none is named
-    #[arg(value_parser = PossibleValuesParser::new(SUITES))]
+    #[arg(value_parser = suite_names())]
     suite: Option<String>,
+    /// Run the official tests of that suite in this folder of theirs, instead of our contract
+    #[arg(long, value_name = "DIR", requires = "suite")]
+    from: Option<PathBuf>,
 }
 
-/// What `omniwire conformance --suite` knows.
-const SUITES: [&str; 6] = ["websocket", "engineio", "socketio", "signalr", "sockjs", "plain"];
+/// One of what `omniwire conformance --suite` knows.
+struct Suite {
+    name: &'static str,
+    /// How the server is started for the official tests, where these are an npm package.
+    official: Option<Official>,
+}
+
+struct Official {
+    arguments: &'static [&'static str],
+    environment: &'static [(&'static str, &'static str)],
+}
+
+const SUITES: &[Suite] = &[
+    Suite { name: "websocket", official: None },
+    Suite {
+        name: "engineio",
+        official: Some(Official {
+            arguments: &["--host", "localhost", "--port", "3000"],
+            environment: &[],
+        }),
+    },
+    Suite {
+        name: "socketio",
+        official: Some(Official {
+            arguments: &["--host", "localhost", "--port", "3000"],
+            environment: &[
+                ("SIO_PING_INTERVAL", "300"),
+                ("SIO_PING_TIMEOUT", "200"),
+                ("SIO_CONNECT_TIMEOUT", "1000"),
+            ],
+        }),
+    },
+    Suite { name: "signalr", official: None },
+    Suite { name: "sockjs", official: None },
+    Suite { name: "plain", official: None },
+];
 
 impl Conformance {
     pub(crate) fn run(&self, repository: &Repository) -> ExitCode {
@@ -28,18 +67,46 @@ impl Conformance {
             node::install(&repository.conformance("node"))
         });
         steps.step("release", "the binary", || server::build(repository));
+        let failed = ["install", "release"].into_iter().find(|step| steps.has_failed(step));
         for suite in SUITES {
-            if self.suite.as_deref().is_none_or(|wanted| wanted == suite) {
-                steps.step(suite, "our contract", || contract(repository, &[suite]));
+            if self.suite.as_deref().is_some_and(|wanted| wanted != suite.name) {
+                continue;
             }
+            let what = if self.from.is_some() { "the official tests" } else { "our contract" };
+            steps.step(suite.name, what, || match (failed, &self.from) {
+                (Some(step), _) => Err(Failure::new(format!("not run, since it needs {step}"))),
+                (None, Some(from)) => official(repository, suite, from),
+                (None, None) => contract(repository, &[suite.name]),
+            });
         }
         steps.finish()
     }
 }
 
+fn suite_names() -> PossibleValuesParser {
+    SUITES.iter().map(|suite| suite.name).collect::<Vec<_>>().into()
+}
+
+/// Runs somebody else's tests, an npm package, against the server that they want.
+fn official(repository: &Repository, suite: &Suite, from: &Path) -> Result {
+    let Some(official) = &suite.official else {
+        let why = format!("{} has no official tests in npm; see conformance/README.md", suite.name);
+        return Err(Failure::new(why));
+    };
+    if !from.join("package.json").is_file() {
+        return Err(Failure::new(format!("{}: no package.json in it", from.display())));
+    }
+    node::install(from)?;
+    let Official { arguments, environment } = official;
+    let server = Server::conformance(repository, suite.name, arguments, environment)?;
+    process::run(Command::new("npm").arg("test").current_dir(from))?;
+    server.stop()
+}
+
 /// Runs the contract tests of all suites.
 pub(crate) fn contracts(repository: &Repository) -> Result {
-    contract(repository, &SUITES)
+    let names: Vec<_> = SUITES.iter().map(|suite| suite.name).collect();
+    contract(repository, &names)
 }
 
 fn contract(repository: &Repository, suites: &[&str]) -> Result {

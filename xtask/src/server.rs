@@ -19,18 +19,37 @@ pub(crate) fn build(repository: &Repository) -> Result {
     process::run(repository.cargo().args(["build", "--release", "--locked"]).args(package))
 }
 
-/// A running `omniwire serve`, ended with this value.
+/// A running `omniwire`, ended with this value.
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
-    pub(crate) url: String,
+    /// Where it listens, as it says itself.
+    pub(crate) address: String,
 }
 
 impl Server {
-    /// Starts the demo on a free port and waits for the line with its address.
-    pub(crate) fn start(repository: &Repository) -> Result<Self> {
+    /// Starts the demo on a free port; its address is a URL.
+    pub(crate) fn serve(repository: &Repository) -> Result<Self> {
         let mut command = repository.command(repository.binary());
         command.args(["serve", "--port", "0"]);
+        Self::start(command, url_in)
+    }
+
+    /// Starts the server of a suite; its address is a host and a port.
+    pub(crate) fn conformance(
+        repository: &Repository,
+        suite: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
+        let mut command = repository.command(repository.binary());
+        command.args(["conformance", "--suite", suite]).args(arguments);
+        command.envs(environment.iter().copied());
+        Self::start(command, |line| line.strip_prefix("listening on "))
+    }
+
+    /// Starts the command and waits for the line with its address.
+    fn start(mut command: Command, address_in: fn(&str) -> Option<&str>) -> Result<Self> {
         println!("   $ {}", process::shell_line(&command));
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(|error| process::not_started(&command, &error))?;
@@ -39,17 +58,18 @@ impl Server {
         // Reads on to the end, so that the server never waits for a full pipe.
         thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(std::io::Result::ok) {
-                if let Some(url) = url_in(&line) {
+                if let Some(address) = address_in(&line) {
                     // The receiver is gone once it has its address.
-                    let _ = sender.send(url.to_owned());
+                    let _ = sender.send(address.to_owned());
                 }
             }
         });
         match receiver.recv_timeout(START_LIMIT) {
-            Ok(url) => Ok(Self { child, url }),
+            Ok(address) => Ok(Self { child, address }),
             Err(_) => {
                 end(&mut child);
-                Err(Failure::new("omniwire serve printed no address"))
+                let line = process::shell_line(&command);
+                Err(Failure::new(format!("no address was printed by: {line}")))
             }
         }
     }

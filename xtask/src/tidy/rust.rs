@@ -8,12 +8,19 @@ const BANNED: &[(&str, &str)] = &[
     (concat!("un", "implemented!("), "write it"),
     (concat!("#[ig", "nore"), "a test runs or is not there"),
     (concat!("un", "bounded_channel"), "every queue has a limit"),
-    (concat!("mpsc::un", "bounded"), "every queue has a limit"),
+    (concat!("mpsc::un", "bounded("), "every queue has a limit"),
 ];
 
 /// Found anywhere in `crates/`, where time is virtual or tokio's.
 const BANNED_IN_CRATES: &[(&str, &str)] =
     &[(concat!("thread::", "sleep"), "wait for an event, or use virtual time")];
+
+/// Words that stay where they are, each with the reason why.
+const EXCUSED: &[(&str, &str, &str)] = &[(
+    "crates/server/src/app/upload.rs",
+    concat!("un", "bounded_channel"),
+    "its items count as events that wait, and with many the session is not read from",
+)];
 
 const FUNCTION_MAX_LINES: usize = 70;
 
@@ -24,11 +31,17 @@ pub(crate) fn check(source: &Source, findings: &mut Vec<String>) {
     check_functions(source, findings);
     let in_crates = source.path.starts_with("crates/");
     let banned_here = if in_crates { BANNED_IN_CRATES } else { &[] };
-    for (number, line) in source.lines() {
-        for (word, instead) in BANNED.iter().chain(banned_here) {
-            if code(line).contains(word) {
+    let excused = |word: &str| {
+        EXCUSED.iter().any(|(path, excused, _)| *path == source.path && *excused == word)
+    };
+    for (word, instead) in BANNED.iter().chain(banned_here) {
+        let mut lines = source.lines().filter(|(_, line)| code(line).contains(word));
+        match (lines.next(), excused(word)) {
+            (Some((number, _)), false) => {
                 findings.push(format!("{}:{number}: `{word}`: {instead}", source.path));
             }
+            (None, true) => findings.push(format!("{}: has no `{word}` any more", source.path)),
+            _ => {}
         }
     }
 }
