@@ -17,7 +17,9 @@
 //! 5. `Send` is `Input::Body`; answer with [`answers::sent`] or the fault. `Delete` is
 //!    `Input::Close` with [`Reason::ClientLeft`](omniwire_session::Reason::ClientLeft); answer with
 //!    [`answers::deleted`] or the fault.
-//! 6. An event stream begins with [`answers::EVENT_STREAM_OPENING`], at once.
+//! 6. What is longer than any message may be need not be read: `Input::Close` with
+//!    [`Reason::ProtocolError`](omniwire_session::Reason::ProtocolError).
+//! 7. An event stream begins with [`answers::EVENT_STREAM_OPENING`], at once.
 #![forbid(unsafe_code)]
 
 pub mod answers;

@@ -136,10 +136,7 @@ impl SignalRSession {
                 Phase::Open { protocol, .. } => match self.records.next() {
                     Ok(Some(record)) => self.hub_message(now, protocol, record),
                     Ok(None) => return,
-                    Err(RecordError::TooLong) => {
-                        let len = self.config.message_len_max;
-                        self.fail(&format!("The maximum message size of {len}B was exceeded."));
-                    }
+                    Err(RecordError::TooLong) => self.fail_too_long(),
                     Err(RecordError::BadPrefix) => self.fail("Bad length prefix."),
                 },
                 Phase::Farewell { .. } | Phase::Closed => return self.records.clear(),
@@ -279,6 +276,11 @@ impl SignalRSession {
         self.leave_with_error(Reason::ProtocolError, &format!("InvalidDataException: {why}"));
     }
 
+    fn fail_too_long(&mut self) {
+        let len = self.config.message_len_max;
+        self.fail(&format!("The maximum message size of {len}B was exceeded."));
+    }
+
     /// The end that clients with automatic reconnect come back from.
     fn leave_with_error(&mut self, reason: Reason, detail: &str) {
         let text = match self.config.detailed_errors {
@@ -330,11 +332,13 @@ impl SignalRSession {
         self.outputs.push_back(Output::Closed { reason, ending });
     }
 
-    /// The server ends it; `ClientLeft` is a DELETE.
+    /// The server ends it. `ClientLeft` is a DELETE; `ProtocolError`, that the driver did not even
+    /// read what came, because it is longer than any message may be.
     fn close_for(&mut self, reason: Reason) -> Result<(), Fault> {
         match reason {
             Reason::ClientLeft => return self.delete(),
             _ if matches!(self.phase, Phase::Farewell { .. } | Phase::Closed) => {}
+            Reason::ProtocolError => self.fail_too_long(),
             Reason::Slow => {
                 self.leave_with_error(reason, "The client reads too slowly.");
             }

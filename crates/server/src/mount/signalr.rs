@@ -220,7 +220,13 @@ impl Endpoint {
         let len_max = self.door.message_len_max;
         let body = match upstream::read_body(incoming.into_body(), len_max).await {
             Ok(body) => body,
-            Err(status) => return answers::plain(status, "the body was not taken\n"),
+            Err(status) => {
+                if status == StatusCode::PAYLOAD_TOO_LARGE {
+                    // That ends the connection, in the hub protocol's words.
+                    cell.handle(Input::Close { reason: Reason::ProtocolError }).ok();
+                }
+                return answers::plain(status, "the body was not taken\n");
+            }
         };
         upstream::wait_for_room(&cell).await;
         match cell.handle(Input::Body { kind: Kind::Binary, body }) {

@@ -365,6 +365,13 @@ fn the_client_closes() {
 }
 
 #[test]
+fn what_is_too_long_to_be_read_ends_it_too() {
+    let reason = Reason::ProtocolError;
+    let seen = Bench::json().input(Input::Close { reason }).unwrap();
+    assert_eq!(seen, [left(reason), sent(ERROR_CLOSE), Seen::Closed(reason)]);
+}
+
+#[test]
 fn the_application_ends_it() {
     let kick = |close| Input::Kick { link: Link::FIRST, whole: false, close };
     let reason = Reason::Kicked;
