@@ -71,14 +71,14 @@ async fn read_head(address: SocketAddr, request: &str) -> String {
 #[tokio::test]
 async fn with_no_configuration_a_foreign_origin_is_403_on_every_way() {
     let address = server(Origins::default()).await;
-    for way in 0..WAYS.len() {
+    for (way, (line, _)) in WAYS.iter().enumerate() {
         let foreign = try_way(address, way, "", "open", "Origin: http://evil.example\n").await;
-        assert_eq!(foreign, 403, "{}", WAYS[way].0);
+        assert_eq!(foreign, 403, "{line}");
         let null = try_way(address, way, "", "open", "Origin: null\n").await;
-        assert_eq!(null, 403, "{}", WAYS[way].0);
+        assert_eq!(null, 403, "{line}");
         let own = format!("Origin: http://127.0.0.1:{}\n", address.port());
-        assert!(try_way(address, way, "", "open", &own).await < 300, "{}", WAYS[way].0);
-        assert!(try_way(address, way, "", "open", "").await < 300, "{}", WAYS[way].0);
+        assert!(try_way(address, way, "", "open", &own).await < 300, "{line}");
+        assert!(try_way(address, way, "", "open", "").await < 300, "{line}");
     }
 }
 
