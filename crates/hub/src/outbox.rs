@@ -74,6 +74,15 @@ impl Queue {
         }
     }
 
+    /// What is held for nobody any more leaves no memory behind.
+    fn take_held(&mut self, index: usize) -> Vec<Prepared> {
+        let (_, messages) = self.held.swap_remove(index);
+        if self.held.is_empty() {
+            self.held = Vec::new();
+        }
+        messages
+    }
+
     fn held_for(&mut self, link: Link) -> Option<&mut Vec<Prepared>> {
         self.held.iter_mut().find(|(held, _)| *held == link).map(|(_, messages)| messages)
     }
@@ -177,7 +186,7 @@ impl Outbox {
     pub fn release(&self, link: Link) {
         let mut queue = self.queue.lock();
         let Some(index) = queue.held.iter().position(|(held, _)| *held == link) else { return };
-        let (_, messages) = queue.held.swap_remove(index);
+        let messages = queue.take_held(index);
         for prepared in &messages {
             queue.len -= prepared.len();
             queue.append(prepared);
@@ -191,7 +200,7 @@ impl Outbox {
     pub fn forget(&self, link: Link) {
         let mut queue = self.queue.lock();
         if let Some(index) = queue.held.iter().position(|(held, _)| *held == link) {
-            let (_, messages) = queue.held.swap_remove(index);
+            let messages = queue.take_held(index);
             queue.len -= messages.iter().map(Prepared::len).sum::<usize>();
         }
     }

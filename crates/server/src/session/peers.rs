@@ -202,16 +202,19 @@ impl PeerCell {
     /// Starts handlers, in order, as many as may run. A handler runs on this thread up to its
     /// first wait, so that what does not wait needs no task, and order is what it was.
     pub(crate) fn pump(self: &Arc<Self>) {
+        let mut is_ours = false;
         loop {
             let work = {
                 let mut inbox = self.inbox.lock();
-                if inbox.pumping {
+                if inbox.pumping && !is_ours {
                     return;
                 }
-                let Some(work) = inbox.next(self.cell.terms.parallel_max) else { return };
-                inbox.pumping = true;
+                let work = inbox.next(self.cell.terms.parallel_max);
+                is_ours = work.is_some();
+                inbox.pumping = is_ours;
                 work
             };
+            let Some(work) = work else { return };
             match work {
                 Work::Enter => self.enter(),
                 Work::Handle(Queued { arrival: Arrival::Leave(reason), .. }) => self.leave(reason),
@@ -224,7 +227,6 @@ impl PeerCell {
                     drop(queued);
                 }
             }
-            self.inbox.lock().pumping = false;
         }
     }
 
