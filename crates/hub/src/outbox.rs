@@ -50,6 +50,8 @@ struct Queue {
     frames: VecDeque<Frame>,
     len: usize,
     waker: Option<Waker>,
+    /// Whoever drains is about to, and needs no waker.
+    attended: bool,
     /// The carrier has taken frames that it could not write yet.
     unwritten: bool,
     overflowed: bool,
@@ -128,7 +130,8 @@ impl Outbox {
                 return Err(PushError::Closed);
             }
             let ready = queue.frames.is_empty() && !queue.unwritten && !queue.overflowed;
-            if !ready || queue.waker.is_none() || queue.held_for(link).is_some() {
+            let awaited = queue.waker.is_some() || queue.attended;
+            if !ready || !awaited || queue.held_for(link).is_some() {
                 return Ok(false);
             }
             queue.append(prepared);
@@ -235,6 +238,7 @@ impl Outbox {
         take: impl FnOnce(&mut VecDeque<Frame>),
     ) -> Drained {
         let mut queue = self.queue.lock();
+        queue.attended = false;
         if queue.overflowed && queue.ending.is_none() {
             return Drained::Overflowed;
         }
@@ -285,7 +289,10 @@ impl Outbox {
 
     /// Whoever drains the outbox is about to: until it finds it empty, nobody has to wake it.
     pub fn attend(&self) {
-        let waker = self.queue.lock().waker.take();
+        let mut queue = self.queue.lock();
+        queue.attended = true;
+        let waker = queue.waker.take();
+        drop(queue);
         drop(waker);
     }
 
