@@ -133,17 +133,17 @@ fn pairs(repository: &Repository) -> Result {
 }
 
 fn python(repository: &Repository) -> Result {
-    let server = Server::start(repository)?;
+    let server = Server::serve(repository)?;
     let mut command = Command::new(repository.python());
-    command.current_dir(repository.conformance("python")).env("BASE_URL", &server.url);
+    command.current_dir(repository.conformance("python")).env("BASE_URL", &server.address);
     process::run(command.args(["-m", "unittest", "--verbose", "smoke"]))?;
     server.stop()
 }
 
 fn browser(repository: &Repository) -> Result {
-    let server = Server::start(repository)?;
+    let server = Server::serve(repository)?;
     let mut command = Command::new("npm");
-    command.current_dir(repository.conformance("browser")).env("BASE_URL", &server.url);
+    command.current_dir(repository.conformance("browser")).env("BASE_URL", &server.address);
     process::run(command.arg("test"))?;
     server.stop()
 }
