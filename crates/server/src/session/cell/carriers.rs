@@ -1,0 +1,316 @@
+//! The connections that carry a session, as the session sees them.
+
+use super::{After, Cell, Core};
+use bytes::BytesMut;
+use omniwire_hub::Drained;
+use omniwire_session::{Carrier, CarrierId, Detached, Ending, Fault, Frame, Input, Packed, Reason};
+use std::any::Any;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+/// One connection of a session.
+#[derive(Debug)]
+pub(super) struct Attached {
+    pub(super) id: CarrierId,
+    pub(super) carrier: Carrier,
+    pub(super) waker: Option<Waker>,
+    pub(super) direct: VecDeque<Frame>,
+    pub(super) ending: Option<Ending>,
+    pub(super) heard_at: Instant,
+    pub(super) ping: Ping,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ping {
+    Quiet,
+    /// The carrier has still to send it.
+    Owed(Instant),
+    Sent(Instant),
+}
+
+/// What a WebSocket carrier is to do.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Nothing; the waker will be woken.
+    Idle,
+    /// Frames were taken: write them and ask again.
+    Took,
+    /// Send a Ping.
+    Ping,
+    /// End like this.
+    End(Ending),
+}
+
+/// What an HTTP carrier is to do.
+#[derive(Debug)]
+pub(crate) enum Chunk {
+    /// Send this and ask again.
+    More(BytesMut),
+    /// Send this and end: the session knows.
+    Last(BytesMut),
+    /// End like this: the session knows.
+    End(Ending),
+}
+impl Cell {
+    /// Offers a connection to the session.
+    ///
+    /// # Errors
+    /// The session may not be carried by it: refuse the connection as the fault says.
+    pub(crate) fn attach(self: &Arc<Self>, carrier: Carrier) -> Result<CarrierId, Fault> {
+        self.attach_after(carrier, |_, _| ())
+    }
+
+    /// The same, with something told to the state machine just before.
+    ///
+    /// # Errors
+    /// As [`Cell::attach`].
+    pub(crate) fn attach_after(
+        self: &Arc<Self>,
+        carrier: Carrier,
+        prepare: impl FnOnce(&mut dyn Any, CarrierId),
+    ) -> Result<CarrierId, Fault> {
+        let id = {
+            let mut core = self.core.lock();
+            let id = CarrierId(core.next_carrier);
+            core.next_carrier += 1;
+            core.carriers.push(Attached::new(id, carrier));
+            if core.closed.is_some() {
+                let ending = Ending::close(1001, "");
+                core.end(id, ending);
+            }
+            id
+        };
+        let attached = self.run(|machine, now| {
+            prepare(machine, id);
+            machine.handle_input(now, Input::Attach { id, carrier })
+        });
+        match attached {
+            Ok(()) => {
+                self.core.lock().carried_by = Some(carrier);
+                Ok(id)
+            }
+            Err(fault) => {
+                self.core.lock().remove(id);
+                Err(fault)
+            }
+        }
+    }
+
+    /// A connection is gone.
+    pub(crate) fn detach(self: &Arc<Self>, id: CarrierId, how: Detached) {
+        if self.core.lock().remove(id) {
+            // How the peer went is not the peer's fault to hear.
+            self.handle(Input::Detach { id, how }).ok();
+        }
+    }
+
+    /// A message came over a WebSocket.
+    pub(crate) fn receive(
+        self: &Arc<Self>,
+        id: CarrierId,
+        message: omniwire_session::Message,
+    ) -> Result<(), Fault> {
+        self.handle(Input::Message { id, message })
+    }
+
+    /// The peer of a WebSocket gave a sign of life. Its carrier will look at the outbox in the
+    /// same turn, so until then nobody has to wake it.
+    pub(crate) fn heard(&self, id: CarrierId) {
+        let mut core = self.core.lock();
+        if core.main == Some(id) {
+            self.outbox.attend();
+        }
+        if self.terms.ping.is_some()
+            && let Some(attached) = core.attached(id)
+        {
+            attached.heard_at = Instant::now();
+            attached.ping = Ping::Quiet;
+        }
+    }
+
+    /// What a WebSocket is to do next. `take` gets the frames to write.
+    pub(crate) fn step(
+        self: &Arc<Self>,
+        id: CarrierId,
+        context: &mut Context<'_>,
+        take: &mut dyn FnMut(&mut VecDeque<Frame>),
+    ) -> Step {
+        loop {
+            let drained = {
+                let mut core = self.core.lock();
+                let main = core.main == Some(id);
+                let Some(attached) = core.attached(id) else { return Step::Idle };
+                if !attached.direct.is_empty() {
+                    take(&mut attached.direct);
+                    return Step::Took;
+                }
+                if let Some(ending) = attached.ending.clone() {
+                    return Step::End(ending);
+                }
+                if let Ping::Owed(at) = attached.ping {
+                    attached.ping = Ping::Sent(at);
+                    return Step::Ping;
+                }
+                attached.keep_waker(context);
+                if !main {
+                    return Step::Idle;
+                }
+                self.outbox.drain(context, |queue| take(queue))
+            };
+            match drained {
+                Drained::Empty => return Step::Idle,
+                Drained::Some => return Step::Took,
+                Drained::Finished(ending) => return Step::End(ending),
+                Drained::Overflowed => self.close_as_slow(),
+            }
+        }
+    }
+
+    /// What an HTTP carrier is to send next.
+    pub(crate) fn poll_chunk(
+        self: &Arc<Self>,
+        id: CarrierId,
+        context: &mut Context<'_>,
+    ) -> Poll<Chunk> {
+        loop {
+            let mut after = After::default();
+            let step = {
+                let mut core = self.core.lock();
+                self.next_chunk(&mut core, id, context, &mut after)
+            };
+            self.finish(after);
+            match step {
+                Ok(chunk) => return chunk,
+                Err(Overflowed) => self.close_as_slow(),
+            }
+        }
+    }
+
+    fn next_chunk(
+        self: &Arc<Self>,
+        core: &mut Core,
+        id: CarrierId,
+        context: &mut Context<'_>,
+        after: &mut After,
+    ) -> Result<Poll<Chunk>, Overflowed> {
+        let main = core.main == Some(id);
+        let Some(attached) = core.attached(id) else {
+            return Ok(Poll::Ready(Chunk::End(Ending::close(1000, ""))));
+        };
+        let carrier = attached.carrier;
+        if let Some(ending) = attached.ending.clone() {
+            self.done(core, id, after);
+            return Ok(Poll::Ready(Chunk::End(ending)));
+        }
+        attached.waker = Some(context.waker().clone());
+        if !main {
+            return Ok(Poll::Pending);
+        }
+        let mut out = BytesMut::new();
+        let mut packed = Packed::Open;
+        let machine = &mut core.machine;
+        let drained = self.outbox.drain(context, |queue| {
+            packed = machine.pack(id, carrier, queue, &mut out);
+        });
+        match drained {
+            Drained::Empty => Ok(Poll::Pending),
+            Drained::Some if packed == Packed::Open => Ok(Poll::Ready(Chunk::More(out))),
+            Drained::Some => {
+                self.done(core, id, after);
+                Ok(Poll::Ready(Chunk::Last(out)))
+            }
+            Drained::Finished(ending) => {
+                self.done(core, id, after);
+                Ok(Poll::Ready(Chunk::End(ending)))
+            }
+            Drained::Overflowed => Err(Overflowed),
+        }
+    }
+
+    /// An HTTP carrier has done its work.
+    fn done(self: &Arc<Self>, core: &mut Core, id: CarrierId, after: &mut After) {
+        core.remove(id);
+        if core.closed.is_none() {
+            let input = Input::Detach { id, how: Detached::Done };
+            core.machine.handle_input(Instant::now(), input).ok();
+            self.carry_out(core, after);
+        }
+    }
+
+    /// Ready once the peer was closed as slow: for a WebSocket that can take nothing now.
+    pub(crate) fn poll_slow(
+        self: &Arc<Self>,
+        id: CarrierId,
+        context: &Context<'_>,
+    ) -> Poll<Ending> {
+        std::task::ready!(self.outbox.poll_overflow(context));
+        self.close_as_slow();
+        let ending = self.core.lock().attached(id).and_then(|attached| attached.ending.clone());
+        Poll::Ready(ending.unwrap_or_else(|| Ending::close(1001, "")))
+    }
+
+    pub(super) fn close_as_slow(self: &Arc<Self>) {
+        if self.is_closed() {
+            return;
+        }
+        self.shared.counters.slow_peers.fetch_add(1, Ordering::Relaxed);
+        tracing::info!(
+            protocol = self.protocol,
+            buffered = self.outbox.buffered_amount(),
+            "closing a slow peer: its outbox is full"
+        );
+        self.handle(Input::Close { reason: Reason::Slow }).ok();
+    }
+
+    /// The word for what carries the session now, or did last; empty if nothing ever did.
+    pub(crate) fn transport(&self) -> &'static str {
+        let core = self.core.lock();
+        let main = core.carriers.iter().find(|attached| core.main == Some(attached.id));
+        let any = main.or(core.carriers.first()).map(|attached| attached.carrier);
+        any.or(core.carried_by).map_or("", self.terms.transport)
+    }
+}
+
+/// The outbox was found overflowed.
+struct Overflowed;
+
+impl Attached {
+    pub(super) fn new(id: CarrierId, carrier: Carrier) -> Self {
+        Self {
+            id,
+            carrier,
+            waker: None,
+            direct: VecDeque::new(),
+            ending: None,
+            heard_at: Instant::now(),
+            ping: Ping::Quiet,
+        }
+    }
+
+    pub(super) fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn keep_waker(&mut self, context: &Context<'_>) {
+        match &mut self.waker {
+            Some(kept) => kept.clone_from(context.waker()),
+            None => self.waker = Some(context.waker().clone()),
+        }
+    }
+
+    /// When something must be done about a peer that is silent.
+    pub(super) fn due(&self, (interval, timeout): (Duration, Duration)) -> Option<Instant> {
+        if self.carrier != Carrier::WebSocket {
+            return None;
+        }
+        match self.ping {
+            Ping::Quiet => self.heard_at.checked_add(interval),
+            Ping::Owed(at) | Ping::Sent(at) => at.checked_add(timeout),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Handlers at work: the slot that each holds, and panics that fail one call.
+
+use super::PeerCell;
+use crate::app::failure::Failure;
+use crate::app::handler::{BoxedHandler, CallContext, Outcome, OutcomeFuture};
+use std::any::Any;
+use std::cell::RefCell;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+
+/// One handler among those of its peer that may run at once, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Slot {
+    peer: Arc<PeerCell>,
+    held: AtomicBool,
+}
+
+impl Slot {
+    pub(super) fn take(peer: &Arc<PeerCell>) -> Arc<Self> {
+        peer.inbox.lock().running += 1;
+        Arc::new(Self { peer: Arc::clone(peer), held: AtomicBool::new(true) })
+    }
+
+    fn give_up(&self) {
+        if self.held.swap(false, Ordering::Relaxed) {
+            self.peer.inbox.lock().running -= 1;
+            self.peer.pump();
+        }
+    }
+
+    fn take_back(&self) {
+        if !self.held.swap(true, Ordering::Relaxed) {
+            self.peer.inbox.lock().running += 1;
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
+thread_local! {
+    /// The slot of the handler that is being polled.
+    static CURRENT: RefCell<Option<Arc<Slot>>> = const { RefCell::new(None) };
+}
+
+/// A handler that waits for a client does not count among those that run: else the client, which
+/// may want something answered first, and the handler would wait for each other.
+#[derive(Debug)]
+pub(crate) struct Away(Option<Arc<Slot>>);
+
+impl Away {
+    /// The handler that is being polled, if one is, waits until this is dropped.
+    pub(crate) fn of_this_handler() -> Self {
+        let slot = CURRENT.with_borrow(Option::clone);
+        if let Some(slot) = &slot {
+            slot.give_up();
+        }
+        Self(slot)
+    }
+}
+
+impl Drop for Away {
+    fn drop(&mut self) {
+        if let Some(slot) = &self.0 {
+            slot.take_back();
+        }
+    }
+}
+
+/// A handler at work, whose panic is a failure of this one call.
+pub(super) struct Guarded {
+    work: OutcomeFuture,
+    pub(super) slot: Option<Arc<Slot>>,
+}
+
+impl Guarded {
+    pub(super) fn new(work: OutcomeFuture) -> Self {
+        Self { work, slot: None }
+    }
+
+    /// Polls it here and now: what does not wait is done, with no task.
+    pub(super) fn poll_now(&mut self) -> Poll<Result<Outcome, Failure>> {
+        Pin::new(self).poll(&mut Context::from_waker(Waker::noop()))
+    }
+}
+
+impl Future for Guarded {
+    type Output = Result<Outcome, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // What a handler does may start another one on this thread.
+        let outer = CURRENT.replace(self.slot.clone());
+        let poll = AssertUnwindSafe(|| self.work.as_mut().poll(context));
+        let poll = std::panic::catch_unwind(poll);
+        CURRENT.set(outer);
+        poll.unwrap_or_else(|panic| Poll::Ready(Err(panicked(&*panic))))
+    }
+}
+
+pub(super) fn guard(handler: &BoxedHandler, context: CallContext) -> Guarded {
+    let call = AssertUnwindSafe(|| handler.call(context));
+    Guarded::new(std::panic::catch_unwind(call).unwrap_or_else(|panic| {
+        let failure = panicked(&*panic);
+        Box::pin(std::future::ready(Err(failure)))
+    }))
+}
+
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Failure {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Panicked(text.unwrap_or("no message").to_owned()).into()
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("a handler panicked: {0}")]
+struct Panicked(String);
+
+/// Calls `then` with what a handler answers: now if it does not wait, else from a task.
+pub(super) fn conclude(
+    mut outcome: Guarded,
+    then: impl FnOnce(Result<Outcome, Failure>) + Send + 'static,
+) {
+    match outcome.poll_now() {
+        Poll::Ready(outcome) => then(outcome),
+        Poll::Pending => {
+            tokio::spawn(async move { then(outcome.await) });
+        }
+    }
+}
