@@ -57,6 +57,9 @@ impl From<End> for Output {
 pub enum Manner {
     /// A polling client without a waiting GET is told by its next GET, if that comes soon.
     Orderly,
+    /// The same, but what was just said leaves by other GETs first: stock clients obey a close
+    /// before the messages that come with it.
+    AfterWords,
     /// At once.
     AtOnce,
 }
@@ -94,6 +97,8 @@ enum Phase {
     Closing {
         until: Instant,
         reason: Reason,
+        /// What was said before must have left first.
+        words: bool,
     },
     Closed {
         /// The last answer tells the client.
@@ -206,7 +211,7 @@ impl Machine {
                 }
                 *waiting = Some(id);
                 out.push_back(Output::Carry(Some(id)));
-                if let Phase::Closing { reason, .. } = self.phase {
+                if let Phase::Closing { reason, words: false, .. } = self.phase {
                     self.finish(reason, true);
                 }
             }
@@ -415,6 +420,10 @@ impl Machine {
         packet: Packet,
         out: &mut VecDeque<Output>,
     ) -> Result<Option<Message>, Fault> {
+        if let (Phase::Closing { reason, .. }, PacketType::Close) = (self.phase, packet.kind) {
+            // Both sides want it.
+            self.finish(reason, false);
+        }
         if !self.is_open() {
             return Ok(None);
         }
@@ -448,7 +457,9 @@ impl Machine {
                 Some(Beat::Dead) => return self.finish(Reason::PingTimeout, true),
                 Some(Beat::Wait) | None => {}
             },
-            Phase::Closing { until, reason } if until <= now => return self.finish(reason, true),
+            Phase::Closing { until, reason, .. } if until <= now => {
+                return self.finish(reason, true);
+            }
             Phase::Closing { .. } => {}
             Phase::Closed { .. } => return,
         }
@@ -462,16 +473,20 @@ impl Machine {
 
     /// The server ends the session.
     pub fn close(&mut self, now: Instant, reason: Reason, manner: Manner) {
-        let unheard = matches!(self.carried, Carried::Polling { waiting: None, .. });
+        let tells_later = match self.carried {
+            Carried::Polling { waiting, .. } => waiting.is_none() || manner == Manner::AfterWords,
+            _ => false,
+        };
         match (self.phase, manner) {
-            (Phase::Open, Manner::Orderly) if unheard => {
+            (Phase::Open, Manner::Orderly | Manner::AfterWords) if tells_later => {
                 self.inbox = None;
-                self.phase = Phase::Closing { until: now + CLOSING_TIMEOUT, reason };
+                let words = manner == Manner::AfterWords;
+                self.phase = Phase::Closing { until: now + CLOSING_TIMEOUT, reason, words };
             }
             (Phase::Open, _) | (Phase::Closing { .. }, Manner::AtOnce) => {
                 self.finish(reason, true);
             }
-            (Phase::Closing { .. }, Manner::Orderly) | (Phase::Closed { .. }, _) => {}
+            (Phase::Closing { .. }, _) | (Phase::Closed { .. }, _) => {}
         }
     }
 
@@ -502,7 +517,7 @@ impl Machine {
     /// goes alone; else at most [`PACKETS_MAX`] packets go, and about as many bytes as the
     /// client may send. The last answer of a session takes all, and the close packet.
     pub fn pack(
-        &self,
+        &mut self,
         carrier: Carrier,
         queue: &mut VecDeque<Frame>,
         out: &mut BytesMut,
@@ -520,6 +535,9 @@ impl Machine {
         let packets = queue.iter().take(count).map(|frame| (frame.kind(), frame.as_payload()));
         payload::write(self.protocol, packets.chain(close), out);
         queue.drain(..count);
+        if let Phase::Closing { words, .. } = &mut self.phase {
+            *words &= !queue.is_empty();
+        }
         Packed::Full
     }
 

@@ -160,7 +160,7 @@ impl SocketIoSession {
     }
 
     fn kick(&mut self, link: Link, whole: bool) {
-        let mut index = 0;
+        let (mut index, mut told) = (0, false);
         while let Some(peer) = self.peers.get(index) {
             if !whole && peer.link != link {
                 index += 1;
@@ -168,10 +168,12 @@ impl SocketIoSession {
             }
             let peer = self.peers.remove(index);
             self.transmit(control::disconnect(&peer.namespace));
+            told = true;
             self.tell(Event::Leave { link: peer.link, reason: Reason::Kicked });
         }
         if whole {
-            self.machine.close(self.now, Reason::Kicked, Manner::Orderly);
+            let manner = if told { Manner::AfterWords } else { Manner::Orderly };
+            self.machine.close(self.now, Reason::Kicked, manner);
         }
     }
 

@@ -233,10 +233,25 @@ fn sio5_kick_from_the_whole_connection() {
 }
 
 #[test]
-fn sio5_kick_on_polling_tells_the_next_poll() {
+fn sio5_kick_on_polling_tells_the_next_polls() {
+    // Stock clients obey a close before the packets of the same payload.
     let mut driver = polling();
     driver.input(Input::Kick { link: Link(0), whole: true, close: None }).unwrap();
-    assert_eq!(driver.get(), "41\x1e1");
+    assert_eq!((driver.get().as_str(), driver.closed), ("41", None));
+    assert_eq!(driver.get(), "1");
+    assert_eq!(driver.closed, Some(Reason::Kicked));
+}
+
+#[test]
+fn sio5_kick_answers_the_waiting_poll_with_its_word_alone() {
+    let mut driver = polling();
+    let poll = driver.poll();
+    driver.input(Input::Kick { link: Link(0), whole: true, close: None }).unwrap();
+    assert_eq!(driver.answer(poll).unwrap(), "41");
+    assert_eq!(left(&driver), [(0, "server namespace disconnect")]);
+    assert_eq!(driver.closed, None);
+    // Stock clients that are in no namespace close by themselves.
+    driver.post("1").unwrap();
     assert_eq!(driver.closed, Some(Reason::Kicked));
 }
 
