@@ -117,7 +117,8 @@ async function connecting(page) {
     const own = page.locator("[data-testid=member][data-own]");
     await own.nth(PANELS.length - 1).waitFor();
     assert.equal(await page.getByTestId("member-count").textContent(), String(await page.getByTestId("member").count()));
-    const protocols = await own.evaluateAll((members) => members.map(({ dataset }) => dataset.protocol));
+    const protocolOf = (members) => members.map(({ dataset }) => dataset.protocol);
+    const protocols = await own.evaluateAll(protocolOf);
     assert.deepEqual(protocols.sort(), PANELS.map(([, protocol]) => protocol).sort());
   });
 }
@@ -246,7 +247,8 @@ async function leaving(page) {
 
 async function phone(browser, complaints) {
   await check("on a phone: a picture", async () => {
-    const page = await open(browser, { viewport: PHONE, deviceScaleFactor: 2, hasTouch: true }, complaints);
+    const phone = { viewport: PHONE, deviceScaleFactor: 2, hasTouch: true };
+    const page = await open(browser, phone, complaints);
     for (const [slug] of PANELS) await hasText(part(page, slug, "state"), "connected");
     for (const [slug, protocol, text] of PANELS) {
       if (slug === "websocket") continue;

@@ -23,7 +23,12 @@ export class Deliveries {
   readonly #open: Delivery[] = [];
 
   /** Peer `from` is about to say `text`, and the peers in `hearers` should hear it. */
-  begin(from: string, text: string, hearers: readonly string[], report: (reach: Reach) => void): void {
+  begin(
+    from: string,
+    text: string,
+    hearers: readonly string[],
+    report: (reach: Reach) => void,
+  ): void {
     const waiting = new Set(hearers);
     this.#open.push({ from, text, started: performance.now(), waiting, of: waiting.size, report });
     if (this.#open.length > KEPT) this.#open.shift();
@@ -31,7 +36,8 @@ export class Deliveries {
 
   heard(hearer: string, from: string, text: string): void {
     const at = this.#open.findIndex(
-      (delivery) => delivery.from === from && delivery.text === text && delivery.waiting.has(hearer),
+      (delivery) =>
+        delivery.from === from && delivery.text === text && delivery.waiting.has(hearer),
     );
     const delivery = this.#open[at];
     if (!delivery) return;

@@ -101,7 +101,8 @@ export class Seat implements ClientListener {
   #call(event: string, ...args: unknown[]): Promise<unknown> {
     const { promise, reject } = late();
     const timer = setTimeout(() => reject(new CallError("timeout", "no answer")), ANSWER_WITHIN_MS);
-    return Promise.race([this.#client.call(event, ...args), promise]).finally(() => clearTimeout(timer));
+    const answer = this.#client.call(event, ...args);
+    return Promise.race([answer, promise]).finally(() => clearTimeout(timer));
   }
 }
 

@@ -28,7 +28,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
     /// Configuration file, in TOML: the same settings by the same names (host, port, origins,
-    /// demo, threads), and a table [limits] (message_len_max, outbox_len_max, outbox_count_max,
+    /// demo, threads), and a table `limits` (message_len_max, outbox_len_max, outbox_count_max,
     /// sessions_max, rooms_max, ping_interval_ms, ping_timeout_ms, handshake_timeout_ms,
     /// write_timeout_ms)
     #[arg(long, value_name = "FILE", env = "OMNIWIRE_CONFIG")]

@@ -105,7 +105,8 @@ impl Builder {
     /// or `None` if there is none of that name. Whatever name it gives, the namespace gets the one
     /// that was asked for. It lives as long as somebody is in it; at most
     /// [`Limits::dynamic_namespaces_max`] do at a time. `make` may be called for a namespace that
-    /// is then not needed, and must be quick. Several may be added: the first that gives one counts.
+    /// is then not needed, and must be quick. Several may be added: the first that gives one
+    /// counts.
     ///
     /// ```
     /// # use omniwire::{Namespace, Omniwire};

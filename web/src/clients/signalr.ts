@@ -49,7 +49,9 @@ export class SignalRClient implements RoomClient {
   }
 
   call(event: string, ...args: unknown[]): Promise<unknown> {
-    if (this.#hub.state !== HubConnectionState.Connected) return Promise.reject(CallError.offline());
+    if (this.#hub.state !== HubConnectionState.Connected) {
+      return Promise.reject(CallError.offline());
+    }
     return this.#hub.invoke(event, ...args);
   }
 

@@ -44,7 +44,7 @@ export class Log {
     };
   }
 
-  /** What happened to the connection. Takes the place of the note before, if nothing came between. */
+  /** What happened to the connection. Replaces the note before, if nothing came between. */
   note(text: string): void {
     const last = this.element.lastElementChild;
     if (last?.classList.contains("note")) last.textContent = text;

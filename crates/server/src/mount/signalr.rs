@@ -78,8 +78,8 @@ impl IntoMounted for SignalRMount {
     }
 }
 
-/// How much longer than a hub message a WebSocket message may be: one that is too long is refused in
-/// the words of the hub protocol.
+/// How much longer than a hub message a WebSocket message may be: one that is too long is refused
+/// in the words of the hub protocol.
 const SOCKET_LEN_MIN: usize = 1 << 20;
 
 #[derive(Debug)]
