@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { within } from "./wait.mjs";
 
 const RELEASE = fileURLToPath(new URL("../../target/release/omniwire", import.meta.url));
-const BINARY = process.env.OMNIWIRE_BIN || RELEASE;
+export const BINARY = process.env.OMNIWIRE_BIN || RELEASE;
 
 /** How long a server may take from SIGTERM to its end. */
 const STOP_MS = 6_000;
