@@ -21,8 +21,6 @@ pub struct Limits {
     pub calls_max: usize,
     /// Calls to one client that may wait for its answer.
     pub asks_max: usize,
-    /// Namespaces that one session may be in.
-    pub namespaces_max: usize,
     /// Namespaces made on demand that may exist at once.
     pub dynamic_namespaces_max: usize,
     /// Rooms that one peer may be in.
@@ -53,7 +51,6 @@ impl Default for Limits {
             inbox_count_max: 256,
             calls_max: 1024,
             asks_max: 1000,
-            namespaces_max: 100,
             dynamic_namespaces_max: 10_000,
             rooms_max: 1000,
             name_len_max: 255,

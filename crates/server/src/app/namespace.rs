@@ -122,7 +122,8 @@ impl Namespace {
     }
 
     /// Makes the rooms recoverable: each remembers its last `count` events (at most 1 MiB of
-    /// them), and a peer that returns gets what it missed, or is told that it can't.
+    /// them), which [`NamespaceHandle::history`] gives, and tells clients where each event stands
+    /// (`offset` and `epoch` in envelopes, `id` in event streams).
     #[must_use]
     pub fn recoverable(mut self, count: usize) -> Self {
         self.history = Some(HistoryLimits { count_max: count, len_max: 1 << 20 });
