@@ -312,6 +312,7 @@ impl Machine {
                 out.push_back(Output::Direct { id, message });
                 probe.noop_at = Some(now);
                 self.release_poll(now, out);
+                self.schedule_noop(now);
             }
             b"5" => {
                 let probed = probe.noop_at.is_some();
@@ -347,6 +348,13 @@ impl Machine {
         if due && let Some(poll) = waiting.take() {
             probe.noop_at = Some(now + NOOP_INTERVAL);
             self.end_poll(poll, out);
+        }
+    }
+
+    /// A poll that comes from now on waits a while for the end of the move.
+    fn schedule_noop(&mut self, now: Instant) {
+        if let Carried::Polling { probe: Some(probe), .. } = &mut self.carried {
+            probe.noop_at = Some(now + NOOP_INTERVAL);
         }
     }
 

@@ -16,7 +16,7 @@ use omniwire_session::{Answer, ByteString, Carrier, Fault, Input, Kind, Reason, 
 use omniwire_socketio::SocketIoSession;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Socket.IO for every namespace of the server, which clients choose by name.
 #[derive(Debug, Clone, Default)]
@@ -104,6 +104,14 @@ struct Endpoint {
     door: Door,
     origins: Origins,
 }
+
+/// Clients of protocol 3 may listen only once their WebSocket is open (the official suite's do), and
+/// lose an open packet that comes in one piece with the 101.
+const LEGACY_PAUSE: Duration = Duration::from_millis(5);
+
+/// A client that closes by POST has sent a GET before, over another connection, which may be a bit
+/// slower: it is to learn of the close in good order, not to find no session.
+const CLOSE_PAUSE: Duration = Duration::from_millis(5);
 
 const POLLED: PollDress = PollDress {
     content_type: "text/plain; charset=UTF-8",
@@ -193,7 +201,7 @@ impl Endpoint {
             }
             return response;
         };
-        handshake.carry(&cell)
+        handshake.carry_after(&cell, if legacy { LEGACY_PAUSE } else { Duration::ZERO })
     }
 
     async fn go_on(
@@ -236,6 +244,9 @@ impl Endpoint {
             Some(Some(text)) => text.into_bytes(),
             Some(None) => return respond(Refused::BAD_REQUEST.answer()),
         };
+        if matches!(&*body, b"1" | b"1:1") {
+            tokio::time::sleep(CLOSE_PAUSE).await;
+        }
         upstream::wait_for_room(cell).await;
         match cell.handle(Input::Body { kind, body }) {
             Ok(()) => {

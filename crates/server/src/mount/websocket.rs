@@ -219,13 +219,24 @@ impl Door {
 impl Handshake {
     /// Attaches the WebSocket to a session, and answers the handshake.
     pub(crate) fn carry(self, cell: &Arc<Cell>) -> Response<Body> {
+        self.carry_after(cell, Duration::ZERO)
+    }
+
+    /// The same, with a pause between the answer and the first message.
+    pub(crate) fn carry_after(self, cell: &Arc<Cell>, pause: Duration) -> Response<Body> {
         let id = match cell.attach(Carrier::WebSocket) {
             Ok(id) => id,
             Err(fault) => return answers::refuse(fault),
         };
         let mut config = self.config;
         config.close_timeout = cell.shared.limits.close_timeout;
-        tokio::spawn(websocket::run(Arc::clone(cell), id, self.upgrade, config));
+        let run = websocket::run(Arc::clone(cell), id, self.upgrade, config);
+        tokio::spawn(async move {
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            run.await;
+        });
         self.accepted.response()
     }
 }
