@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { statusOfPost } from "../ask-first.mjs";
 import { within } from "../wait.mjs";
 import { suite } from "./suite.mjs";
 
@@ -134,9 +135,7 @@ test("a lone surrogate survives the way from POST to poll", async () => {
 });
 
 test("bodies over the limit are 413", async () => {
-  const body = `{"ping":"${"x".repeat(5 << 20)}"}`;
-  const { status } = await send(body);
-  assert.equal(status, 413);
+  assert.equal(await statusOfPost(server.http("/send/chat"), 5 << 20), 413);
 });
 
 test("the session of one client is no cursor of another's kind", async () => {
