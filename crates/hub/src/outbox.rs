@@ -264,13 +264,20 @@ impl Outbox {
         Drained::Some
     }
 
+    /// Whether no more than half of what may wait does.
+    pub fn has_room(&self) -> bool {
+        self.is_roomy(&self.queue.lock())
+    }
+
+    fn is_roomy(&self, queue: &Queue) -> bool {
+        queue.len <= self.limits.len_max / 2 && queue.frames.len() <= self.limits.count_max / 2
+    }
+
     /// Ready once no more than half of what may wait does, or nothing more is taken: a stream
     /// that minds this never makes its peer a slow one.
     pub fn poll_room(&self, context: &Context<'_>) -> Poll<()> {
         let mut queue = self.queue.lock();
-        let roomy =
-            queue.len <= self.limits.len_max / 2 && queue.frames.len() <= self.limits.count_max / 2;
-        if roomy || queue.ending.is_some() || queue.overflowed {
+        if self.is_roomy(&queue) || queue.ending.is_some() || queue.overflowed {
             return Poll::Ready(());
         }
         queue.wait(context);

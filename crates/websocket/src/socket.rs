@@ -12,7 +12,7 @@ use std::future::poll_fn;
 use std::io;
 use std::io::IoSlice;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -73,6 +73,8 @@ pub struct WebSocket<S> {
     buf: BytesMut,
     ending: Ending,
     close_timer: Option<Pin<Box<Sleep>>>,
+    /// The task that waits, by the `Sink`, for the stream to take more.
+    sender: Option<Waker>,
     subprotocol: Option<Box<str>>,
     close_timeout: Duration,
     write_buffer_len: usize,
@@ -101,6 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             buf: leftover.into(),
             ending: Ending::NotYet,
             close_timer: None,
+            sender: None,
             subprotocol: None,
             close_timeout,
             write_buffer_len,
@@ -169,7 +172,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                 }
             }
             if self.connection.wants_write()
-                && let Poll::Ready(Err(_)) = self.poll_flush(cx)
+                && let Poll::Ready(Err(_)) = self.poll_flush_for_reader(cx)
             {
                 // The peer may have sent its last words before it went: read on.
                 self.connection.lost();
@@ -225,6 +228,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             }
             outbox.advance(written);
         }
+    }
+
+    /// Writes what is queued, on behalf of who reads. A task that waits to send stays the one
+    /// that is woken when the stream takes more: of two, the stream remembers only the last.
+    fn poll_flush_for_reader(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(sender) = self.sender.take() else { return self.poll_flush(cx) };
+        let flushed = self.poll_flush(&mut Context::from_waker(&sender));
+        match flushed {
+            Poll::Ready(_) => sender.wake(),
+            Poll::Pending => self.sender = Some(sender),
+        }
+        flushed
+    }
+
+    /// Writes what is queued, on behalf of who sends.
+    fn poll_flush_for_sender(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let flushed = self.poll_flush(cx);
+        self.sender = flushed.is_pending().then(|| cx.waker().clone());
+        flushed.map_err(Error::Io)
     }
 
     /// Octets queued and not yet written.
@@ -311,7 +333,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<S> {
         if this.buffered_amount() < this.write_buffer_len {
             return Poll::Ready(Ok(()));
         }
-        this.poll_flush(cx).map_err(Error::Io)
+        this.poll_flush_for_sender(cx)
     }
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
@@ -319,7 +341,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.get_mut().poll_flush(cx).map_err(Error::Io)
+        self.get_mut().poll_flush_for_sender(cx)
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

@@ -78,9 +78,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<'_, S> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Detached> {
         let driver = &mut *self;
-        let Poll::Pending = driver.take_messages(context) else {
+        if !driver.is_blocked(context) && driver.take_messages(context).is_ready() {
             return Poll::Ready(driver.gone);
-        };
+        }
         while driver.take_output(context) == Turn::Again {
             match driver.socket.poll_flush(context) {
                 Poll::Ready(Ok(())) => {}
@@ -97,12 +97,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<'_, S> {
         &self.place.cell
     }
 
+    /// A peer that says more than it takes of what it is answered is not read from until it takes
+    /// some: else its own answers would make it a slow peer.
+    fn is_blocked(&mut self, context: &mut Context<'_>) -> bool {
+        if self.ended || self.stalled.is_none() || self.cell().outbox.has_room() {
+            return false;
+        }
+        let unwritten = self.socket.buffered_amount();
+        self.socket.poll_flush(context).is_pending() && self.socket.buffered_amount() == unwritten
+    }
+
     /// Ready when the connection is over.
     fn take_messages(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let mut heard = self.ended;
-        for _ in 0..MESSAGES_PER_TURN {
+        for taken in 0..MESSAGES_PER_TURN {
             if !self.ended && self.cell().poll_uncongested(context).is_pending() {
                 return Poll::Pending;
+            }
+            if taken > 0 && !self.ended && !self.cell().outbox.has_room() {
+                break;
             }
             match std::task::ready!(self.socket.poll_recv(context)) {
                 Some(Ok(message)) => {

@@ -1,6 +1,7 @@
 //! How sessions end: by the server, by slowness, by broken rules.
 
 use crate::harness::{Client, open, serve, until};
+use futures_util::{SinkExt as _, StreamExt as _};
 use omniwire::protocols::websocket::{CloseCode, Message};
 use omniwire::{Args, Limits, Namespace, Omniwire, Peer, RawArgs, WebSocketMount};
 use serde_json::json;
@@ -44,6 +45,32 @@ async fn a_slow_peer_is_closed_and_the_others_miss_nothing() {
     }
     until(|| omniwire.stats().sessions == 1).await;
     drop(slow);
+}
+
+#[tokio::test]
+async fn who_says_more_than_it_takes_is_held_up_and_not_closed() {
+    let mut limits = Limits::default();
+    limits.outbox_len_max = 1 << 20;
+    let (omniwire, address) = serve(Omniwire::builder().limits(limits).namespace(echo())).await;
+    let (mut sink, mut stream) = open(address, "/ws/echo", "none").await.split();
+    // Far more than the outbox and the buffers of the sockets hold.
+    let count = 1000_u32;
+    let said = tokio::spawn(async move {
+        for n in 0..count {
+            let mut message = n.to_be_bytes().to_vec();
+            message.resize(64 << 10, 0);
+            sink.send(Message::Binary(message.into())).await.unwrap();
+        }
+    });
+    let namespace = omniwire.namespace("/echo").unwrap();
+    until(|| namespace.everybody().peers().len() == 1).await;
+    for n in 0..count {
+        let heard = stream.next().await.unwrap().unwrap().into_payload();
+        assert_eq!((heard.len(), &heard[..4]), (64 << 10, &n.to_be_bytes()[..]));
+        tokio::task::yield_now().await;
+    }
+    said.await.unwrap();
+    assert_eq!(omniwire.stats().slow_peers_closed, 0);
 }
 
 #[tokio::test]
