@@ -13,17 +13,30 @@ use crate::session::cell::Cell;
 /// How long a whole body may take: a client that stalls holds no memory for longer.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How much of a body that is too long is read and thrown away: a client that is still writing
+/// would otherwise see its connection reset rather than the answer.
+const DRAINED_LEN_MAX: usize = 4 << 20;
+
+/// How long that may take.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Reads a whole body of at most `len_max` bytes; reserves nothing that has not arrived.
 ///
 /// # Errors
 /// 413 if it is longer, 408 if it takes too long, 400 if it breaks off.
-pub(crate) async fn read_body(body: Body, len_max: usize) -> Result<Bytes, StatusCode> {
-    let read = collect(body, len_max);
-    tokio::time::timeout(BODY_TIMEOUT, read).await.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
+pub(crate) async fn read_body(mut body: Body, len_max: usize) -> Result<Bytes, StatusCode> {
+    let read = collect(&mut body, len_max);
+    let read = tokio::time::timeout(BODY_TIMEOUT, read).await;
+    let read = read.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT));
+    if read == Err(StatusCode::PAYLOAD_TOO_LARGE) {
+        // Whether it ends is the client's affair: it has its answer.
+        tokio::time::timeout(DRAIN_TIMEOUT, drain(&mut body)).await.ok();
+    }
+    read
 }
 
-async fn collect(mut body: Body, len_max: usize) -> Result<Bytes, StatusCode> {
-    if http_body::Body::size_hint(&body).lower() > len_max as u64 {
+async fn collect(body: &mut Body, len_max: usize) -> Result<Bytes, StatusCode> {
+    if http_body::Body::size_hint(body).lower() > len_max as u64 {
         return Err(StatusCode::PAYLOAD_TOO_LARGE);
     }
     let mut whole = BytesMut::new();
@@ -36,6 +49,15 @@ async fn collect(mut body: Body, len_max: usize) -> Result<Bytes, StatusCode> {
         whole.extend_from_slice(data);
     }
     Ok(whole.freeze())
+}
+
+async fn drain(body: &mut Body) {
+    let mut drained = 0;
+    while drained < DRAINED_LEN_MAX
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        drained += frame.data_ref().map_or(0, Bytes::len);
+    }
 }
 
 /// Waits until the session's handlers keep up.

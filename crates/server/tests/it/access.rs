@@ -135,6 +135,17 @@ async fn wrong_paths_and_methods_are_told() {
 }
 
 #[tokio::test]
+async fn who_posts_too_much_sees_the_answer() {
+    let address = server(Origins::default()).await;
+    let opened = http(address, "GET /socket.io/?EIO=4&transport=polling HTTP/1.0\n\n").await;
+    let sid = opened.split("\"sid\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let body = "x".repeat(3_000_000);
+    let line = format!("POST /socket.io/?EIO=4&transport=polling&sid={sid} HTTP/1.1");
+    let head = format!("{line}\nHost: x\nConnection: close\nContent-Length: {}\n\n", body.len());
+    assert_eq!(status(address, &(head + &body)).await, 413);
+}
+
+#[tokio::test]
 async fn rfc6455_4_4_another_version_is_426_with_ours() {
     let address = server(Origins::default()).await;
     let old = UPGRADE.replace(": 13", ": 8");
