@@ -15,7 +15,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How much of a body that is too long is read and thrown away: a client that is still writing
 /// would otherwise see its connection reset rather than the answer.
-const DRAINED_LEN_MAX: usize = 4 << 20;
+const DRAINED_LEN_MAX: usize = 16 << 20;
 
 /// How long that may take.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
