@@ -4,7 +4,7 @@ use crate::Mistake;
 use axum::Router;
 use omniwire::Omniwire;
 use std::future::Future;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -24,7 +24,11 @@ pub(crate) fn on_runtime(
 ) -> Result<(), Mistake> {
     let filter = tracing_subscriber::EnvFilter::try_new(log)
         .map_err(|error| Mistake(format!("bad value '{log}' for --log: {error}")))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr)
+        .init();
     let mut builder = match threads {
         // One thread needs no queue that others could take work from.
         Some(1) => tokio::runtime::Builder::new_current_thread(),
