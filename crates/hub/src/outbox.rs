@@ -76,6 +76,11 @@ impl Queue {
         }
     }
 
+    /// Everybody who waits for anything here.
+    fn take_wakers(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        std::mem::take(&mut self.waiting).into_iter().chain(self.waker.take())
+    }
+
     /// What is held for nobody any more leaves no memory behind.
     fn take_held(&mut self, index: usize) -> Vec<Prepared> {
         let (_, messages) = self.held.swap_remove(index);
@@ -159,10 +164,9 @@ impl Outbox {
             }
             if self.is_full_for(&queue, prepared) {
                 queue.overflowed = true;
-                let waker = queue.waker.take();
-                let waiting = std::mem::take(&mut queue.waiting);
+                let wakers = queue.take_wakers();
                 drop(queue);
-                waiting.into_iter().chain(waker).for_each(Waker::wake);
+                wakers.for_each(Waker::wake);
                 return Err(PushError::Full);
             }
             append(&mut queue);
@@ -212,11 +216,9 @@ impl Outbox {
     pub fn finish(&self, ending: Ending) {
         let mut queue = self.queue.lock();
         queue.ending.get_or_insert_with(|| Box::new(ending));
-        let waker = queue.waker.take();
-        let waiting = std::mem::take(&mut queue.waiting);
+        let wakers = queue.take_wakers();
         drop(queue);
-        waiting.into_iter().for_each(Waker::wake);
-        wake(waker);
+        wakers.for_each(Waker::wake);
     }
 
     /// The same, and what is there is thrown away: for peers that do not read.

@@ -76,7 +76,7 @@ impl Peer {
     /// The protocol it speaks: `WebSocket`, `Socket.IO`, `Engine.IO`, `SignalR`, `SockJS`, `SSE` or
     /// `Long polling`.
     pub fn protocol(&self) -> &'static str {
-        self.0.cell.protocol
+        self.0.cell.terms.protocol
     }
 
     /// What carries its session now, in the protocol's own word (`websocket`, `polling`,

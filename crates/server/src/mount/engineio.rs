@@ -2,17 +2,17 @@
 
 use super::websocket::{Door, is_upgrade};
 use super::{BuildError, Incoming, IntoMounted, Mounted, ResponseFuture, Site};
-use crate::carrier::long_poll::{Poll, PollDress};
+use crate::carrier::long_poll::Poll;
 use crate::carrier::upstream;
 use crate::edge::access::Origins;
-use crate::edge::answers::{self, Headers, respond};
+use crate::edge::answers::{self, Headers, refuse, respond};
 use crate::server::fresh_id;
 use crate::session::cell::{Cell, Entrance, PeerIds, Terms};
 use axum::body::Body;
 use http::{HeaderValue, Response, StatusCode, header};
 use omniwire_engineio::request::{self, Open, Refused, Request};
-use omniwire_engineio::{EngineIoSession, Protocol, jsonp};
-use omniwire_session::{Answer, ByteString, Carrier, Fault, Input, Kind, Reason, Session};
+use omniwire_engineio::{EngineIoSession, Protocol, jsonp, payload};
+use omniwire_session::{Answer, ByteString, Carrier, Input, Kind, Reason, Session};
 use omniwire_socketio::SocketIoSession;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -113,10 +113,7 @@ const LEGACY_PAUSE: Duration = Duration::from_millis(5);
 /// slower: it is to learn of the close in good order, not to find no session.
 const CLOSE_PAUSE: Duration = Duration::from_millis(5);
 
-const POLLED: PollDress = PollDress {
-    content_type: "text/plain; charset=UTF-8",
-    headers: Headers(&[("cache-control", request::CACHE_CONTROL)]),
-};
+const UNCACHED: Headers = Headers(&[("cache-control", request::CACHE_CONTROL)]);
 
 impl Endpoint {
     fn mounted(
@@ -251,7 +248,7 @@ impl Endpoint {
         match cell.handle(Input::Body { kind, body }) {
             Ok(()) => {
                 let mut response = respond(request::post_answer());
-                POLLED.headers.apply(response.headers_mut());
+                UNCACHED.apply(response.headers_mut());
                 response
             }
             Err(fault) => refuse(fault),
@@ -259,29 +256,20 @@ impl Endpoint {
     }
 }
 
-fn refuse(fault: Fault) -> Response<Body> {
-    answers::refuse(fault)
-}
-
 async fn poll(cell: &Arc<Cell>, index: Option<ByteString>) -> Response<Body> {
     let poll = match Poll::attach(cell) {
         Ok(poll) => poll,
         Err(fault) => return refuse(fault),
     };
-    let content_type = POLLED.content_type;
-    let mut answer = poll.answer(content_type).await;
+    let mut answer = poll.answer("").await;
     if answer.content_type.is_empty() {
-        answer.content_type = content_type;
-    }
-    // Protocol 3's binary payload begins with a byte that no text does.
-    if matches!(answer.body.first(), Some(0 | 1)) {
-        answer.content_type = "application/octet-stream";
+        answer.content_type = payload::content_type(&answer.body);
     }
     if let Some(index) = index {
         answer = Answer::new(answer.status, jsonp::CONTENT_TYPE, jsonp::wrap(&index, &answer.body));
     }
     let mut response = respond(answer);
-    POLLED.headers.apply(response.headers_mut());
+    UNCACHED.apply(response.headers_mut());
     response
 }
 

@@ -129,8 +129,8 @@ impl Endpoint {
     /// The session with this token, if it is one of clients without a library, in this namespace.
     fn find(&self, incoming: &Incoming, token: &str) -> Result<Arc<Cell>, Response<Body>> {
         let mine = |cell: &Arc<Cell>| {
-            let way = self.way == Way::Send || cell.protocol == self.terms.protocol;
-            way && matches!(cell.protocol, "SSE" | "Long polling")
+            let way = self.way == Way::Send || cell.terms.protocol == self.terms.protocol;
+            way && matches!(cell.terms.protocol, "SSE" | "Long polling")
                 && cell.enters(&self.terms.entrance)
         };
         let found = incoming.shared.table.find(token).filter(mine);

@@ -5,7 +5,7 @@ use super::{BuildError, Incoming, IntoMounted, Mounted, ResponseFuture, Site};
 use crate::carrier::long_poll::{Poll, PollDress};
 use crate::carrier::{stream, upstream};
 use crate::edge::access::Origins;
-use crate::edge::answers::{self, Headers, respond};
+use crate::edge::answers::{self, Headers, refuse, respond};
 use crate::server::fresh_id;
 use crate::session::cell::{Cell, Entrance, PeerIds, Terms};
 use axum::body::Body;
@@ -252,10 +252,6 @@ fn carry(cell: &Cell, incoming: &Incoming) {
     if cell.transport().is_empty() {
         cell.set_request(incoming.info());
     }
-}
-
-fn refuse(fault: Fault) -> Response<Body> {
-    answers::refuse(fault)
 }
 
 impl Mounted for Endpoint {

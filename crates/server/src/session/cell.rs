@@ -71,7 +71,6 @@ pub(crate) enum PeerIds {
 pub(crate) struct Cell {
     pub(crate) shared: Arc<Shared>,
     pub(crate) terms: Arc<Terms>,
-    pub(crate) protocol: &'static str,
     /// What finds the session in the table; empty if nothing can.
     pub(crate) token: ByteString,
     /// How its peers get their public ids.
@@ -97,7 +96,7 @@ pub(crate) struct LastPoll {
 
 impl fmt::Debug for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cell").field("protocol", &self.protocol).finish_non_exhaustive()
+        f.debug_struct("Cell").field("protocol", &self.terms.protocol).finish_non_exhaustive()
     }
 }
 
@@ -144,7 +143,6 @@ impl Cell {
         let cell = Arc::new(Self {
             shared: Arc::clone(shared),
             terms: Arc::clone(terms),
-            protocol: terms.protocol,
             token,
             ids,
             request: Mutex::new(request),
@@ -195,7 +193,7 @@ impl Cell {
         };
         self.finish(after);
         if let Err(fault) = &result {
-            tracing::debug!(protocol = self.protocol, %fault, "the peer broke the rules");
+            tracing::debug!(protocol = self.terms.protocol, %fault, "the peer broke the rules");
         }
         result
     }
@@ -355,25 +353,18 @@ impl Cell {
         self.finish(after);
     }
 
-    /// Whether its peer of this link is in a room.
-    pub(crate) fn is_in(&self, link: Link, room: &str) -> bool {
-        let core = self.core.lock();
-        let peer = core.peers.iter().find(|peer| peer.member.link == link);
-        peer.is_some_and(|peer| peer.member.rooms().iter().any(|joined| joined == room))
-    }
-
     /// The same for what no state machine says.
     pub(crate) fn arrive(self: &Arc<Self>, link: Link, arrival: Arrival) -> bool {
-        let peer = {
-            let core = self.core.lock();
-            let Some(peer) = core.peers.iter().find(|peer| peer.member.link == link) else {
-                return false;
-            };
-            Arc::clone(peer)
-        };
+        let Some(peer) = self.core.lock().peer(link).cloned() else { return false };
         peer.arrive(arrival);
         peer.pump();
         true
+    }
+
+    /// Whether its peer of this link is in a room.
+    pub(crate) fn is_in(&self, link: Link, room: &str) -> bool {
+        let core = self.core.lock();
+        core.peer(link).is_some_and(|peer| peer.member.rooms().iter().any(|joined| joined == room))
     }
 
     // Backpressure: a session whose handlers don't keep up is not read from.
@@ -485,7 +476,7 @@ impl Cell {
             self.close_as_slow();
         }
         for id in lost {
-            tracing::debug!(protocol = self.protocol, "no answer to a ping");
+            tracing::debug!(protocol = self.terms.protocol, "no answer to a ping");
             self.detach(id, Detached::Lost);
         }
     }
@@ -513,8 +504,12 @@ impl Core {
         false
     }
 
+    fn peer(&self, link: Link) -> Option<&Arc<PeerCell>> {
+        self.peers.iter().find(|peer| peer.member.link == link)
+    }
+
     fn with_peer(&self, link: Link, act: impl FnOnce(&Arc<PeerCell>)) {
-        if let Some(peer) = self.peers.iter().find(|peer| peer.member.link == link) {
+        if let Some(peer) = self.peer(link) {
             act(peer);
         }
     }

@@ -205,7 +205,7 @@ impl Cell {
             self.done(core, id, after);
             return Ok(Poll::Ready(Chunk::End(ending)));
         }
-        attached.waker = Some(context.waker().clone());
+        attached.keep_waker(context);
         if !main {
             return Ok(Poll::Pending);
         }
@@ -258,7 +258,7 @@ impl Cell {
         }
         self.shared.counters.slow_peers.fetch_add(1, Ordering::Relaxed);
         tracing::info!(
-            protocol = self.protocol,
+            protocol = self.terms.protocol,
             buffered = self.outbox.buffered_amount(),
             "closing a slow peer: its outbox is full"
         );
