@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod conformance;
+mod conformance_client;
 mod demo;
 mod options;
 mod pages;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     let done = match options.command {
         Command::Serve(options) => serve::run(&options),
         Command::Conformance(options) => conformance::run(&options),
+        Command::ConformanceClient(options) => conformance_client::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

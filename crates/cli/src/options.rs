@@ -18,6 +18,8 @@ pub(crate) enum Command {
     Serve(ServeOptions),
     #[command(hide = true)]
     Conformance(ConformanceOptions),
+    #[command(hide = true)]
+    ConformanceClient(ConformanceClientOptions),
 }
 
 /// Run the server.
@@ -86,4 +88,35 @@ pub(crate) enum Suite {
     Signalr,
     Sockjs,
     Plain,
+}
+
+/// Be the client under test of a suite that is a server.
+#[derive(Debug, Args)]
+pub(crate) struct ConformanceClientOptions {
+    /// Which suite
+    #[command(subcommand)]
+    pub(crate) suite: ClientSuite,
+    /// What to log
+    #[arg(
+        long,
+        value_name = "FILTER",
+        env = "OMNIWIRE_LOG",
+        default_value = "warn",
+        global = true
+    )]
+    pub(crate) log: String,
+}
+
+/// The suites that are servers.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClientSuite {
+    /// Autobahn's fuzzing server: echo to it, case by case, and have it write its report
+    Autobahn {
+        /// Where it listens, as ws://HOST:PORT
+        #[arg(long)]
+        url: String,
+        /// The name in its report
+        #[arg(long, default_value = "omniwire")]
+        agent: String,
+    },
 }

@@ -4,10 +4,12 @@ use std::fmt;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::deflate::{Agreed, Deflater, Shared};
+use crate::deflate::{Agreed, Deflater, Shared, fan_out};
 use crate::frame::{self, Header};
 use crate::outbox::Outbox;
-use crate::{CloseFrame, CloseState, Limits, Message, OpCode, Receiver, Role, Violation};
+use crate::{
+    CloseFrame, CloseState, Limits, Message, OpCode, PreparedMessage, Receiver, Role, Violation,
+};
 
 /// One connection after its handshake, as a state machine without IO.
 ///
@@ -57,6 +59,18 @@ struct Pongs {
 struct Compressing {
     deflater: Deflater,
     threshold: usize,
+}
+
+impl Compressing {
+    /// Whether it is worth trying.
+    const fn pays(&self, payload: &[u8]) -> bool {
+        payload.len() >= self.threshold
+    }
+
+    /// Whether even what grows is sent compressed.
+    const fn compresses_all(&self) -> bool {
+        self.threshold == 0
+    }
 }
 
 impl Connection {
@@ -141,11 +155,47 @@ impl Connection {
     /// Queues octets that are whole frames already, as they are. Ignored after our Close.
     ///
     /// Only for servers, whose frames are the same for all; compressed frames only if they were
-    /// made for [`Connection::shared_compression`].
+    /// made for [`Connection::shared_compression`]. [`Connection::queue_prepared`] and
+    /// [`Connection::queue_shared`] see to that themselves.
     pub fn queue_frames(&mut self, frames: Bytes) {
         debug_assert!(self.role.is_server(), "a client's frames are masked one by one");
         if self.close_state.may_send() {
             self.outbox.push(frames);
+        }
+    }
+
+    /// Queues a prepared message, in its compressed form if that was made for this connection's
+    /// compression. A client masks a copy of it. Ignored after our Close.
+    pub fn queue_prepared(&mut self, prepared: &PreparedMessage) {
+        match prepared.compressed_frame() {
+            Some((shared, frame)) if self.shared_compression() == Some(*shared) => {
+                self.queue_server_frame(frame);
+            }
+            _ => self.queue_server_frame(prepared.frame()),
+        }
+    }
+
+    /// Queues a whole, plain server frame that goes to many connections: by reference count, or
+    /// compressed where that was agreed and is worth it. The thread keeps the last frame that it
+    /// compressed, so that a frame which goes to many is compressed once for each thread and
+    /// window. Ignored after our Close.
+    pub fn queue_shared(&mut self, frame: &Bytes) {
+        let Some(deflate) = &mut self.deflate else { return self.queue_server_frame(frame) };
+        let Ok(Some((header, head_len))) = Header::read(frame, Role::Client) else { return };
+        let payload = frame.get(head_len..).unwrap_or_default();
+        let compressible = header.fin && header.opcode.is_data() && !header.rsv1;
+        let shared = deflate.deflater.shared().filter(|_| compressible && deflate.pays(payload));
+        if let Some(shared) = shared {
+            let must = deflate.compresses_all();
+            let frame = fan_out::compressed(frame, payload, header.opcode, shared, must);
+            return self.queue_server_frame(&frame);
+        }
+        if !compressible || !self.close_state.may_send() {
+            return self.queue_server_frame(frame);
+        }
+        let payload = frame.slice(head_len..);
+        if !self.queue_compressed(header.opcode, &payload) {
+            self.queue_server_frame(frame);
         }
     }
 
@@ -252,15 +302,29 @@ impl Connection {
         self.close_state = self.close_state.after_sending();
     }
 
+    /// A server's frame; a client, which has a mask for each frame, takes it apart.
+    fn queue_server_frame(&mut self, frame: &Bytes) {
+        if !self.close_state.may_send() {
+            return;
+        }
+        if self.role.is_server() {
+            return self.outbox.push(frame.clone());
+        }
+        if let Ok(Some((header, head_len))) = Header::read(frame, Role::Client) {
+            self.queue_frame(header, frame.slice(head_len..));
+        }
+    }
+
     /// Compresses a data message if that was agreed and is worth it.
-    fn queue_compressed(&mut self, opcode: OpCode, payload: &Bytes) -> bool {
+    fn queue_compressed(&mut self, opcode: OpCode, payload: &[u8]) -> bool {
         let Some(deflate) = &mut self.deflate else { return false };
-        if payload.len() < deflate.threshold {
+        if !deflate.pays(payload) {
             return false;
         }
         let mut compressed = Vec::new();
         deflate.deflater.deflate(payload, &mut compressed);
-        if deflate.deflater.may_drop() && compressed.len() >= payload.len() {
+        let may_drop = deflate.deflater.may_drop() && !deflate.compresses_all();
+        if may_drop && compressed.len() >= payload.len() {
             return false;
         }
         let header = Header { rsv1: true, ..Header::whole(opcode, compressed.len()) };

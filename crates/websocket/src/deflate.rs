@@ -10,6 +10,7 @@
 //!   for each decompressor, from the first compressed message on.
 
 mod codec;
+pub(crate) mod fan_out;
 mod negotiation;
 
 pub(crate) use codec::{Deflater, Inflater};
@@ -40,7 +41,8 @@ pub struct Config {
     pub client_max_window_bits: u8,
     /// 1 (fast) to 9 (small).
     pub level: u8,
-    /// Messages with fewer octets than this are sent as they are.
+    /// Messages with fewer octets than this are sent as they are, and so are those that compression
+    /// makes no shorter. 0: every message is sent compressed, whatever becomes of it.
     pub threshold: usize,
 }
 

@@ -1,9 +1,9 @@
 //! Frames (RFC 6455 section 5.2): reading a header, writing one, and room for one in front of a
 //! payload that is shared.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
-use crate::{Message, Role, Violation, mask};
+use crate::{Role, Violation, mask};
 
 /// The longest header of an unmasked frame: what a server needs in front of a payload.
 pub const MAX_HEADER_LEN: usize = 10;
@@ -192,62 +192,6 @@ pub fn fill_headroom(buf: &mut [u8], opcode: OpCode, compressed: bool) -> usize 
     let start = MAX_HEADER_LEN - head_len;
     buf[start..MAX_HEADER_LEN].copy_from_slice(&head[..head_len]);
     start
-}
-
-/// One server frame, encoded once and shared by any number of connections: cloning counts a
-/// reference. Queue its octets with `queue_frames`.
-///
-/// A compressed one may go only where [`crate::Connection::shared_compression`] names the window
-/// it was made with, because the frame must not depend on what was sent before.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PreparedMessage {
-    frame: Bytes,
-}
-
-impl PreparedMessage {
-    /// Encodes a message as it is.
-    #[must_use]
-    pub fn new(message: Message) -> Self {
-        let opcode = message.opcode();
-        let payload = message.into_payload();
-        let mut out = BytesMut::new();
-        encode(&mut out, Header::whole(opcode, payload.len()), &payload);
-        Self { frame: out.freeze() }
-    }
-
-    /// Compresses a data message by itself, for all connections that share this compression.
-    /// Falls back to [`PreparedMessage::new`] where it would not shrink.
-    #[must_use]
-    pub fn compressed(message: Message, shared: crate::deflate::Shared) -> Self {
-        let opcode = message.opcode();
-        if !message.is_data() {
-            return Self::new(message);
-        }
-        let payload = message.into_payload();
-        let mut out = vec![0; MAX_HEADER_LEN];
-        crate::deflate::compress_shared(&payload, shared, &mut out);
-        let shrunk = out.len() - MAX_HEADER_LEN < payload.len();
-        if shrunk {
-            let start = fill_headroom(&mut out, opcode, true);
-            return Self { frame: Bytes::from(out).slice(start..) };
-        }
-        out.truncate(MAX_HEADER_LEN);
-        out.extend_from_slice(&payload);
-        let start = fill_headroom(&mut out, opcode, false);
-        Self { frame: Bytes::from(out).slice(start..) }
-    }
-
-    /// The octets of the frame.
-    #[must_use]
-    pub const fn frame(&self) -> &Bytes {
-        &self.frame
-    }
-}
-
-impl From<PreparedMessage> for Bytes {
-    fn from(prepared: PreparedMessage) -> Self {
-        prepared.frame
-    }
 }
 
 /// The payload length, by its seven bits and up to eight further octets (section 5.2).

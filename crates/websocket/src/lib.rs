@@ -57,8 +57,9 @@
 //! # One frame for many
 //!
 //! A server's frames are the same for everybody. [`PreparedMessage`] encodes (and compresses) one
-//! once; [`frame::fill_headroom`] makes one buffer of which the frame and the bare payload are both
-//! slices. `queue_frames` sends such octets as they are, by reference count.
+//! once, and `send_prepared` sends it to any number of connections by reference count.
+//! [`frame::fill_headroom`] makes one buffer of which the frame and the bare payload are both
+//! slices; `queue_shared` sends such a frame, compressed where that was agreed.
 //!
 //! # The parts
 //!
@@ -97,6 +98,7 @@ mod limits;
 pub mod mask;
 mod message;
 mod outbox;
+mod prepared;
 mod receiver;
 mod role;
 #[cfg(feature = "tokio")]
@@ -106,10 +108,11 @@ mod violation;
 
 pub use close::{CloseCode, CloseFrame, CloseState, UnsendableCode};
 pub use connection::{Connection, Masks};
-pub use frame::{OpCode, PreparedMessage};
+pub use frame::OpCode;
 pub use limits::Limits;
 pub use message::Message;
 pub use outbox::Outbox;
+pub use prepared::PreparedMessage;
 pub use receiver::Receiver;
 pub use role::Role;
 #[cfg(feature = "tokio")]

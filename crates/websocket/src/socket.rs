@@ -26,7 +26,10 @@ pub use self::error::Error;
 
 use self::ending::Ending;
 use crate::deflate::{Agreed, Shared};
-use crate::{CloseCode, CloseFrame, CloseState, Connection, Limits, Message, Role, Utf8Bytes};
+use crate::{
+    CloseCode, CloseFrame, CloseState, Connection, Limits, Message, PreparedMessage, Role,
+    Utf8Bytes,
+};
 
 /// How a [`WebSocket`] behaves.
 #[derive(Clone, Debug)]
@@ -199,6 +202,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// after our Close.
     pub fn queue_frames(&mut self, frames: Bytes) {
         self.connection.queue_frames(frames);
+    }
+
+    /// Queues a prepared message. Ignored after our Close.
+    pub fn queue_prepared(&mut self, prepared: &PreparedMessage) {
+        self.connection.queue_prepared(prepared);
+    }
+
+    /// Sends a message that was encoded, and perhaps compressed, once for many connections.
+    ///
+    /// # Errors
+    /// The closing handshake has begun, or the stream failed.
+    pub async fn send_prepared(&mut self, prepared: &PreparedMessage) -> Result<(), Error> {
+        if !self.close_state().may_send() {
+            return Err(Error::Closed);
+        }
+        self.connection.queue_prepared(prepared);
+        self.flush().await.map_err(Error::Io)
+    }
+
+    /// Queues a plain server frame that goes to many connections; see
+    /// [`Connection::queue_shared`]. Ignored after our Close.
+    pub fn queue_shared(&mut self, frame: &Bytes) {
+        self.connection.queue_shared(frame);
     }
 
     /// The compression whose prepared frames may be queued here.

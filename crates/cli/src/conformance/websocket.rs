@@ -20,7 +20,7 @@ pub(super) fn site() -> Result<Site, BuildError> {
     limits.message_len_max = MESSAGE_LEN_MAX;
     limits.fragments_max = FRAGMENTS_MAX;
     limits.outbox_len_max = 2 * MESSAGE_LEN_MAX;
-    let with_deflate = || WebSocketMount::new("/echo").deflate(deflate::Config::default());
+    let with_deflate = || WebSocketMount::new("/echo").deflate(everything());
     let builder = Omniwire::builder()
         .limits(limits)
         .without_socketio()
@@ -66,6 +66,16 @@ fn small() -> WebSocketMount {
         .message_len_max(1 << 20)
         .fragments_max(4096)
         .ping(Duration::from_secs(10), Duration::from_secs(8))
+}
+
+/// What any client may ask for; every message is compressed, as suites that time it expect.
+fn everything() -> deflate::Config {
+    deflate::Config {
+        server_context_takeover: true,
+        client_context_takeover: true,
+        threshold: 0,
+        ..deflate::Config::default()
+    }
 }
 
 fn shared() -> deflate::Config {

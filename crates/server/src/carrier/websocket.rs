@@ -185,7 +185,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<'_, S> {
                     let Some(frame) = VecDeque::pop_front(queue) else { break };
                     count += 1;
                     len += frame.as_payload().len() as u64;
-                    socket.queue_frames(frame.as_websocket().clone());
+                    socket.queue_shared(frame.as_websocket());
                 }
                 counters.messages_out.fetch_add(count, Relaxed);
                 counters.bytes_out.fetch_add(len, Relaxed);

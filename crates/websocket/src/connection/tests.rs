@@ -257,14 +257,60 @@ fn rfc7692_7_1_1_context_takeover_pays_and_sharing_is_offered_without_it() {
 fn prepared_compressed_frame_serves_every_connection_that_shares() {
     let message = Message::text("to all ".repeat(50));
     let prepared = PreparedMessage::compressed(message.clone(), Shared::new(15, 6));
-    assert_eq!(prepared.frame()[0], 0xc1);
-    for _ in 0..3 {
-        let mut server = Connection::server(Limits::default(), Some(agreed(false)));
-        server.queue_frames(prepared.frame().clone());
-        assert_eq!(carry(&mut server, &mut client(Some(agreed(false)))).first(), Some(&message));
+    for (deflate, first) in [(Some(agreed(false)), 0xc1), (Some(agreed(true)), 0x81), (None, 0x81)]
+    {
+        let mut server = Connection::server(Limits::default(), deflate);
+        server.queue_prepared(&prepared);
+        assert_eq!(server.outbox().chunk()[0], first);
+        assert_eq!(carry(&mut server, &mut client(deflate)).first(), Some(&message));
+        let mut client = client(deflate);
+        client.queue_prepared(&prepared);
+        let mut server = Connection::server(Limits::default(), deflate);
+        assert_eq!(carry(&mut client, &mut server).first(), Some(&message));
     }
-    let incompressible = PreparedMessage::compressed(Message::text("ab"), Shared::new(15, 6));
-    assert_eq!(incompressible.frame()[..], *b"\x81\x02ab");
+}
+
+#[test]
+fn shared_frame_is_compressed_once_where_that_was_agreed() {
+    let message = Message::text("to all ".repeat(50));
+    let frame = PreparedMessage::new(message.clone()).frame().clone();
+    let mut compressed = Vec::new();
+    for deflate in [Some(agreed(false)), Some(agreed(true)), None, Some(agreed(false))] {
+        let mut server = Connection::server(Limits::default(), deflate);
+        server.queue_shared(&frame);
+        let outbox = server.outbox();
+        let chunk = outbox.chunk();
+        assert_eq!(chunk[0], if deflate.is_some() { 0xc1 } else { 0x81 });
+        if deflate == Some(agreed(false)) {
+            compressed.push(chunk.as_ptr());
+        }
+        assert_eq!(carry(&mut server, &mut client(deflate)).first(), Some(&message));
+    }
+    assert_eq!(compressed[0], compressed[1], "the same octets");
+    // Neither short ones, nor control frames; another frame is not taken for the last one.
+    for (message, first) in [
+        (Message::text("short"), 0x81),
+        (Message::Ping(vec![0; 100].into()), 0x89),
+        (Message::binary(vec![0; 100]), 0xc2),
+    ] {
+        let mut server = Connection::server(Limits::default(), Some(agreed(false)));
+        server.queue_shared(PreparedMessage::new(message.clone()).frame());
+        assert_eq!(server.outbox().chunk()[0], first);
+        assert_eq!(carry(&mut server, &mut client(Some(agreed(false)))), [message]);
+    }
+}
+
+#[test]
+fn rfc7692_6_threshold_of_zero_compresses_all() {
+    let deflate = Some(Agreed { threshold: 0, ..agreed(false) });
+    for message in [Message::text("ab"), Message::text(""), Message::binary(vec![1])] {
+        let mut server = Connection::server(Limits::default(), deflate);
+        server.queue(message.clone());
+        server.queue_shared(PreparedMessage::new(message.clone()).frame());
+        assert_eq!(server.outbox().chunk()[0] & 0xf0, 0xc0, "{message:?}");
+        let messages = carry(&mut server, &mut client(deflate));
+        assert_eq!(messages, [message.clone(), message]);
+    }
 }
 
 #[test]

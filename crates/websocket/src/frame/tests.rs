@@ -1,10 +1,8 @@
 use bytes::BytesMut;
 use proptest::prelude::*;
 
-use super::{
-    Header, MAX_HEADER_LEN, MAX_MASKED_HEADER_LEN, OpCode, PreparedMessage, encode, fill_headroom,
-};
-use crate::{CloseCode, Message, Role, Violation};
+use super::{Header, MAX_HEADER_LEN, MAX_MASKED_HEADER_LEN, OpCode, encode, fill_headroom};
+use crate::{CloseCode, Role, Violation};
 
 fn violation(octets: &[u8], role: Role) -> Violation {
     Header::read(octets, role).expect_err("the header breaks a rule")
@@ -120,14 +118,6 @@ fn headroom_takes_a_header_of_every_length() {
 #[should_panic(expected = "MAX_HEADER_LEN")]
 fn headroom_must_be_there() {
     fill_headroom(&mut [0; MAX_HEADER_LEN - 1], OpCode::Text, false);
-}
-
-#[test]
-fn prepared_messages_share_one_frame() {
-    let prepared = PreparedMessage::new(Message::text("hi"));
-    assert_eq!(prepared.frame()[..], *b"\x81\x02hi");
-    let clone = prepared.clone();
-    assert_eq!(clone.frame().as_ptr(), prepared.frame().as_ptr());
 }
 
 proptest! {

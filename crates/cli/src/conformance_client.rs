@@ -1,0 +1,14 @@
+//! `omniwire conformance-client`: clients of ours for suites that are servers.
+
+mod autobahn;
+
+use crate::options::{ClientSuite, ConformanceClientOptions};
+use crate::{Mistake, run};
+
+pub(crate) fn run(options: &ConformanceClientOptions) -> Result<(), Mistake> {
+    run::on_runtime(None, &options.log, async {
+        match &options.suite {
+            ClientSuite::Autobahn { url, agent } => autobahn::run(url, agent).await,
+        }
+    })
+}
