@@ -9,11 +9,10 @@ mod sockjs;
 mod websocket;
 
 use crate::options::{ConformanceOptions, Suite};
-use crate::{Mistake, run};
+use crate::{Mistake, run, settings};
 use axum::Router;
-use omniwire::{BuildError, Omniwire};
+use omniwire::{BuildError, Builder, Hosts, Limits, Omniwire};
 use std::num::NonZeroUsize;
-use std::time::Duration;
 
 /// A suite's server: the protocols, and whatever else it wants at its port.
 struct Site {
@@ -24,6 +23,20 @@ struct Site {
 impl Site {
     fn new(omniwire: Omniwire) -> Self {
         Self { omniwire, beside: Router::new() }
+    }
+}
+
+/// What the command line says of every suite's server.
+struct Basis {
+    limits: Vec<String>,
+    hosts: Hosts,
+}
+
+impl Basis {
+    /// A builder with limits that differ from the suite's where the command line says so.
+    fn builder(&self, mut limits: Limits) -> Result<Builder, Mistake> {
+        settings::set_limits(&mut limits, &self.limits)?;
+        Ok(Omniwire::builder().limits(limits).hosts(self.hosts.clone()))
     }
 }
 
@@ -44,22 +57,20 @@ async fn serve(options: &ConformanceOptions) -> Result<(), Mistake> {
     let site = site(options, &format!("http://{address}"))?;
     let router = site.beside.merge(site.omniwire.router());
     run::announce(&format!("listening on {address}"));
-    run::serve(listeners, router, &site.omniwire, HANDSHAKE_TIMEOUT).await
+    run::serve(listeners, router, &site.omniwire).await
 }
 
-/// From accept to the end of a request's head.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-
 fn site(options: &ConformanceOptions, address: &str) -> Result<Site, Mistake> {
-    let built = match options.suite {
-        Suite::Websocket => websocket::site(),
-        Suite::Engineio => engineio::site(),
-        Suite::Socketio => return socketio::site(),
-        Suite::Signalr => signalr::site(),
-        Suite::Sockjs => sockjs::site(&options.sockjs_client_url, address),
-        Suite::Plain => plain::site(),
-    };
-    built.map_err(Mistake::from)
+    let hosts = if options.any_host { Hosts::any() } else { Hosts::default() };
+    let basis = Basis { limits: options.limits.clone(), hosts };
+    match options.suite {
+        Suite::Websocket => websocket::site(&basis),
+        Suite::Engineio => engineio::site(&basis),
+        Suite::Socketio => socketio::site(&basis),
+        Suite::Signalr => signalr::site(&basis),
+        Suite::Sockjs => sockjs::site(&basis, &options.sockjs_client_url, address),
+        Suite::Plain => plain::site(&basis),
+    }
 }
 
 impl From<BuildError> for Mistake {

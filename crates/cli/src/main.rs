@@ -4,6 +4,7 @@
 mod conformance;
 mod conformance_client;
 mod demo;
+mod limits;
 mod options;
 mod pages;
 mod run;
@@ -12,7 +13,7 @@ mod settings;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
-use options::{Command, Options};
+use options::{Command, ConfigCommand, Options};
 use std::process::ExitCode;
 
 /// What stops the program before it serves: one line for people, and exit code 2.
@@ -28,6 +29,10 @@ fn main() -> ExitCode {
         Command::Serve(options) => serve::run(&options),
         Command::Conformance(options) => conformance::run(&options),
         Command::ConformanceClient(options) => conformance_client::run(&options),
+        Command::Config(ConfigCommand::Limits) => {
+            print!("{}", limits::table());
+            Ok(())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -16,10 +16,19 @@ pub(crate) struct Options {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Serve(ServeOptions),
+    #[command(subcommand)]
+    Config(ConfigCommand),
     #[command(hide = true)]
     Conformance(ConformanceOptions),
     #[command(hide = true)]
     ConformanceClient(ConformanceClientOptions),
+}
+
+/// Show what can be set.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// List every limit with its default
+    Limits,
 }
 
 /// Run the server.
@@ -30,9 +39,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
     /// Configuration file, in TOML: the same settings by the same names (host, port, origins,
-    /// demo, threads), and a table `limits` (message_len_max, outbox_len_max, outbox_count_max,
-    /// sessions_max, rooms_max, ping_interval_ms, ping_timeout_ms, handshake_timeout_ms,
-    /// write_timeout_ms)
+    /// hosts, demo, threads), and a table `limits`, whose names `omniwire config limits` lists
     #[arg(long, value_name = "FILE", env = "OMNIWIRE_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// Address to listen on; `localhost` listens on 127.0.0.1 and ::1 [default: 127.0.0.1]
@@ -45,6 +52,13 @@ pub(crate) struct ServeOptions {
     /// any page [default: only the server's own pages]
     #[arg(long = "origin", value_name = "ORIGIN", env = "OMNIWIRE_ORIGINS", value_delimiter = ',')]
     pub(crate) origins: Vec<String>,
+    /// Name that the server answers to, besides local ones; may be given several times, `*` for any
+    /// [default: any, but only local names on a loopback address]
+    #[arg(long = "allow-host", value_name = "NAME", env = "OMNIWIRE_HOSTS", value_delimiter = ',')]
+    pub(crate) hosts: Vec<String>,
+    /// Set a limit, as `omniwire config limits` lists them; may be given several times
+    #[arg(long = "limit", value_name = "NAME=VALUE")]
+    pub(crate) limits: Vec<String>,
     /// Serve the demo: a chat in namespace /chat and its page at / [default: true]
     #[arg(long, value_name = "BOOL", env = "OMNIWIRE_DEMO")]
     pub(crate) demo: Option<bool>,
@@ -71,6 +85,12 @@ pub(crate) struct ConformanceOptions {
     /// Threads that serve connections [default: one for each core]
     #[arg(long, value_name = "COUNT", hide = true)]
     pub(crate) threads: Option<NonZeroUsize>,
+    /// Set a limit, as `omniwire config limits` lists them; may be given several times
+    #[arg(long = "limit", value_name = "NAME=VALUE", hide = true)]
+    pub(crate) limits: Vec<String>,
+    /// Answer to any name, on a loopback address too
+    #[arg(long, hide = true)]
+    pub(crate) any_host: bool,
     /// For sockjs: address of the client's script
     #[arg(long, value_name = "URL", default_value = "http://localhost:8090/sockjs.min.js")]
     pub(crate) sockjs_client_url: String,

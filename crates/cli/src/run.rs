@@ -86,18 +86,19 @@ pub(crate) async fn serve(
     listeners: Vec<TcpListener>,
     router: Router,
     omniwire: &Omniwire,
-    handshake_timeout: Duration,
 ) -> Result<(), Mistake> {
     let mut signals = Signals::new()?;
     let (stop, stopped) = watch::channel(());
     let mut serving = JoinSet::new();
     for listener in listeners {
-        let (router, mut stopped) = (router.clone(), stopped.clone());
+        let (router, omniwire, mut stopped) = (router.clone(), omniwire.clone(), stopped.clone());
         let until_stopped = async move {
             // Fails when the sender is gone, which is a stop as well.
             stopped.changed().await.ok();
         };
-        serving.spawn(omniwire::serve(listener, router, handshake_timeout, until_stopped));
+        serving.spawn(
+            async move { omniwire::serve(listener, router, &omniwire, until_stopped).await },
+        );
     }
     signals.next().await;
     tracing::info!(sessions = omniwire.stats().sessions, "going down");

@@ -13,8 +13,10 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), Mistake> {
 }
 
 async fn serve(settings: &Settings) -> Result<(), Mistake> {
-    let mut builder =
-        Omniwire::builder().limits(settings.limits.clone()).origins(settings.origins.clone());
+    let mut builder = Omniwire::builder()
+        .limits(settings.limits.clone())
+        .origins(settings.origins.clone())
+        .hosts(settings.hosts.clone());
     if settings.demo {
         builder = builder.namespace(demo::chat());
     }
@@ -25,5 +27,5 @@ async fn serve(settings: &Settings) -> Result<(), Mistake> {
     }
     let listeners = run::bind(&settings.host, settings.port).await?;
     run::announce(&format!("Omniwire is at http://{}/", run::address(&listeners)?));
-    run::serve(listeners, router, &omniwire, settings.limits.handshake_timeout).await
+    run::serve(listeners, router, &omniwire).await
 }

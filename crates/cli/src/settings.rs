@@ -2,11 +2,12 @@
 
 use crate::Mistake;
 use crate::options::ServeOptions;
-use omniwire::{Limits, Origins};
+use omniwire::{Hosts, Limits, Origins};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use toml::Spanned;
 
 /// What `omniwire serve` goes by.
 #[derive(Debug)]
@@ -16,6 +17,7 @@ pub(crate) struct Settings {
     pub(crate) origins: Origins,
     pub(crate) demo: bool,
     pub(crate) threads: Option<usize>,
+    pub(crate) hosts: Hosts,
     pub(crate) limits: Limits,
 }
 
@@ -30,31 +32,21 @@ struct File {
     demo: Option<bool>,
     threads: Option<usize>,
     #[serde(default)]
-    limits: FileLimits,
-}
-
-/// The table `[limits]`: lengths in bytes, times in milliseconds.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileLimits {
-    message_len_max: Option<usize>,
-    outbox_len_max: Option<usize>,
-    outbox_count_max: Option<usize>,
-    sessions_max: Option<usize>,
-    rooms_max: Option<usize>,
-    ping_interval_ms: Option<u64>,
-    ping_timeout_ms: Option<u64>,
-    handshake_timeout_ms: Option<u64>,
-    write_timeout_ms: Option<u64>,
+    hosts: Vec<String>,
+    /// As [`Limits::set`] takes them.
+    #[serde(default)]
+    limits: BTreeMap<Spanned<String>, u64>,
 }
 
 impl Settings {
     /// Puts the settings together.
     pub(crate) fn gather(options: &ServeOptions) -> Result<Self, Mistake> {
-        let file = match &options.config {
+        let (file, mut limits) = match &options.config {
             Some(path) => File::read(path)?,
-            None => File::default(),
+            None => Default::default(),
         };
+        set_limits(&mut limits, &options.limits)?;
+        let hosts = if options.hosts.is_empty() { &file.hosts } else { &options.hosts };
         let given = if options.origins.is_empty() { &file.origins } else { &options.origins };
         let threads = options.threads.or(file.threads);
         if threads == Some(0) {
@@ -66,7 +58,8 @@ impl Settings {
             origins: read_origins(given)?,
             demo: options.demo.or(file.demo).unwrap_or(true),
             threads,
-            limits: file.limits.apply(),
+            hosts: read_hosts(hosts),
+            limits,
         })
     }
 }
@@ -79,40 +72,44 @@ fn read_origins(given: &[String]) -> Result<Origins, Mistake> {
     }
 }
 
+fn read_hosts(given: &[String]) -> Hosts {
+    match given {
+        [] => Hosts::default(),
+        [any] if any == "*" => Hosts::any(),
+        list => Hosts::list(list),
+    }
+}
+
+/// Sets limits as they are written on the command line: `NAME=VALUE`.
+pub(crate) fn set_limits(limits: &mut Limits, given: &[String]) -> Result<(), Mistake> {
+    for limit in given {
+        let parsed =
+            limit.split_once('=').and_then(|(name, value)| Some((name, value.parse().ok()?)));
+        let Some((name, value)) = parsed else {
+            return Err(Mistake(format!("bad limit '{limit}': expected NAME=NUMBER")));
+        };
+        limits.set(name, value).map_err(|error| Mistake(error.to_string()))?;
+    }
+    Ok(())
+}
+
 impl File {
-    fn read(path: &Path) -> Result<Self, Mistake> {
+    fn read(path: &Path) -> Result<(Self, Limits), Mistake> {
         let shown = path.display();
         let text = fs::read_to_string(path)
             .map_err(|error| Mistake(format!("cannot read the configuration {shown}: {error}")))?;
-        toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(1, |span| {
-                text.get(..span.start).map_or(1, |before| before.matches('\n').count() + 1)
-            });
-            let why = error.message().replace('\n', " ");
-            Mistake(format!("{shown}, line {line}: {why}"))
-        })
-    }
-}
-
-impl FileLimits {
-    fn apply(self) -> Limits {
+        let mistake = |at: usize, why: &str| {
+            let line = text.get(..at).map_or(1, |before| before.matches('\n').count() + 1);
+            Mistake(format!("{shown}, line {line}: {}", why.replace('\n', " ")))
+        };
+        let file: Self = toml::from_str(&text)
+            .map_err(|error| mistake(error.span().map_or(0, |span| span.start), error.message()))?;
         let mut limits = Limits::default();
-        set(&mut limits.message_len_max, self.message_len_max);
-        set(&mut limits.outbox_len_max, self.outbox_len_max);
-        set(&mut limits.outbox_count_max, self.outbox_count_max);
-        set(&mut limits.sessions_max, self.sessions_max);
-        set(&mut limits.rooms_max, self.rooms_max);
-        let ms = |value: Option<u64>| value.map(Duration::from_millis);
-        set(&mut limits.ping_interval, ms(self.ping_interval_ms));
-        set(&mut limits.ping_timeout, ms(self.ping_timeout_ms));
-        set(&mut limits.handshake_timeout, ms(self.handshake_timeout_ms));
-        set(&mut limits.write_timeout, ms(self.write_timeout_ms));
-        limits
-    }
-}
-
-fn set<T>(place: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *place = value;
+        for (name, value) in &file.limits {
+            limits
+                .set(name.get_ref(), *value)
+                .map_err(|error| mistake(name.span().start, &error.to_string()))?;
+        }
+        Ok((file, limits))
     }
 }

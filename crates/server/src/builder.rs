@@ -3,6 +3,8 @@
 use crate::app::dynamic::{DynamicSpaces, Make};
 use crate::app::namespace::Namespace;
 use crate::edge::access::Origins;
+use crate::edge::crowd::Crowd;
+use crate::edge::hosts::Hosts;
 use crate::mount::{
     BuildError, Mount, Mounts, PlainMount, SignalRMount, Site, SockJsMount, SocketIoMount,
     WebSocketMount,
@@ -23,6 +25,7 @@ use std::sync::Arc;
 pub struct Builder {
     limits: Limits,
     origins: Origins,
+    hosts: Hosts,
     namespaces: Vec<(Namespace, bool)>,
     makers: Vec<Make>,
     mounts: Vec<(String, Mount)>,
@@ -44,6 +47,7 @@ impl Omniwire {
         Builder {
             limits: Limits::default(),
             origins: Origins::default(),
+            hosts: Hosts::default(),
             namespaces: Vec::new(),
             makers: Vec::new(),
             mounts: Vec::new(),
@@ -83,6 +87,13 @@ impl Builder {
     /// Whose pages may talk to the server, over any transport. By default only its own.
     pub fn origins(mut self, origins: Origins) -> Self {
         self.origins = origins;
+        self
+    }
+
+    /// The names that the server answers to, where it listens by itself ([`crate::serve`]). By
+    /// default any, but on a loopback address only local ones.
+    pub fn hosts(mut self, hosts: Hosts) -> Self {
+        self.hosts = hosts;
         self
     }
 
@@ -160,6 +171,8 @@ impl Builder {
         }
         let shared = Arc::new(Shared {
             dynamic: DynamicSpaces::new(self.makers, self.limits.clone(), epoch),
+            crowd: Crowd::new(&self.limits),
+            hosts: self.hosts,
             limits: self.limits,
             spaces,
             table: Table::default(),

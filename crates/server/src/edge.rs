@@ -2,4 +2,6 @@
 
 pub(crate) mod access;
 pub(crate) mod answers;
+pub(crate) mod crowd;
+pub(crate) mod hosts;
 pub(crate) mod listener;

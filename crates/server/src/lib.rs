@@ -54,13 +54,14 @@ pub use app::peer::{AskError, EmitError, Peer};
 pub use app::upload::Upload;
 pub use builder::Builder;
 pub use edge::access::{BadOrigin, Origins};
+pub use edge::hosts::Hosts;
 pub use edge::listener::serve;
 pub use mount::{
     BuildError, EngineIoMount, Mount, PlainMount, SignalRMount, SockJsMount, SocketIoMount,
     WebSocketMount,
 };
 pub use omniwire_hub::{Delivery, JoinError, Stored};
-pub use omniwire_session::limits::Limits;
+pub use omniwire_session::limits::{Entry as LimitEntry, LimitError, Limits, Unit as LimitUnit};
 pub use omniwire_session::{Args as RawArgs, ByteString, Reason};
 pub use request::RequestInfo;
 pub use server::{Omniwire, Stats};

@@ -17,11 +17,12 @@ pub use websocket::WebSocketMount;
 use crate::app::namespace::Space;
 use crate::edge::access::Origins;
 use crate::edge::answers;
+use crate::edge::crowd::TooMany;
 use crate::request::RequestInfo;
 use crate::server::Shared;
-use crate::session::cell::{Cell, Entrance, PeerIds, Terms};
+use crate::session::cell::{Cell, Entrance, Opening, PeerIds, Terms};
 use axum::body::Body;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode, header};
 use omniwire_session::{ByteString, Session};
 use parking_lot::Mutex;
 use std::fmt;
@@ -65,7 +66,7 @@ impl Incoming {
     /// A new session, for a carrier to attach to.
     ///
     /// # Errors
-    /// 503: there are as many as there may be.
+    /// 503: there are as many as there may be; 429: one address has as many as it may.
     pub(crate) fn open_session(
         &self,
         terms: &Arc<Terms>,
@@ -75,12 +76,15 @@ impl Incoming {
     ) -> Result<Arc<Cell>, Response<Body>> {
         let shared = &self.shared;
         if shared.table.len() >= shared.limits.sessions_max {
-            let text = "there are too many sessions\n";
-            let mut response = answers::plain(StatusCode::SERVICE_UNAVAILABLE, text);
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-            return Err(response);
+            return Err(answers::too_many_sessions(StatusCode::SERVICE_UNAVAILABLE));
         }
-        Ok(Cell::new(shared, terms, self.info(), token, ids, machine))
+        let info = self.info();
+        let seat = shared.crowd.sit(info.remote.map(|remote| remote.ip())).map_err(|TooMany| {
+            tracing::info!(limit = "ip_sessions_max", remote = ?info.remote, "refused a session");
+            answers::too_many_sessions(StatusCode::TOO_MANY_REQUESTS)
+        })?;
+        let opening = Opening { request: info, token, ids, seat };
+        Ok(Cell::new(shared, terms, opening, machine))
     }
 
     /// The head, to be kept with the session.

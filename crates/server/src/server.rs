@@ -2,6 +2,8 @@
 
 use crate::app::dynamic::DynamicSpaces;
 use crate::app::namespace::{NamespaceHandle, Space};
+use crate::edge::crowd::Crowd;
+use crate::edge::hosts::Hosts;
 use crate::mount::Mounts;
 use crate::session::table::Table;
 use crate::session::timers::Timers;
@@ -15,6 +17,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 /// What all sessions of a server share.
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
+    pub(crate) crowd: Arc<Crowd>,
+    pub(crate) hosts: Hosts,
     pub(crate) spaces: HashMap<ByteString, Arc<Space>>,
     pub(crate) dynamic: DynamicSpaces,
     pub(crate) table: Table,
@@ -38,6 +42,7 @@ pub(crate) struct Counters {
     pub(crate) bytes_in: AtomicU64,
     pub(crate) bytes_out: AtomicU64,
     pub(crate) slow_peers: AtomicU64,
+    pub(crate) handler_panics: AtomicU64,
 }
 
 impl Shared {
@@ -88,6 +93,12 @@ pub struct Stats {
     pub bytes_out: u64,
     /// Peers that were closed because they were slow.
     pub slow_peers_closed: u64,
+    /// TCP connections that are open, whatever they carry, where [`crate::serve`] listens.
+    pub tcp_connections: usize,
+    /// TCP connections that were refused because there were too many.
+    pub tcp_refused: u64,
+    /// Handlers that panicked. Each cost one call; each is a bug.
+    pub handler_panics: u64,
 }
 
 impl Omniwire {
@@ -108,6 +119,9 @@ impl Omniwire {
             bytes_in: counters.bytes_in.load(Relaxed),
             bytes_out: counters.bytes_out.load(Relaxed),
             slow_peers_closed: counters.slow_peers.load(Relaxed),
+            tcp_connections: self.shared.crowd.connections(),
+            tcp_refused: self.shared.crowd.refused(),
+            handler_panics: counters.handler_panics.load(Relaxed),
         }
     }
 

@@ -1,13 +1,12 @@
 //! `--suite engineio`: bare Engine.IO that echoes.
 
-use super::Site;
+use super::{Basis, Site};
+use crate::Mistake;
 use omniwire::protocols::engineio::Config;
-use omniwire::{
-    Args, BuildError, EngineIoMount, EventName, Namespace, Omniwire, Origins, Peer, RawArgs,
-};
+use omniwire::{Args, EngineIoMount, EventName, Limits, Namespace, Origins, Peer, RawArgs};
 use std::time::Duration;
 
-pub(super) fn site() -> Result<Site, BuildError> {
+pub(super) fn site(basis: &Basis) -> Result<Site, Mistake> {
     let echo = Namespace::new("/").on_any(
         |peer: Peer, EventName(name): EventName, Args(args): Args<RawArgs>| async move {
             peer.emit(name, args)
@@ -21,7 +20,8 @@ pub(super) fn site() -> Result<Site, BuildError> {
         assume_eio3: false,
         ..Config::default()
     };
-    let omniwire = Omniwire::builder()
+    let omniwire = basis
+        .builder(Limits::default())?
         .without_socketio()
         .origins(Origins::any())
         .bare_namespace(echo)

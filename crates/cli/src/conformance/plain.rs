@@ -1,12 +1,13 @@
 //! `--suite plain`: event streams, long polls and POSTs.
 
-use super::Site;
+use super::{Basis, Site};
+use crate::Mistake;
 use axum::extract::{Query, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::StatusCode;
 use omniwire::{
-    Args, BuildError, EventName, Failure, Namespace, NamespaceHandle, Omniwire, Origins, Peer, Raw,
+    Args, BuildError, EventName, Failure, Limits, Namespace, NamespaceHandle, Origins, Peer, Raw,
     RawArgs, Reply,
 };
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 /// Events that each room remembers.
 const HISTORY_COUNT: usize = 100;
 
-pub(super) fn site() -> Result<Site, BuildError> {
+pub(super) fn site(basis: &Basis) -> Result<Site, Mistake> {
     let chat = Namespace::new("/chat")
         .recoverable(HISTORY_COUNT)
         .on_join(|| async {})
@@ -29,9 +30,10 @@ pub(super) fn site() -> Result<Site, BuildError> {
                 peer.emit(name, args)
             },
         );
-    let omniwire = Omniwire::builder().origins(Origins::any()).namespace(chat).build()?;
+    let omniwire =
+        basis.builder(Limits::default())?.origins(Origins::any()).namespace(chat).build()?;
     let Some(chat) = omniwire.namespace("/chat") else {
-        return Err(BuildError::NoNamespace("/chat".into()));
+        return Err(BuildError::NoNamespace("/chat".into()).into());
     };
     let beside = Router::new()
         .route("/bar/publish", post(publish))

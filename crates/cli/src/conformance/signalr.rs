@@ -8,21 +8,20 @@ mod streams;
 mod user;
 mod world;
 
-use super::Site;
+use super::{Basis, Site};
+use crate::Mistake;
 use omniwire::protocols::signalr::{Config, Transport, Transports};
-use omniwire::{
-    BuildError, Failure, Limits, Namespace, Omniwire, Origins, Peer, Reason, SignalRMount,
-};
+use omniwire::{BuildError, Failure, Limits, Namespace, Origins, Peer, Reason, SignalRMount};
 use std::time::Duration;
 use user::User;
 
 /// The largest result that a test asks for has to fit.
 const OUTBOX_LEN_MAX: usize = 64 << 20;
 
-pub(super) fn site() -> Result<Site, BuildError> {
+pub(super) fn site(basis: &Basis) -> Result<Site, Mistake> {
     let mut limits = Limits::default();
     limits.outbox_len_max = OUTBOX_LEN_MAX;
-    let mut builder = Omniwire::builder().limits(limits).without_socketio().origins(Origins::any());
+    let mut builder = basis.builder(limits)?.without_socketio().origins(Origins::any());
     for hub in hubs() {
         let path = hub.name;
         let mount = SignalRMount::new(path).config(hub.config).parallel_max(hub.parallel_max);
@@ -30,7 +29,7 @@ pub(super) fn site() -> Result<Site, BuildError> {
     }
     let omniwire = builder.build()?;
     let Some(big) = omniwire.namespace("/hubs/big") else {
-        return Err(BuildError::NoNamespace("/hubs/big".into()));
+        return Err(BuildError::NoNamespace("/hubs/big".into()).into());
     };
     Ok(Site { omniwire, beside: beside::router(big) })
 }

@@ -6,11 +6,10 @@ mod rooms;
 mod settings;
 mod words;
 
-use super::Site;
+use super::{Basis, Site};
 use crate::Mistake;
 use omniwire::{
-    Args, Auth, EmitError, Failure, Namespace, Omniwire, Peer, RawArgs, Relayed, Reply,
-    SocketIoMount,
+    Args, Auth, EmitError, Failure, Limits, Namespace, Peer, RawArgs, Relayed, Reply, SocketIoMount,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -20,14 +19,15 @@ use std::time::Duration;
 pub(super) use settings::port;
 
 /// Builds the server that the environment asks for.
-pub(super) fn site() -> Result<Site, Mistake> {
+pub(super) fn site(basis: &Basis) -> Result<Site, Mistake> {
     let settings = Settings::from_environment()?;
     let mut mount = SocketIoMount::new().config(settings.config);
     if let Some(origins) = settings.origins {
         mount = mount.origins(origins);
     }
     let main = if settings.official { official(contract("/")) } else { welcomed(contract("/")) };
-    let omniwire = Omniwire::builder()
+    let omniwire = basis
+        .builder(Limits::default())?
         .without_socketio()
         .bare_namespace(main)
         .bare_namespace(welcomed(contract("/chat")))

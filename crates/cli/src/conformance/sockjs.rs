@@ -1,11 +1,10 @@
 //! `--suite sockjs`: the services of the contract, in which messages are texts.
 
-use super::Site;
+use super::{Basis, Site};
+use crate::Mistake;
 use omniwire::protocols::sockjs::Config;
 use omniwire::protocols::sockjs::request::Service;
-use omniwire::{
-    Args, BuildError, Builder, Namespace, Omniwire, Origins, Peer, RawArgs, SockJsMount,
-};
+use omniwire::{Args, Builder, Limits, Namespace, Origins, Peer, RawArgs, SockJsMount};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,8 +19,8 @@ const OWN_ORIGIN: &str = "http://localhost:8090";
 const PRESENT: &str = "present";
 
 /// `address` is the server's own, as clients are told it.
-pub(super) fn site(client_url: &str, address: &str) -> Result<Site, BuildError> {
-    let builder = Omniwire::builder().without_socketio().origins(Origins::any());
+pub(super) fn site(basis: &Basis, client_url: &str, address: &str) -> Result<Site, Mistake> {
+    let builder = basis.builder(Limits::default())?.without_socketio().origins(Origins::any());
     let services = Services { client_url: client_url.to_owned() };
     let builder = services.add_echoes(builder);
     let builder = services.add_others(builder, address);

@@ -1,12 +1,12 @@
 //! `--suite websocket`.
 
-use super::Site;
+use super::{Basis, Site};
+use crate::Mistake;
 use axum::routing::get;
 use axum::{Json, Router};
 use omniwire::protocols::websocket::deflate;
 use omniwire::{
-    Args, BuildError, Denied, Limits, Namespace, Omniwire, Origins, Peer, RawArgs, RequestInfo,
-    WebSocketMount,
+    Args, Denied, Limits, Namespace, Omniwire, Origins, Peer, RawArgs, RequestInfo, WebSocketMount,
 };
 use serde::Serialize;
 use std::time::Duration;
@@ -15,14 +15,14 @@ use std::time::Duration;
 const MESSAGE_LEN_MAX: usize = 64 << 20;
 const FRAGMENTS_MAX: usize = 70_000;
 
-pub(super) fn site() -> Result<Site, BuildError> {
+pub(super) fn site(basis: &Basis) -> Result<Site, Mistake> {
     let mut limits = Limits::default();
     limits.message_len_max = MESSAGE_LEN_MAX;
     limits.fragments_max = FRAGMENTS_MAX;
     limits.outbox_len_max = 2 * MESSAGE_LEN_MAX;
     let with_deflate = || WebSocketMount::new("/echo").deflate(everything());
-    let builder = Omniwire::builder()
-        .limits(limits)
+    let builder = basis
+        .builder(limits)?
         .without_socketio()
         .origins(Origins::any())
         .bare_namespace(echo("/echo"))

@@ -8,10 +8,8 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::mount::Incoming;
 use crate::session::cell::Cell;
-
-/// How long a whole body may take: a client that stalls holds no memory for longer.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How much of a body that is too long is read and thrown away: a client that is still writing
 /// would otherwise see its connection reset rather than the answer.
@@ -23,10 +21,13 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Reads a whole body of at most `len_max` bytes; reserves nothing that has not arrived.
 ///
 /// # Errors
-/// 413 if it is longer, 408 if it takes too long, 400 if it breaks off.
-pub(crate) async fn read_body(mut body: Body, len_max: usize) -> Result<Bytes, StatusCode> {
+/// 413 if it is longer, 408 if it takes too long (a client that stalls holds no memory for
+/// longer), 400 if it breaks off.
+pub(crate) async fn read_body(incoming: Incoming, len_max: usize) -> Result<Bytes, StatusCode> {
+    let timeout = incoming.shared.limits.body_timeout;
+    let mut body = incoming.into_body();
     let read = collect(&mut body, len_max);
-    let read = tokio::time::timeout(BODY_TIMEOUT, read).await;
+    let read = tokio::time::timeout(timeout, read).await;
     let read = read.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT));
     if read == Err(StatusCode::PAYLOAD_TOO_LARGE) {
         // Whether it ends is the client's affair: it has its answer.

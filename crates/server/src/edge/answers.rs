@@ -57,3 +57,15 @@ pub(crate) fn method_not_allowed(allow: &'static str) -> Response<Body> {
 pub(crate) fn foreign_origin() -> Response<Body> {
     plain(StatusCode::FORBIDDEN, "pages of this origin are not allowed here\n")
 }
+
+/// 421 for a request that names a host which is not ours (RFC 9110, 15.5.20).
+pub(crate) fn misdirected() -> Response<Body> {
+    plain(StatusCode::MISDIRECTED_REQUEST, "this server has another name\n")
+}
+
+/// The refusal of a session more: for the whole server 503, for one address 429.
+pub(crate) fn too_many_sessions(status: StatusCode) -> Response<Body> {
+    let mut response = plain(status, "there are too many sessions\n");
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    response
+}

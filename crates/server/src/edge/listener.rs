@@ -1,17 +1,21 @@
 //! A server of its own: accepts connections and serves HTTP/1.1 and HTTP/2 on one port.
 
+use super::answers;
+use super::crowd::{Connection, Crowd};
+use super::hosts::Hosts;
 use crate::mount::Remote;
+use crate::server::Omniwire;
 use axum::Router;
 use axum::body::Body;
-use http::Request;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use omniwire_session::limits::Limits;
+use socket2::SockRef;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -20,20 +24,28 @@ use tower_service::Service as _;
 /// Serves a router on a listener until `shutdown` resolves: HTTP/1.1 with upgrades, and HTTP/2 by
 /// prior knowledge with extended CONNECT. Then it accepts no more, and returns when every
 /// connection has answered what it was asked and is closed. Connections that have been upgraded
-/// live on. What else is open ends by [`crate::Omniwire::shut_down`], so call that too, and bound
+/// live on. What else is open ends by [`Omniwire::shut_down`], so call that too, and bound
 /// the wait: a client may never finish its request.
 ///
-/// `handshake_timeout` runs from accept to the end of a request's head.
+/// `router` is [`Omniwire::router`], with whatever else the port is to serve. The server's
+/// [`crate::Limits`] hold for all of it, and so does [`crate::Builder::hosts`].
 ///
 /// # Errors
 /// The listener failed.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    handshake_timeout: Duration,
+    omniwire: &Omniwire,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let builder = builder(handshake_timeout);
+    let shared = &omniwire.shared;
+    let site = Arc::new(Site {
+        builder: builder(&shared.limits),
+        limits: shared.limits.clone(),
+        crowd: Arc::clone(&shared.crowd),
+        hosts: shared.hosts.clone(),
+        local: listener.local_addr()?.ip(),
+    });
     // Each connection holds a receiver until it is closed.
     let (stop, stopped) = watch::channel(());
     let mut shutdown = std::pin::pin!(shutdown);
@@ -44,9 +56,9 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, remote)) => {
-                let terms = Terms { handshake_timeout, stopped: stopped.clone() };
-                let (builder, router) = (builder.clone(), router.clone());
-                tokio::spawn(serve_connection(builder, stream, remote, router, terms));
+                let Some(connection) = site.crowd.connect(remote.ip()) else { continue };
+                let visit = Visit { remote, connection, stopped: stopped.clone() };
+                tokio::spawn(serve_connection(Arc::clone(&site), stream, router.clone(), visit));
             }
             // Out of descriptors, or the client was gone at once: others may do better.
             Err(error) => {
@@ -61,61 +73,70 @@ pub async fn serve(
     Ok(())
 }
 
-/// What holds for each connection.
-struct Terms {
-    handshake_timeout: Duration,
+/// What all connections of a listener have in common.
+struct Site {
+    builder: auto::Builder<TokioExecutor>,
+    limits: Limits,
+    crowd: Arc<Crowd>,
+    hosts: Hosts,
+    local: IpAddr,
+}
+
+/// What a connection has of its own.
+struct Visit {
+    remote: SocketAddr,
+    connection: Arc<Connection>,
     /// Changes when the server is going down.
     stopped: watch::Receiver<()>,
 }
 
-fn builder(handshake_timeout: Duration) -> auto::Builder<TokioExecutor> {
+fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(handshake_timeout)
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(HEAD_LEN_MAX);
+        .header_read_timeout(limits.handshake_timeout)
+        .max_headers(limits.headers_max)
+        .max_buf_size(limits.head_len_max.max(HYPER_BUF_LEN_MIN));
     builder
         .http2()
         .timer(TokioTimer::new())
         .enable_connect_protocol()
-        .max_header_list_size(HEAD_LEN_MAX as u32)
-        .max_concurrent_streams(STREAMS_MAX)
-        .keep_alive_interval(Duration::from_secs(30));
+        .max_header_list_size(limits.head_len_max.try_into().unwrap_or(u32::MAX))
+        .max_concurrent_streams(limits.streams_max.try_into().unwrap_or(u32::MAX))
+        .keep_alive_interval(limits.ping_interval)
+        .keep_alive_timeout(limits.ping_timeout);
     builder
 }
 
-async fn serve_connection(
-    builder: auto::Builder<TokioExecutor>,
-    stream: TcpStream,
-    remote: SocketAddr,
-    router: Router,
-    mut terms: Terms,
-) {
-    stream.set_nodelay(true).ok();
-    let asked = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&asked);
+async fn serve_connection(site: Arc<Site>, stream: TcpStream, router: Router, visit: Visit) {
+    let Visit { remote, connection, mut stopped } = visit;
+    prepare(&stream, &site.limits);
+    let (hosts, local, asking) = (site.hosts.clone(), site.local, Arc::clone(&connection));
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        seen.store(true, Relaxed);
+        asking.greeted();
+        let allowed = hosts.allow(&request, local);
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Remote(remote));
-        router.clone().call(request)
+        // A WebSocket outlives its HTTP connection, and still counts.
+        request.extensions_mut().insert(Arc::clone(&asking));
+        let mut router = router.clone();
+        async move { if allowed { router.call(request).await } else { Ok(misdirected(&request)) } }
     });
-    let mut serving =
-        std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    let io = TokioIo::new(stream);
+    let mut serving = std::pin::pin!(site.builder.serve_connection_with_upgrades(io, service));
     // One timer from accept to the first request, which no byte resets: hyper's own begins only
     // when it knows which version of HTTP is spoken.
     let late = async {
-        tokio::time::sleep(terms.handshake_timeout).await;
-        if asked.load(Relaxed) {
+        tokio::time::sleep(site.limits.handshake_timeout).await;
+        if !connection.is_greeting() {
             std::future::pending().await
         }
     };
     let served = tokio::select! {
         served = serving.as_mut() => served,
         () = late => return tracing::debug!(%remote, "no request in time"),
-        _ = terms.stopped.changed() => {
+        _ = stopped.changed() => {
             serving.as_mut().graceful_shutdown();
             serving.await
         }
@@ -125,11 +146,23 @@ async fn serve_connection(
     }
 }
 
-/// Header fields of one request.
-const HEADERS_MAX: usize = 100;
+fn misdirected(request: &Request<Body>) -> Response<Body> {
+    let host = request.headers().get(http::header::HOST);
+    tracing::info!(
+        ?host,
+        "refused a name that is not ours; Builder::hosts (or `hosts` in the configuration) says \
+         which are"
+    );
+    answers::misdirected()
+}
 
-/// Bytes of one request's head; hyper reads at least 8 KiB.
-const HEAD_LEN_MAX: usize = 64 << 10;
+/// What every connection's socket gets.
+fn prepare(stream: &TcpStream, limits: &Limits) {
+    stream.set_nodelay(true).ok();
+    // A kernel without it lets go of a vanished peer later.
+    #[cfg(target_os = "linux")]
+    SockRef::from(stream).set_tcp_user_timeout(Some(limits.unacknowledged_timeout)).ok();
+}
 
-/// Streams of one HTTP/2 connection at once.
-const STREAMS_MAX: u32 = 256;
+/// Hyper reads at least so many bytes of a head.
+const HYPER_BUF_LEN_MIN: usize = 8 << 10;

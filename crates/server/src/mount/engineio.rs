@@ -229,8 +229,7 @@ impl Endpoint {
             cell.handle(Input::Close { reason: Reason::ConnectionLost }).ok();
             return refuse(request::overlapping_post());
         };
-        let body = incoming.into_body();
-        let body = match upstream::read_body(body, self.engine.max_payload).await {
+        let body = match upstream::read_body(incoming, self.engine.max_payload).await {
             Ok(body) => body,
             // The official server closes the connection without another word.
             Err(StatusCode::PAYLOAD_TOO_LARGE) => return respond(Answer::empty(413)),

@@ -199,7 +199,7 @@ impl Endpoint {
             },
         };
         let len_max = incoming.shared.limits.message_len_max;
-        let body = match upstream::read_body(incoming.into_body(), len_max).await {
+        let body = match upstream::read_body(incoming, len_max).await {
             Ok(body) => body,
             Err(status) => return answers::plain(status, "the body was not taken\n"),
         };

@@ -218,7 +218,7 @@ impl Endpoint {
             Err(fault) => return refuse(fault),
         };
         let len_max = self.door.message_len_max;
-        let body = match upstream::read_body(incoming.into_body(), len_max).await {
+        let body = match upstream::read_body(incoming, len_max).await {
             Ok(body) => body,
             Err(status) => {
                 if status == StatusCode::PAYLOAD_TOO_LARGE {

@@ -254,7 +254,7 @@ impl Endpoint {
             return refuse(Fault::new(404, sockjs::NOT_FOUND), &head);
         };
         let len_max = self.door.message_len_max;
-        let body = match upstream::read_body(incoming.into_body(), len_max).await {
+        let body = match upstream::read_body(incoming, len_max).await {
             Ok(body) => body,
             Err(StatusCode::PAYLOAD_TOO_LARGE) => return to_response(sockjs::too_large()),
             Err(status) => return answers::plain(status, "the body was not taken\n"),

@@ -4,6 +4,7 @@ use super::{BuildError, Incoming, IntoMounted, Mounted, ResponseFuture, Site};
 use crate::carrier::websocket;
 use crate::edge::access::Origins;
 use crate::edge::answers;
+use crate::edge::crowd::Connection;
 use crate::server::Shared;
 use crate::session::cell::{Cell, Entrance, PeerIds, Terms};
 use axum::body::Body;
@@ -164,6 +165,8 @@ pub(crate) struct Handshake {
     upgrade: hyper::upgrade::OnUpgrade,
     pub(crate) subprotocol: Option<String>,
     config: Config,
+    /// The TCP connection counts as long as the WebSocket lives.
+    counted: Option<Arc<Connection>>,
 }
 
 /// Whether a request asks for a WebSocket, well or badly.
@@ -209,6 +212,7 @@ impl Door {
         let config = Config { limits, deflate: accepted.deflate, ..Config::default() };
         Ok(Handshake {
             subprotocol: accepted.subprotocol.clone(),
+            counted: request.extensions().get::<Arc<Connection>>().cloned(),
             upgrade: hyper::upgrade::on(request),
             accepted,
             config,
@@ -231,7 +235,9 @@ impl Handshake {
         let mut config = self.config;
         config.close_timeout = cell.shared.limits.close_timeout;
         let run = websocket::run(Arc::clone(cell), id, self.upgrade, config);
+        let counted = self.counted;
         tokio::spawn(async move {
+            let _counted = counted;
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
             }

@@ -11,6 +11,7 @@ pub(crate) use carriers::{Chunk, Step};
 use self::carriers::{Attached, Ping};
 use super::peers::{Admission, Arrival, PeerCell, Pending, RoomWish};
 use crate::app::namespace::{Denied, Space};
+use crate::edge::crowd::Seat;
 use crate::request::RequestInfo;
 use crate::server::{Shared, fresh_id};
 use crate::wires;
@@ -67,6 +68,16 @@ pub(crate) enum PeerIds {
     Legacy,
 }
 
+/// What a session is opened with.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) request: Arc<RequestInfo>,
+    pub(crate) token: ByteString,
+    pub(crate) ids: PeerIds,
+    /// Its place among those of its address.
+    pub(crate) seat: Option<Seat>,
+}
+
 /// One session.
 pub(crate) struct Cell {
     pub(crate) shared: Arc<Shared>,
@@ -85,6 +96,8 @@ pub(crate) struct Cell {
     pub(crate) posting: AtomicBool,
     /// What the last poll of a plain session brought, until the next one says that it came.
     pub(crate) last_poll: Mutex<LastPoll>,
+    /// Counts as long as the session is there.
+    _seat: Option<Seat>,
 }
 
 /// The answer to a poll, and its number.
@@ -130,11 +143,10 @@ impl Cell {
     pub(crate) fn new(
         shared: &Arc<Shared>,
         terms: &Arc<Terms>,
-        request: Arc<RequestInfo>,
-        token: ByteString,
-        ids: PeerIds,
+        opening: Opening,
         machine: Box<dyn Session>,
     ) -> Arc<Self> {
+        let Opening { request, token, ids, seat } = opening;
         let limits = &shared.limits;
         let outbox = Outbox::new(OutboxLimits {
             len_max: limits.outbox_len_max,
@@ -162,6 +174,7 @@ impl Cell {
             waiting: AtomicUsize::new(0),
             posting: AtomicBool::new(false),
             last_poll: Mutex::default(),
+            _seat: seat,
         });
         shared.table.opened(&cell);
         // A state machine may have something to say, and a deadline, from the start.

@@ -19,8 +19,10 @@ pub(crate) async fn serve(builder: Builder) -> (Omniwire, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = omniwire.router();
-    let forever = std::future::pending();
-    tokio::spawn(omniwire::serve(listener, router, Duration::from_secs(10), forever));
+    let served = omniwire.clone();
+    tokio::spawn(async move {
+        omniwire::serve(listener, router, &served, std::future::pending()).await.unwrap();
+    });
     (omniwire, address)
 }
 

@@ -1,0 +1,88 @@
+//! `omniwire config limits`: every bound, with its default, as Markdown.
+
+use omniwire::protocols::{engineio, plain, signalr, socketio, sockjs};
+use omniwire::{LimitUnit, Limits};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// What the server's own limits are, and what those of the protocols, which their mounts set.
+pub(crate) fn table() -> String {
+    let mut table = String::from("| limit | default | unit | bounds |\n|---|---|---|---|\n");
+    for entry in Limits::default().entries() {
+        row(&mut table, &Row(entry.name, entry.value, entry.unit, entry.about));
+    }
+    for Row(name, value, unit, about) in protocols() {
+        row(&mut table, &Row(name, value, unit, about));
+    }
+    table
+}
+
+struct Row(&'static str, u64, LimitUnit, &'static str);
+
+fn row(table: &mut String, Row(name, value, unit, about): &Row) {
+    // Writing to a string does not fail.
+    writeln!(table, "| `{name}` | {value} | {} | {about} |", unit.as_str()).ok();
+}
+
+fn protocols() -> Vec<Row> {
+    let engine = engineio::Config::default();
+    let sio = socketio::Config::default();
+    let hub = signalr::Config::default();
+    let sockjs = sockjs::Config::default();
+    let plain = plain::Config::default();
+    vec![
+        bytes("engineio max_payload", engine.max_payload, "One POST body, one WebSocket message."),
+        time("engineio ping_interval", engine.ping_interval, "Between two pings."),
+        time("engineio ping_timeout", engine.ping_timeout, "From a ping to its pong."),
+        time(
+            "engineio upgrade_timeout",
+            engine.upgrade_timeout,
+            "An upgrade that is not finished.",
+        ),
+        time("socketio connect_timeout", sio.connect_timeout, "Until a namespace is entered."),
+        count("socketio attachments_max", sio.attachments_max, "Attachments of one packet."),
+        count("socketio namespaces_max", sio.namespaces_max, "Namespaces of one client."),
+        bytes("socketio namespace_len_max", sio.namespace_len_max, "The name of a namespace."),
+        bytes("signalr message_len_max", hub.message_len_max, "One hub message."),
+        time("signalr handshake_timeout", hub.handshake_timeout, "Until the handshake record."),
+        time("signalr keep_alive_interval", hub.keep_alive_interval, "Between two pings."),
+        time("signalr client_timeout", hub.client_timeout, "A client that says nothing."),
+        time("signalr poll_timeout", hub.poll_timeout, "A poll that brings nothing."),
+        time("signalr disconnect_timeout", hub.disconnect_timeout, "A client between two polls."),
+        time("sockjs heartbeat_interval", sockjs.heartbeat_interval, "Between two heartbeats."),
+        time("sockjs disconnect_delay", sockjs.disconnect_delay, "A client without a receiver."),
+        bytes("sockjs response_len_max", sockjs.response_len_max, "One streaming response."),
+        time("sockjs response_time_max", sockjs.response_time_max, "One streaming response."),
+        time("plain resume_timeout", plain.resume_timeout, "A client that may come back."),
+        time("plain poll_timeout", plain.poll_timeout, "A poll that brings nothing."),
+        time("plain poll_gap_max", plain.poll_gap_max, "A client between two polls."),
+        time("plain heartbeat_interval", plain.heartbeat_interval, "Between two heartbeats."),
+        bytes("plain poll_len_max", plain.poll_len_max, "The answer to one poll."),
+        bytes("plain chunk_len_max", plain.chunk_len_max, "One piece of an event stream."),
+    ]
+}
+
+fn bytes(name: &'static str, value: usize, about: &'static str) -> Row {
+    Row(name, value as u64, LimitUnit::Bytes, about)
+}
+
+fn count(name: &'static str, value: usize, about: &'static str) -> Row {
+    Row(name, value as u64, LimitUnit::Count, about)
+}
+
+fn time(name: &'static str, value: Duration, about: &'static str) -> Row {
+    let ms = u64::try_from(value.as_millis()).unwrap_or(u64::MAX);
+    Row(name, ms, LimitUnit::Milliseconds, about)
+}
+
+#[cfg(test)]
+mod tests {
+    /// `docs/limits.md` has this table as it is; `cargo run -p omniwire-cli -- config limits`
+    /// prints a new one.
+    #[test]
+    fn the_page_about_limits_is_what_the_code_says() {
+        let page = include_str!("../../../docs/limits.md");
+        let table = super::table();
+        assert!(page.contains(&table), "docs/limits.md should have:\n{table}");
+    }
+}

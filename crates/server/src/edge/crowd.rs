@@ -1,0 +1,195 @@
+//! How much of the server one address holds: connections, unfinished handshakes, sessions.
+//!
+//! IPv6 hands out a /64 at least, so that is what counts as one address there. Loopback is not
+//! counted: behind it may be a proxy, and behind that everybody.
+
+use omniwire_session::limits::Limits;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Who is here.
+#[derive(Debug)]
+pub(crate) struct Crowd {
+    limits: Bounds,
+    counts: Mutex<Counts>,
+}
+
+/// How many there may be.
+#[derive(Debug)]
+struct Bounds {
+    connections: usize,
+    ip: Tally,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    connections: usize,
+    by_ip: HashMap<IpAddr, Tally>,
+    refused: u64,
+}
+
+/// What one address holds.
+#[derive(Debug, Default, Clone, Copy)]
+struct Tally {
+    handshakes: usize,
+    connections: usize,
+    sessions: usize,
+}
+
+/// A TCP connection that is counted until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    crowd: Arc<Crowd>,
+    ip: Option<IpAddr>,
+    /// No request's head has come yet.
+    is_greeting: AtomicBool,
+}
+
+/// A session that is counted until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    crowd: Arc<Crowd>,
+    ip: IpAddr,
+}
+
+impl Crowd {
+    pub(crate) fn new(limits: &Limits) -> Arc<Self> {
+        let ip = Tally {
+            handshakes: limits.ip_handshakes_max,
+            connections: limits.ip_connections_max,
+            sessions: limits.ip_sessions_max,
+        };
+        let limits = Bounds { connections: limits.connections_max, ip };
+        Arc::new(Self { limits, counts: Mutex::default() })
+    }
+
+    /// Counts a connection that was accepted, and its handshake until [`Connection::greeted`].
+    /// `None`: there are too many, which is logged with the name of the limit.
+    pub(crate) fn connect(self: &Arc<Self>, ip: IpAddr) -> Option<Arc<Connection>> {
+        let ip = counted(ip);
+        let mut counts = self.counts.lock();
+        let tally = ip.and_then(|ip| counts.by_ip.get(&ip)).copied().unwrap_or_default();
+        let over = if counts.connections >= self.limits.connections {
+            Some("connections_max")
+        } else if tally.connections >= self.limits.ip.connections {
+            Some("ip_connections_max")
+        } else if tally.handshakes >= self.limits.ip.handshakes {
+            Some("ip_handshakes_max")
+        } else {
+            None
+        };
+        if let Some(limit) = over {
+            counts.refused += 1;
+            // A flood must not become a flood of lines.
+            if counts.refused.is_power_of_two() {
+                let refused = counts.refused;
+                tracing::warn!(?ip, limit, refused, "refused a connection: there are too many");
+            }
+            return None;
+        }
+        counts.connections += 1;
+        if let Some(ip) = ip {
+            let tally = counts.by_ip.entry(ip).or_default();
+            tally.connections += 1;
+            tally.handshakes += 1;
+        }
+        drop(counts);
+        let crowd = Arc::clone(self);
+        Some(Arc::new(Connection { crowd, ip, is_greeting: AtomicBool::new(true) }))
+    }
+
+    /// Counts a session. `Err`: its address has too many.
+    pub(crate) fn sit(self: &Arc<Self>, ip: Option<IpAddr>) -> Result<Option<Seat>, TooMany> {
+        let Some(ip) = ip.and_then(counted) else { return Ok(None) };
+        let mut counts = self.counts.lock();
+        let tally = counts.by_ip.entry(ip).or_default();
+        if tally.sessions >= self.limits.ip.sessions {
+            return Err(TooMany);
+        }
+        tally.sessions += 1;
+        drop(counts);
+        Ok(Some(Seat { crowd: Arc::clone(self), ip }))
+    }
+
+    /// TCP connections that are open.
+    pub(crate) fn connections(&self) -> usize {
+        self.counts.lock().connections
+    }
+
+    /// TCP connections that were refused since the start.
+    pub(crate) fn refused(&self) -> u64 {
+        self.counts.lock().refused
+    }
+}
+
+/// An address has as many sessions as it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooMany;
+
+impl Counts {
+    fn change(&mut self, ip: IpAddr, change: impl FnOnce(&mut Tally)) {
+        let Some(tally) = self.by_ip.get_mut(&ip) else { return };
+        change(tally);
+        if tally.connections == 0 && tally.sessions == 0 {
+            self.by_ip.remove(&ip);
+        }
+    }
+}
+
+impl Connection {
+    /// The head of a first request has come.
+    pub(crate) fn greeted(&self) {
+        if self.is_greeting.swap(false, Relaxed)
+            && let Some(ip) = self.ip
+        {
+            self.crowd.counts.lock().change(ip, |tally| tally.handshakes -= 1);
+        }
+    }
+
+    /// Whether no request's head has come yet.
+    pub(crate) fn is_greeting(&self) -> bool {
+        self.is_greeting.load(Relaxed)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let greeting = usize::from(self.is_greeting());
+        let mut counts = self.crowd.counts.lock();
+        counts.connections -= 1;
+        if let Some(ip) = self.ip {
+            counts.change(ip, |tally| {
+                tally.connections -= 1;
+                tally.handshakes -= greeting;
+            });
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.crowd.counts.lock().change(self.ip, |tally| tally.sessions -= 1);
+    }
+}
+
+/// What an address is counted as, if it is.
+fn counted(ip: IpAddr) -> Option<IpAddr> {
+    let ip = ip.to_canonical();
+    if ip.is_loopback() {
+        return None;
+    }
+    Some(match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(ip) => {
+            let [a, b, c, d, ..] = ip.segments();
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;

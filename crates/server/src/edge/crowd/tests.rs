@@ -1,0 +1,71 @@
+use super::*;
+
+fn crowd(change: impl FnOnce(&mut Limits)) -> Arc<Crowd> {
+    let mut limits = Limits::default();
+    change(&mut limits);
+    Crowd::new(&limits)
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+#[test]
+fn one_address_has_so_many_connections_and_others_theirs() {
+    let crowd = crowd(|limits| limits.ip_connections_max = 2);
+    let held = [crowd.connect(ip("192.0.2.1")), crowd.connect(ip("192.0.2.1"))];
+    assert!(held.iter().all(Option::is_some));
+    assert!(crowd.connect(ip("192.0.2.1")).is_none());
+    assert!(crowd.connect(ip("192.0.2.2")).is_some());
+    assert_eq!(crowd.refused(), 1);
+    drop(held);
+    assert!(crowd.connect(ip("192.0.2.1")).is_some());
+}
+
+#[test]
+fn unfinished_handshakes_are_counted_until_they_are_finished() {
+    let crowd = crowd(|limits| limits.ip_handshakes_max = 1);
+    let first = crowd.connect(ip("192.0.2.1")).unwrap();
+    assert!(crowd.connect(ip("192.0.2.1")).is_none());
+    first.greeted();
+    first.greeted();
+    let second = crowd.connect(ip("192.0.2.1")).unwrap();
+    assert!(crowd.connect(ip("192.0.2.1")).is_none());
+    drop(second);
+    assert!(crowd.connect(ip("192.0.2.1")).is_some());
+}
+
+#[test]
+fn a_network_of_ipv6_is_one_address_and_a_mapped_ipv4_is_itself() {
+    let crowd = crowd(|limits| limits.ip_connections_max = 1);
+    let _held = crowd.connect(ip("2001:db8:1:2::1")).unwrap();
+    assert!(crowd.connect(ip("2001:db8:1:2:ffff::9")).is_none());
+    assert!(crowd.connect(ip("2001:db8:1:3::1")).is_some());
+    let _mapped = crowd.connect(ip("::ffff:192.0.2.1")).unwrap();
+    assert!(crowd.connect(ip("192.0.2.1")).is_none());
+}
+
+#[test]
+fn loopback_is_not_counted_by_address_but_in_the_whole() {
+    let crowd = crowd(|limits| {
+        limits.ip_connections_max = 1;
+        limits.ip_sessions_max = 1;
+        limits.connections_max = 3;
+    });
+    let held: Vec<_> = (0..3).map(|_| crowd.connect(ip("127.0.0.1")).unwrap()).collect();
+    assert!(crowd.connect(ip("::1")).is_none());
+    assert_eq!(crowd.connections(), held.len());
+    assert!(crowd.sit(Some(ip("127.0.0.1"))).unwrap().is_none());
+}
+
+#[test]
+fn sessions_are_counted_apart_and_nothing_is_kept_of_who_has_gone() {
+    let crowd = crowd(|limits| limits.ip_sessions_max = 1);
+    let connection = crowd.connect(ip("192.0.2.1")).unwrap();
+    let seat = crowd.sit(Some(ip("192.0.2.1"))).unwrap().unwrap();
+    assert_eq!(crowd.sit(Some(ip("192.0.2.1"))).unwrap_err(), TooMany);
+    drop(connection);
+    assert_eq!(crowd.sit(Some(ip("192.0.2.1"))).unwrap_err(), TooMany);
+    drop(seat);
+    assert!(crowd.counts.lock().by_ip.is_empty());
+}
