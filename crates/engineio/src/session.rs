@@ -56,7 +56,7 @@ impl EngineIoSession {
 
     fn receive(&mut self, message: Message) {
         let args = match message {
-            Message::Text(text) => Args::from_text(&text),
+            Message::Text(text) => Args::from_text(text),
             Message::Binary(bytes) => Args::from_bytes(bytes),
         };
         self.out.push_back(Output::Event(Event::Message {

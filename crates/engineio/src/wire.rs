@@ -67,6 +67,9 @@ impl EngineIoWire {
         }
         let out = out.text();
         out.extend_from_slice(b"4");
+        if let Some(text) = argument.as_text() {
+            return out.extend_from_slice(text.as_bytes());
+        }
         match json::unescape(argument.json()) {
             Some(text) => out.extend_from_slice(text.as_bytes()),
             None => argument.write_base64(out),

@@ -25,8 +25,7 @@ pub struct Stored {
 
 impl Stored {
     fn len(&self) -> usize {
-        let blobs: usize = self.args.blobs().iter().map(|blob| blob.bytes.len()).sum();
-        self.name.len() + self.args.json().len() + blobs
+        self.name.len() + self.args.size_hint()
     }
 }
 

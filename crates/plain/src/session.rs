@@ -203,7 +203,7 @@ impl PlainSession {
     fn hear(&mut self, message: Message) -> Result<(), Fault> {
         let text = match (message, self.speech) {
             (Message::Text(text), Speech::Raw) => {
-                self.raise(Args::from_text(&text));
+                self.raise(Args::from_text(text));
                 return Ok(());
             }
             (Message::Binary(bytes), _) => {

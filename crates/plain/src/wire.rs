@@ -43,6 +43,9 @@ impl Wire for RawWire {
 }
 
 fn write_payload(out: &mut BytesMut, args: &Args) {
+    if let Some(text) = args.as_text() {
+        return out.extend_from_slice(text.as_bytes());
+    }
     let mut elements = json::elements(args.json());
     match (elements.next(), elements.next()) {
         (Some(only), None) => match json::unescape(only) {

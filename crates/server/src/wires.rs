@@ -26,9 +26,9 @@ pub(crate) fn prepare(message: &Message) -> Prepared {
 fn usual_len(what: Outgoing<'_>) -> usize {
     const WORDS_LEN: usize = 48;
     match what {
-        Outgoing::Event { name, args, .. } => args.json().len() + name.len() + WORDS_LEN,
-        Outgoing::Reply { outcome: Ok(args), .. } => args.json().len() + WORDS_LEN,
-        Outgoing::Item { item, .. } => item.json().len() + WORDS_LEN,
+        Outgoing::Event { name, args, .. } => args.size_hint() + name.len() + WORDS_LEN,
+        Outgoing::Reply { outcome: Ok(args), .. } => args.size_hint() + WORDS_LEN,
+        Outgoing::Item { item, .. } => item.size_hint() + WORDS_LEN,
         Outgoing::Reply { .. } | Outgoing::End { .. } => WORDS_LEN,
     }
 }

@@ -5,7 +5,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 /// A byte string inside [`Args`]: it stands where the JSON has the `null` at [`Blob::at`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,10 +31,37 @@ pub struct Blob {
 /// assert_eq!(args.get(1).unwrap().json(), "\"two\"");
 /// assert!(Args::from_elements("1],[2".into()).is_err());
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+///
+/// One argument that is a string may be kept as its text ([`Args::from_text`]): a raw WebSocket
+/// that says it to another never makes JSON of it.
+#[derive(Clone, Default)]
 pub struct Args {
-    json: ByteString,
+    elements: Elements,
     blobs: Option<Arc<[Blob]>>,
+}
+
+#[derive(Clone)]
+enum Elements {
+    Json(ByteString),
+    Text(Arc<Text>),
+}
+
+/// One string, and its JSON once somebody has asked for it.
+struct Text {
+    text: ByteString,
+    json: OnceLock<ByteString>,
+}
+
+impl Default for Elements {
+    fn default() -> Self {
+        Self::Json(ByteString::new())
+    }
+}
+
+impl From<ByteString> for Elements {
+    fn from(json: ByteString) -> Self {
+        Self::Json(json)
+    }
 }
 
 impl Args {
@@ -43,7 +71,7 @@ impl Args {
     /// They are not JSON, or nest too deep.
     pub fn from_elements(elements: ByteString) -> Result<Self, JsonError> {
         json::validate_elements(&elements)?;
-        Ok(Self { json: elements, blobs: None })
+        Ok(Self { elements: elements.into(), blobs: None })
     }
 
     /// Validates a whole array and takes what is between its brackets.
@@ -59,23 +87,24 @@ impl Args {
     /// before ([`json::members`], [`json::elements`]). `None` if it is no array.
     pub fn from_valid_array(value: &ByteString) -> Option<Self> {
         let inner = value.trim_ascii().strip_prefix('[')?.strip_suffix(']')?;
-        Some(Self { json: value.slice_ref(inner.trim_ascii()), blobs: None })
+        Some(Self { elements: value.slice_ref(inner.trim_ascii()).into(), blobs: None })
     }
 
     /// One argument, which is a part of JSON that was validated before.
     pub fn from_valid_element(value: ByteString) -> Self {
-        Self { json: value.slice_ref(value.trim_ascii()), blobs: None }
+        Self { elements: value.slice_ref(value.trim_ascii()).into(), blobs: None }
     }
 
-    /// One argument: a string.
-    pub fn from_text(text: &str) -> Self {
-        Self { json: json::quote(text), blobs: None }
+    /// One argument: a string. Its JSON is made when it is asked for.
+    pub fn from_text(text: impl Into<ByteString>) -> Self {
+        let text = Text { text: text.into(), json: OnceLock::new() };
+        Self { elements: Elements::Text(Arc::new(text)), blobs: None }
     }
 
     /// One argument: a byte string.
     pub fn from_bytes(bytes: Bytes) -> Self {
         Self {
-            json: ByteString::from_static("null"),
+            elements: ByteString::from_static("null").into(),
             blobs: Some(Arc::new([Blob { at: 0, bytes }])),
         }
     }
@@ -89,7 +118,7 @@ impl Args {
         let mut args = Self::from_elements(elements)?;
         let mut free_from = 0;
         for blob in &blobs {
-            if blob.at < free_from || !stands_at_null(&args.json, blob.at) {
+            if blob.at < free_from || !stands_at_null(args.json(), blob.at) {
                 return Err(JsonError::new(blob.at, "no place for a byte string"));
             }
             free_from = blob.at + 4;
@@ -102,7 +131,27 @@ impl Args {
 
     /// The elements, with a `null` for each byte string.
     pub fn json(&self) -> &ByteString {
-        &self.json
+        match &self.elements {
+            Elements::Json(json) => json,
+            Elements::Text(text) => text.json.get_or_init(|| json::quote(&text.text)),
+        }
+    }
+
+    /// The text, if this is one argument that was made by [`Args::from_text`].
+    pub fn as_text(&self) -> Option<&ByteString> {
+        match &self.elements {
+            Elements::Json(_) => None,
+            Elements::Text(text) => Some(&text.text),
+        }
+    }
+
+    /// About how many bytes its JSON and its byte strings have, without making the JSON.
+    pub fn size_hint(&self) -> usize {
+        let blobs: usize = self.blobs().iter().map(|blob| blob.bytes.len()).sum();
+        match &self.elements {
+            Elements::Json(json) => json.len() + blobs,
+            Elements::Text(text) => text.text.len() + 2,
+        }
     }
 
     /// The byte strings, in the order in which they stand.
@@ -112,12 +161,12 @@ impl Args {
 
     /// Whether there are no arguments.
     pub fn is_empty(&self) -> bool {
-        self.json.trim_ascii().is_empty()
+        self.as_text().is_none() && self.json().trim_ascii().is_empty()
     }
 
     /// How many arguments there are. Counts them: linear in their length.
     pub fn len(&self) -> usize {
-        json::elements(&self.json).count()
+        self.as_text().map_or_else(|| json::elements(self.json()).count(), |_| 1)
     }
 
     /// The argument with this index.
@@ -127,15 +176,18 @@ impl Args {
 
     /// The arguments, one at a time, each as [`Args`] of one.
     pub fn iter(&self) -> impl Iterator<Item = Self> + '_ {
-        json::elements(&self.json).map(|element| self.part(element))
+        let text = self.as_text().map(|_| self.clone());
+        let elements = text.is_none().then(|| json::elements(self.json()));
+        text.into_iter().chain(elements.into_iter().flatten().map(|element| self.part(element)))
     }
 
     /// All arguments but the first `count`.
     pub fn skip(&self, count: usize) -> Self {
-        match json::elements(&self.json).nth(count) {
+        let json = self.json();
+        match json::elements(json).nth(count) {
             Some(first) => {
-                let start = first.as_ptr() as usize - self.json.as_ptr() as usize;
-                let rest = self.json.get(start..).unwrap_or_default();
+                let start = first.as_ptr() as usize - json.as_ptr() as usize;
+                let rest = json.get(start..).unwrap_or_default();
                 self.part(rest)
             }
             None => Self::default(),
@@ -144,7 +196,7 @@ impl Args {
 
     /// The part of the arguments that `slice`, a slice of their JSON, spans.
     fn part(&self, slice: &str) -> Self {
-        let start = slice.as_ptr() as usize - self.json.as_ptr() as usize;
+        let start = slice.as_ptr() as usize - self.json().as_ptr() as usize;
         let end = start + slice.len();
         let inside = |blob: &&Blob| start <= blob.at && blob.at < end;
         let blobs: Vec<Blob> = self
@@ -154,13 +206,13 @@ impl Args {
             .map(|blob| Blob { at: blob.at - start, bytes: blob.bytes.clone() })
             .collect();
         let blobs = (!blobs.is_empty()).then(|| blobs.into());
-        Self { json: self.json.slice_ref(slice), blobs }
+        Self { elements: self.json().slice_ref(slice).into(), blobs }
     }
 
     /// The bytes, if this is one argument and a byte string.
     pub fn as_bytes(&self) -> Option<&Bytes> {
         match self.blobs() {
-            [blob] if blob.at == 0 && self.json.len() == 4 => Some(&blob.bytes),
+            [blob] if blob.at == 0 && self.json().len() == 4 => Some(&blob.bytes),
             _ => None,
         }
     }
@@ -171,7 +223,7 @@ impl Args {
         out: &mut BytesMut,
         mut write_blob: impl FnMut(&mut BytesMut, usize, &Bytes),
     ) {
-        let json = self.json.as_bytes();
+        let json = self.json().as_bytes();
         let mut done = 0;
         for (index, blob) in self.blobs().iter().enumerate() {
             out.extend_from_slice(json.get(done..blob.at).unwrap_or_default());
@@ -195,11 +247,29 @@ impl Args {
     /// The elements with byte strings as base64 strings; copies only if there are any.
     pub fn to_base64_json(&self) -> ByteString {
         if self.blobs.is_none() {
-            return self.json.clone();
+            return self.json().clone();
         }
-        let mut out = BytesMut::with_capacity(self.json.len());
+        let mut out = BytesMut::with_capacity(self.json().len());
         self.write_base64(&mut out);
         json::into_text(out)
+    }
+}
+
+impl PartialEq for Args {
+    fn eq(&self, other: &Self) -> bool {
+        let same = match (self.as_text(), other.as_text()) {
+            (Some(own), Some(others)) => own == others,
+            _ => self.json() == other.json(),
+        };
+        same && self.blobs() == other.blobs()
+    }
+}
+
+impl Eq for Args {}
+
+impl fmt::Debug for Args {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Args").field("json", self.json()).field("blobs", &self.blobs()).finish()
     }
 }
 

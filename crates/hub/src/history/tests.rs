@@ -3,7 +3,7 @@ use super::*;
 fn filled(count: u64) -> History {
     let mut history = History::new(HistoryLimits { count_max: 3, len_max: 1000 }, 7);
     for n in 1..=count {
-        history.append(&"e".into(), &Args::from_text(&n.to_string()));
+        history.append(&"e".into(), &Args::from_text(n.to_string()));
     }
     history
 }
@@ -33,7 +33,7 @@ fn says_when_it_cannot() {
 fn is_bounded_by_bytes() {
     let mut history = History::new(HistoryLimits { count_max: 100, len_max: 100 }, 1);
     for _ in 0..50 {
-        history.append(&"event".into(), &Args::from_text(&"x".repeat(20)));
+        history.append(&"event".into(), &Args::from_text("x".repeat(20)));
     }
     assert_eq!(history.iter().count(), 3);
     assert_eq!(history.position().offset, 50);

@@ -5,7 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use omniwire_session::json;
 use omniwire_session::{Args as RawArgs, Blob, ByteString};
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::value::StrDeserializer;
+use serde::de::{DeserializeOwned, Error as _, IntoDeserializer as _};
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -87,9 +88,6 @@ macro_rules! one_argument {
     )*};
 }
 one_argument!(
-    &str,
-    String,
-    &String,
     bool,
     i8,
     i16,
@@ -109,6 +107,24 @@ one_argument!(
     serde_json::Value,
     &serde_json::Value,
 );
+
+/// One string: a raw WebSocket never makes JSON of it.
+macro_rules! one_text {
+    ($($type:ty),* $(,)?) => {$(
+        impl IntoArgs for $type {
+            fn into_args(self) -> Result<RawArgs, ArgsError> {
+                Ok(RawArgs::from_text(self))
+            }
+        }
+    )*};
+}
+one_text!(&str, String, ByteString);
+
+impl IntoArgs for &String {
+    fn into_args(self) -> Result<RawArgs, ArgsError> {
+        self.as_str().into_args()
+    }
+}
 
 impl<T: Serialize> IntoArgs for Vec<T> {
     fn into_args(self) -> Result<RawArgs, ArgsError> {
@@ -183,6 +199,14 @@ fn expect_count(args: &RawArgs, wanted: usize) -> Result<(), ArgsError> {
 }
 
 fn read<T: DeserializeOwned>(arg: Option<RawArgs>, index: usize) -> Result<T, ArgsError> {
+    if let Some(text) = arg.as_ref().and_then(RawArgs::as_text) {
+        let text: &str = text;
+        let deserializer: StrDeserializer<'_, serde_json::Error> = text.into_deserializer();
+        // What is no string by itself may still be made of one's JSON, or says why not.
+        if let Ok(value) = T::deserialize(deserializer) {
+            return Ok(value);
+        }
+    }
     let json = arg.as_ref().map_or(ByteString::from_static("null"), RawArgs::to_base64_json);
     parse(&json).map_err(|error| match arg {
         Some(_) => ArgsError(format!("argument {}: {error}", index + 1)),

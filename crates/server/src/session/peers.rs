@@ -420,7 +420,7 @@ impl PeerCell {
             return self.answer(answering, Err(error));
         };
         let mut context = self.context(ByteString::from_static("join"));
-        context.args = RawArgs::from_text(&room);
+        context.args = RawArgs::from_text(room.clone());
         let allowed = guard(handler, context);
         let peer = Arc::clone(self);
         let joined = async move {

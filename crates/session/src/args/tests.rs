@@ -45,3 +45,16 @@ fn arrays_lose_their_brackets() {
     assert_eq!(Args::from_array(&"[]".into()).unwrap().len(), 0);
     assert!(Args::from_array(&"{}".into()).is_err());
 }
+
+#[test]
+fn a_text_is_the_same_as_its_json() {
+    let text = Args::from_text("say \"hi\"\u{1}");
+    let json = Args::from_elements(r#""say \"hi\"\u0001""#.into()).unwrap();
+    assert_eq!(text, json);
+    assert_eq!(text.len(), 1);
+    assert!(!Args::from_text("").is_empty());
+    assert_eq!(text.get(0), Some(json.clone()));
+    assert_eq!((text.get(1), text.skip(1)), (None, Args::default()));
+    assert_eq!(text.iter().collect::<Vec<_>>(), [json]);
+    assert_eq!(text.as_text().map(|text| &**text), Some("say \"hi\"\u{1}"));
+}

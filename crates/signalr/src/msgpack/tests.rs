@@ -343,7 +343,7 @@ fn hub_protocol_writes() {
 #[test]
 fn long_prefixes() {
     for len in [127, 128, 16_383, 16_384, 70_000] {
-        let args = Args::from_text(&"x".repeat(len));
+        let args = Args::from_text("x".repeat(len));
         let mut out = BytesMut::from(&b"before"[..]);
         write(&mut out, Outgoing::Event { name: "m", args: &args, call: None, position: None });
         let mut records = crate::record::Records::new(usize::MAX);

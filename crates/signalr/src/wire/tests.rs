@@ -80,7 +80,7 @@ fn any_args() -> impl Strategy<Value = Args> {
     ];
     prop::collection::vec(text, 0..4).prop_map(|texts| {
         let texts: Vec<_> =
-            texts.iter().map(|text| Args::from_text(text).json().to_string()).collect();
+            texts.iter().map(|text| Args::from_text(text.as_str()).json().to_string()).collect();
         args(&texts.join(" ,\r\n"))
     })
 }

@@ -47,3 +47,16 @@ fn byte_strings_at_any_depth() {
     assert_eq!((read, last), (thing, blob(b"z")));
     assert_eq!(serde_json::to_string(&blob(b"a")).unwrap(), "\"YQ==\"");
 }
+
+#[test]
+fn a_text_is_read_as_its_json_would_be() {
+    let text = RawArgs::from_text("dGV4dA==");
+    let read = (String::from("dGV4dA=="),);
+    assert_eq!(FromArgs::from_args(&text), Ok(read));
+    assert_eq!(FromArgs::from_args(&text), Ok((Some(String::from("dGV4dA==")),)));
+    assert_eq!(FromArgs::from_args(&text), Ok((Binary("text".into()),)));
+    let (raw,): (Raw,) = FromArgs::from_args(&text).unwrap();
+    assert_eq!(raw.as_json(), "\"dGV4dA==\"");
+    let why = <(u32,)>::from_args(&text).unwrap_err().to_string();
+    assert!(why.starts_with("argument 1: invalid type: string"), "{why}");
+}
