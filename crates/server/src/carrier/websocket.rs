@@ -66,6 +66,13 @@ struct Driver<'a, S> {
     stalled: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
+/// What was taken in one turn.
+#[derive(Default)]
+struct Tally {
+    count: u64,
+    len: u64,
+}
+
 /// Whether a turn is to be followed by another at once.
 #[derive(PartialEq, Eq)]
 enum Turn {
@@ -109,6 +116,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<'_, S> {
 
     /// Ready when the connection is over.
     fn take_messages(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut tally = Tally::default();
+        let over = self.take_turn(context, &mut tally);
+        // Counted once a turn: the counters are shared by all threads.
+        if tally.count > 0 {
+            let counters = &self.cell().shared.counters;
+            counters.messages_in.fetch_add(tally.count, Relaxed);
+            counters.bytes_in.fetch_add(tally.len, Relaxed);
+        }
+        over
+    }
+
+    fn take_turn(&mut self, context: &mut Context<'_>, tally: &mut Tally) -> Poll<()> {
         let mut heard = self.ended;
         for taken in 0..MESSAGES_PER_TURN {
             if !self.ended && self.cell().poll_uncongested(context).is_pending() {
@@ -122,7 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<'_, S> {
                     if !std::mem::replace(&mut heard, true) {
                         self.cell().heard(self.place.id);
                     }
-                    self.take(message);
+                    self.take(message, tally);
                 }
                 Some(Err(error)) => {
                     tracing::debug!(%error, "WebSocket failed");
@@ -139,7 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<'_, S> {
         Poll::Pending
     }
 
-    fn take(&mut self, message: Message) {
+    fn take(&mut self, message: Message, tally: &mut Tally) {
         if self.ended {
             return;
         }
@@ -158,9 +177,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<'_, S> {
             }
             Message::Ping(_) | Message::Pong(_) => return,
         };
-        let counters = &cell.shared.counters;
-        counters.messages_in.fetch_add(1, Relaxed);
-        counters.bytes_in.fetch_add(given.as_bytes().len() as u64, Relaxed);
+        tally.count += 1;
+        tally.len += given.as_bytes().len() as u64;
         // The session has said itself what becomes of this connection.
         cell.receive(id, given).ok();
     }

@@ -9,7 +9,7 @@ mod carriers;
 pub(crate) use carriers::{Chunk, Step};
 
 use self::carriers::{Attached, Ping};
-use super::peers::{Admission, Arrival, PeerCell, Pending, RoomWish};
+use super::peers::{Admission, Arrival, PeerCell, Pending, Queued, RoomWish};
 use crate::app::namespace::{Denied, Space};
 use crate::edge::crowd::Seat;
 use crate::request::RequestInfo;
@@ -133,7 +133,7 @@ struct Core {
 /// Things to do when the core's lock is gone.
 #[derive(Default)]
 struct After {
-    arrivals: SmallVec<[Arc<PeerCell>; 2]>,
+    arrivals: SmallVec<[(Arc<PeerCell>, Option<Queued>); 1]>,
     strays: SmallVec<[(Link, Refusal); 1]>,
     closed: bool,
 }
@@ -255,8 +255,8 @@ impl Cell {
         core.closed = Some(reason);
         core.due = None;
         for peer in core.peers.drain(..) {
-            peer.arrive(Arrival::Leave(reason));
-            after.arrivals.push(peer);
+            let first = peer.arrive(Arrival::Leave(reason));
+            after.arrivals.push((peer, first));
         }
         match reason {
             Reason::Slow => self.outbox.abandon(ending.clone()),
@@ -294,7 +294,7 @@ impl Cell {
                 let admission = Admission { link, id, auth, wire };
                 let peer = PeerCell::new(self, space, admission);
                 core.peers.push(Arc::clone(&peer));
-                after.arrivals.push(peer);
+                after.arrivals.push((peer, None));
                 return;
             }
             Event::Message { link, name, args, call, uploads } => {
@@ -328,8 +328,8 @@ impl Cell {
         };
         let left = matches!(arrival, Arrival::Leave(_));
         let peer = if left { core.peers.remove(index) } else { Arc::clone(&core.peers[index]) };
-        peer.arrive(arrival);
-        after.arrivals.push(peer);
+        let first = peer.arrive(arrival);
+        after.arrivals.push((peer, first));
     }
 
     /// Where the client names the namespace, no mount has looked at its gate.
@@ -354,8 +354,8 @@ impl Cell {
         if after.closed {
             self.shared.table.closed(self);
         }
-        for peer in after.arrivals {
-            peer.pump();
+        for (peer, first) in after.arrivals {
+            peer.pump(first);
         }
     }
 
@@ -369,8 +369,8 @@ impl Cell {
     /// The same for what no state machine says.
     pub(crate) fn arrive(self: &Arc<Self>, link: Link, arrival: Arrival) -> bool {
         let Some(peer) = self.core.lock().peer(link).cloned() else { return false };
-        peer.arrive(arrival);
-        peer.pump();
+        let first = peer.arrive(arrival);
+        peer.pump(first);
         true
     }
 

@@ -4,7 +4,7 @@ mod guarded;
 
 pub(crate) use guarded::Away;
 
-use self::guarded::{Guarded, Slot, conclude, guard, panicked};
+use self::guarded::{Guarded, conclude, guard, panicked};
 use super::cell::Cell;
 use crate::app::arguments::ArgsError;
 use crate::app::failure::{Failure, bad_arguments};
@@ -71,9 +71,9 @@ pub(crate) struct RoomWish {
     pub(crate) answer: Option<oneshot::Sender<Answer>>,
 }
 
-/// An arrival in the inbox.
+/// An arrival on its way to its handler.
 #[derive(Debug)]
-struct Queued {
+pub(crate) struct Queued {
     arrival: Arrival,
     /// The streams that come with it: they are open from here on, whenever its handler starts.
     uploads: Vec<upload::Receiver>,
@@ -177,19 +177,28 @@ impl PeerCell {
         !matches!(stage, Stage::Gone | Stage::Refused) && !self.cell.is_closed()
     }
 
-    /// Appends to the inbox; [`PeerCell::pump`] must follow when no lock is held.
-    pub(crate) fn arrive(&self, arrival: Arrival) {
+    /// Takes what came. [`PeerCell::pump`] must follow, with what this returns, when no lock is
+    /// held.
+    pub(crate) fn arrive(&self, arrival: Arrival) -> Option<Queued> {
         let mut inbox = self.inbox.lock();
-        let mut uploads = Vec::new();
-        match &arrival {
-            Arrival::Leave(_) => self.leaves(&mut inbox),
-            Arrival::Message(pending) => {
-                uploads = self.open_uploads(&mut inbox, &pending.uploads);
-                self.cell.event_waits();
-            }
-            _ => self.cell.event_waits(),
+        let uploads = match &arrival {
+            Arrival::Message(pending) => self.open_uploads(&mut inbox, &pending.uploads),
+            _ => Vec::new(),
+        };
+        let is_leave = matches!(arrival, Arrival::Leave(_));
+        let queued = Queued { arrival, uploads, cancelled: false };
+        if inbox.is_next(&queued, self.cell.terms.parallel_max) {
+            // It waits for nobody: there is no need for a queue.
+            inbox.pumping = true;
+            return Some(queued);
         }
-        inbox.queue.push_back(Queued { arrival, uploads, cancelled: false });
+        if is_leave {
+            self.leaves(&mut inbox);
+        } else {
+            self.cell.event_waits();
+        }
+        inbox.queue.push_back(queued);
+        None
     }
 
     /// Whoever waits for this client waits in vain.
@@ -203,9 +212,13 @@ impl PeerCell {
     }
 
     /// Starts handlers, in order, as many as may run. A handler runs on this thread up to its
-    /// first wait, so that what does not wait needs no task, and order is what it was.
-    pub(crate) fn pump(self: &Arc<Self>) {
-        let mut is_ours = false;
+    /// first wait, so that what does not wait needs no task, and order is what it was. `first`
+    /// is what [`PeerCell::arrive`] returned, if it did.
+    pub(crate) fn pump(self: &Arc<Self>, first: Option<Queued>) {
+        let mut is_ours = first.is_some();
+        if let Some(first) = first {
+            self.start(first);
+        }
         loop {
             let work = {
                 let mut inbox = self.inbox.lock();
@@ -245,7 +258,7 @@ impl PeerCell {
                 Ok(_) => peer.come_in(),
                 Err(failure) => peer.admit(Err(failure)),
             }
-            peer.pump();
+            peer.pump(None);
         });
     }
 
@@ -258,7 +271,7 @@ impl PeerCell {
         let peer = Arc::clone(self);
         conclude(outcome, move |outcome| {
             peer.admit(outcome.map(|_| ()));
-            peer.pump();
+            peer.pump(None);
         });
     }
 
@@ -434,11 +447,13 @@ impl PeerCell {
 
     /// Sees a handler through to its answer.
     fn conduct(self: &Arc<Self>, answering: Answering, mut outcome: Guarded, takes_slot: bool) {
-        let slot = takes_slot.then(|| Slot::take(self));
-        outcome.slot.clone_from(&slot);
+        if takes_slot {
+            outcome.count_for(self);
+        }
         if let Poll::Ready(outcome) = outcome.poll_now() {
             return self.conclude(answering, outcome);
         }
+        let slot = outcome.hold_slot();
         let (peer, id) = (Arc::clone(self), answering.stream_id());
         self.spawn(id, async move {
             match outcome.await {
@@ -640,6 +655,18 @@ impl PeerCell {
 }
 
 impl Inbox {
+    /// Whether nothing stands between this message and its handler. A call for a stream always
+    /// queues, so that it can be cancelled until it starts.
+    fn is_next(&self, queued: &Queued, parallel_max: usize) -> bool {
+        let free = self.stage == Stage::Open && !self.pumping && self.queue.is_empty();
+        let may_run = self.running < parallel_max || !queued.takes_slot();
+        let plain = match &queued.arrival {
+            Arrival::Message(Pending { call, .. }) => !call.as_ref().is_some_and(|c| c.stream),
+            _ => false,
+        };
+        free && may_run && plain
+    }
+
     fn next(&mut self, parallel_max: usize) -> Option<Work> {
         match self.stage {
             Stage::New => {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
-/// One handler among those of its peer that may run at once, until it is dropped.
+/// One waiting handler among those of its peer that may run at once, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Slot {
     peer: Arc<PeerCell>,
@@ -27,7 +27,7 @@ impl Slot {
     fn give_up(&self) {
         if self.held.swap(false, Ordering::Relaxed) {
             self.peer.inbox.lock().running -= 1;
-            self.peer.pump();
+            self.peer.pump(None);
         }
     }
 
@@ -44,9 +44,15 @@ impl Drop for Slot {
     }
 }
 
+/// A handler that counts among those that run at once, while it is being polled. One that ends at
+/// its first poll never needs a slot: until then its peer starts no other.
+struct Polled {
+    peer: Arc<PeerCell>,
+    slot: Option<Arc<Slot>>,
+}
+
 thread_local! {
-    /// The slot of the handler that is being polled.
-    static CURRENT: RefCell<Option<Arc<Slot>>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Polled>> = const { RefCell::new(None) };
 }
 
 /// A handler that waits for a client does not count among those that run: else the client, which
@@ -57,7 +63,10 @@ pub(crate) struct Away(Option<Arc<Slot>>);
 impl Away {
     /// The handler that is being polled, if one is, waits until this is dropped.
     pub(crate) fn of_this_handler() -> Self {
-        let slot = CURRENT.with_borrow(Option::clone);
+        let slot = CURRENT.with_borrow_mut(|current| {
+            let Polled { peer, slot } = current.as_mut()?;
+            Some(Arc::clone(slot.get_or_insert_with(|| Slot::take(peer))))
+        });
         if let Some(slot) = &slot {
             slot.give_up();
         }
@@ -76,12 +85,25 @@ impl Drop for Away {
 /// A handler at work, whose panic is a failure of this one call.
 pub(super) struct Guarded {
     work: OutcomeFuture,
-    pub(super) slot: Option<Arc<Slot>>,
+    /// Set if it counts among those that run at once.
+    counts_for: Option<Arc<PeerCell>>,
+    slot: Option<Arc<Slot>>,
 }
 
 impl Guarded {
     pub(super) fn new(work: OutcomeFuture) -> Self {
-        Self { work, slot: None }
+        Self { work, counts_for: None, slot: None }
+    }
+
+    /// From now on it counts among the handlers of this peer that run at once.
+    pub(super) fn count_for(&mut self, peer: &Arc<PeerCell>) {
+        self.counts_for = Some(Arc::clone(peer));
+    }
+
+    /// The slot that it holds, if it counts; called when it waits.
+    pub(super) fn hold_slot(&mut self) -> Option<Arc<Slot>> {
+        let peer = self.counts_for.as_ref()?;
+        Some(Arc::clone(self.slot.get_or_insert_with(|| Slot::take(peer))))
     }
 
     /// Polls it here and now: what does not wait is done, with no task.
@@ -95,10 +117,14 @@ impl Future for Guarded {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         // What a handler does may start another one on this thread.
-        let outer = CURRENT.replace(self.slot.clone());
+        let current = self
+            .counts_for
+            .as_ref()
+            .map(|peer| Polled { peer: Arc::clone(peer), slot: self.slot.clone() });
+        let outer = CURRENT.replace(current);
         let poll = AssertUnwindSafe(|| self.work.as_mut().poll(context));
         let poll = std::panic::catch_unwind(poll);
-        CURRENT.set(outer);
+        self.slot = CURRENT.replace(outer).and_then(|polled| polled.slot);
         poll.unwrap_or_else(|panic| Poll::Ready(Err(panicked(&*panic))))
     }
 }
