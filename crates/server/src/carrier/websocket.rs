@@ -6,13 +6,13 @@
 
 use super::Place;
 use crate::session::cell::{Cell, Step};
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use omniwire_session::{ByteString, CarrierId, Detached, Ending, Message as Given};
 use omniwire_websocket::{CloseCode, CloseFrame, Config, Error, Message, Role, WebSocket};
 use std::collections::VecDeque;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
@@ -36,27 +36,24 @@ pub(crate) async fn run(cell: Arc<Cell>, id: CarrierId, upgrade: OnUpgrade, conf
     };
     // A plain TCP socket is taken out of hyper: no layer stays between it and the frames.
     match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
-        Ok(parts) => drive(place, parts.io.into_inner(), parts.read_buf, config).await,
-        Err(upgraded) => drive_wrapped(place, upgraded, config).await,
+        Ok(parts) => drive(place, parts.io.into_inner(), parts.read_buf, config),
+        Err(upgraded) => drive(place, TokioIo::new(upgraded), bytes::Bytes::new(), config),
     }
 }
 
-async fn drive_wrapped(place: Place, upgraded: Upgraded, config: Config) {
-    drive(place, TokioIo::new(upgraded), bytes::Bytes::new(), config).await;
-}
-
-async fn drive<S>(place: Place, io: S, leftover: bytes::Bytes, config: Config)
+/// In a task of its own: what led here, which is larger, leaves no memory behind.
+fn drive<S>(place: Place, io: S, leftover: bytes::Bytes, config: Config)
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Ok(socket) = WebSocket::from_parts(io, Role::Server, config, leftover) else { return };
-    let how = Driver { place: &place, socket, ended: false, gone: Detached::Lost, stalled: None };
-    let how = pin!(how).await;
-    place.cell.detach(place.id, how);
+    if let Ok(socket) = WebSocket::from_parts(io, Role::Server, config, leftover) {
+        let gone = Detached::Lost;
+        tokio::spawn(Driver { place, socket, ended: false, gone, stalled: None });
+    }
 }
 
-struct Driver<'a, S> {
-    place: &'a Place,
+struct Driver<S> {
+    place: Place,
     socket: WebSocket<S>,
     /// Our Close is on its way: what the peer still says is not heard.
     ended: bool,
@@ -80,11 +77,18 @@ enum Turn {
     Done,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<'_, S> {
-    type Output = Detached;
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
+    type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Detached> {
-        let driver = &mut *self;
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.turn(context).map(|how| self.cell().detach(self.place.id, how))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+    /// Ready when the connection is over.
+    fn turn(&mut self, context: &mut Context<'_>) -> Poll<Detached> {
+        let driver = self;
         if !driver.is_blocked(context) && driver.take_messages(context).is_ready() {
             return Poll::Ready(driver.gone);
         }
@@ -97,9 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<'_, S> {
         }
         driver.flush(context)
     }
-}
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Driver<'_, S> {
     fn cell(&self) -> &Arc<Cell> {
         &self.place.cell
     }
