@@ -1,41 +1,76 @@
 //! The request that opened a session.
 
-use bytes::BytesMut;
-use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
+use std::fmt;
 use std::net::SocketAddr;
 
 /// The head of the request that opened a session, and where it came from.
-#[derive(Debug, Clone)]
+///
+/// It lives as long as the session, so all of its text is in one piece of memory, which shares
+/// nothing with the buffer that the request was read into.
+#[derive(Clone)]
 pub struct RequestInfo {
-    /// The method.
-    pub method: Method,
-    /// The target.
-    pub uri: Uri,
-    /// The version of HTTP.
-    pub version: Version,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// The other end of the connection, if the listener told.
-    pub remote: Option<SocketAddr>,
+    /// The target, then each header: the lengths of its name and its value, and both.
+    text: Box<[u8]>,
+    target_len: usize,
+    method: Method,
+    version: Version,
+    remote: Option<SocketAddr>,
 }
 
 impl RequestInfo {
-    /// A copy of a request's head that shares nothing with the buffer it was read into: a header
-    /// alone would keep all of that, 8 KiB and more, for as long as the session lives.
     pub(crate) fn copy_of(request: &Request<()>, remote: Option<SocketAddr>) -> Self {
-        let uri = request.uri();
+        let target = request.uri().to_string();
+        let target_len = target.len();
+        let mut text = target.into_bytes();
+        write_headers(&mut text, request.headers());
         Self {
+            text: text.into_boxed_slice(),
+            target_len,
             method: request.method().clone(),
-            uri: uri.to_string().parse().unwrap_or_else(|_| uri.clone()),
             version: request.version(),
-            headers: copy_of(request.headers()),
             remote,
         }
     }
 
+    /// The method.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The version of HTTP.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The other end of the connection, if the listener told.
+    pub fn remote(&self) -> Option<SocketAddr> {
+        self.remote
+    }
+
+    /// The target as the client gave it: most often a path and a query.
+    pub fn target(&self) -> &str {
+        let target = self.text.get(..self.target_len).unwrap_or_default();
+        std::str::from_utf8(target).unwrap_or_default()
+    }
+
+    /// The path of the target.
+    pub fn path(&self) -> &str {
+        let target = self.target().split('?').next().unwrap_or_default();
+        match target.split_once("://") {
+            Some((_, behind)) => behind.find('/').map_or("/", |at| behind.split_at(at).1),
+            None => target,
+        }
+    }
+
+    /// Whether the target says that it came over TLS: that of HTTP/1.1 says nothing.
+    pub fn is_secure(&self) -> bool {
+        self.target().starts_with("https://")
+    }
+
     /// The query, without its question mark; empty if there is none.
     pub fn query(&self) -> &str {
-        self.uri.query().unwrap_or_default()
+        self.target().split_once('?').map_or("", |(_, query)| query)
     }
 
     /// The first parameter of this name in the query, decoded.
@@ -48,26 +83,57 @@ impl RequestInfo {
         query_pairs(self.query())
     }
 
-    /// The value of a header that was given once or first, if it is text.
+    /// The headers in their order, those of one name together: each its name in lower case and its
+    /// value.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let mut rest = self.text.get(self.target_len..).unwrap_or_default();
+        std::iter::from_fn(move || {
+            let (name_len, behind) = rest.split_first_chunk()?;
+            let (value_len, behind) = behind.split_first_chunk()?;
+            let (name, behind) = behind.split_at_checked(u16::from_le_bytes(*name_len).into())?;
+            let value_len = usize::try_from(u32::from_le_bytes(*value_len)).ok()?;
+            let (value, behind) = behind.split_at_checked(value_len)?;
+            rest = behind;
+            Some((std::str::from_utf8(name).ok()?, value))
+        })
+    }
+
+    /// The value of a header that was given once or first, if it is text. Names have no case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
+        let (_, value) = self.headers().find(|(own, _)| own.eq_ignore_ascii_case(name))?;
+        std::str::from_utf8(value).ok()
     }
 }
 
-/// All values in one buffer of their own.
-fn copy_of(headers: &HeaderMap) -> HeaderMap {
-    let mut copy = headers.clone();
-    let mut values = BytesMut::with_capacity(headers.values().map(HeaderValue::len).sum());
-    headers.values().for_each(|value| values.extend_from_slice(value.as_bytes()));
-    let mut values = values.freeze();
-    for value in copy.values_mut() {
-        let bytes = values.split_to(value.len());
-        if let Ok(mut own) = HeaderValue::from_maybe_shared(bytes) {
-            own.set_sensitive(value.is_sensitive());
-            *value = own;
-        }
+/// Without values: they hold secrets.
+impl fmt::Debug for RequestInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers().map(|(name, _)| name).collect();
+        f.debug_struct("RequestInfo")
+            .field("method", &self.method)
+            .field("headers", &names)
+            .field("remote", &self.remote)
+            .finish_non_exhaustive()
     }
-    copy
+}
+
+/// Writes headers as [`RequestInfo::headers`] reads them.
+fn write_headers(text: &mut Vec<u8>, headers: &HeaderMap) {
+    const LENS_LEN: usize = size_of::<u16>() + size_of::<u32>();
+    let len_of = |(name, value): (&HeaderName, &HeaderValue)| {
+        LENS_LEN + name.as_str().len() + value.len()
+    };
+    text.reserve_exact(headers.iter().map(len_of).sum());
+    for (name, value) in headers {
+        // The http crate's names are shorter than 64 KiB; listeners limit what heads hold.
+        let name_len = u16::try_from(name.as_str().len());
+        let value_len = u32::try_from(value.len());
+        let (Ok(name_len), Ok(value_len)) = (name_len, value_len) else { continue };
+        text.extend_from_slice(&name_len.to_le_bytes());
+        text.extend_from_slice(&value_len.to_le_bytes());
+        text.extend_from_slice(name.as_str().as_bytes());
+        text.extend_from_slice(value.as_bytes());
+    }
 }
 
 /// The first parameter of this name in a query, decoded (`application/x-www-form-urlencoded`).

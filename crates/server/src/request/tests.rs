@@ -15,9 +15,25 @@ fn a_session_keeps_nothing_of_the_buffer_its_request_was_read_into() {
     request.headers_mut().append("cookie", last);
 
     let info = RequestInfo::copy_of(&request, None);
-    assert_eq!(info.headers, *request.headers());
-    assert!(info.headers["cookie"].is_sensitive());
-    assert_eq!((info.uri.path(), info.query()), ("/chat", "a=1"));
+    let headers: Vec<_> = info.headers().collect();
+    let wanted: [(&str, &[u8]); 3] = [("cookie", b"yes"), ("cookie", b"no"), ("x-own", b"")];
+    assert_eq!(headers, wanted);
+    assert_eq!((info.header("Cookie"), info.header("x-none")), (Some("yes"), None));
+    assert_eq!((info.target(), info.path(), info.query()), ("/chat?a=1", "/chat", "a=1"));
+    assert!(!format!("{info:?}").contains("yes"));
     drop(request);
     assert!(buffer.is_unique());
+}
+
+#[test]
+fn the_path_of_a_target_with_a_host() {
+    let of = |target| {
+        let mut request = Request::new(());
+        *request.uri_mut() = Uri::from_static(target);
+        let info = RequestInfo::copy_of(&request, None);
+        (info.path().to_owned(), info.query().to_owned(), info.is_secure())
+    };
+    assert_eq!(of("https://host:1/a/b?c=/d?e"), ("/a/b".into(), "c=/d?e".into(), true));
+    assert_eq!(of("http://host"), ("/".into(), String::new(), false));
+    assert_eq!(of("*"), ("*".into(), String::new(), false));
 }

@@ -129,8 +129,8 @@ impl Handshake {
     fn of(peer: &Peer) -> Self {
         let request = peer.request();
         let mut headers = BTreeMap::<String, String>::new();
-        for (name, value) in &request.headers {
-            let value = String::from_utf8_lossy(value.as_bytes());
+        for (name, value) in request.headers() {
+            let value = String::from_utf8_lossy(value);
             let known = headers.entry(name.to_string()).or_default();
             if !known.is_empty() {
                 known.push_str(", ");
@@ -142,7 +142,7 @@ impl Handshake {
             auth: words::auth(peer),
             xdomain: headers.contains_key("origin"),
             headers,
-            secure: request.uri.scheme_str() == Some("https"),
+            secure: request.is_secure(),
         }
     }
 }
