@@ -14,7 +14,7 @@ impl Link {
 
 /// What names a call on the wire, in the protocol's own spelling: digits (Socket.IO), the decoded
 /// string (SignalR), the raw JSON value (envelope). Echoed in the reply; never interpreted.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(pub ByteString);
 
 /// That the sender of an event wants an answer.

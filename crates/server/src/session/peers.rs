@@ -22,7 +22,7 @@ use omniwire_session::{
 };
 use parking_lot::Mutex;
 use std::any::Any;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -104,8 +104,8 @@ struct Inbox {
     /// Nothing more comes from the client.
     left: bool,
     /// Calls that answer with a stream, which the client may cancel.
-    streams: HashMap<CallId, AbortHandle>,
-    uploads: HashMap<ByteString, upload::Sender>,
+    streams: BTreeMap<CallId, AbortHandle>,
+    uploads: BTreeMap<ByteString, upload::Sender>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +125,7 @@ enum Stage {
 
 #[derive(Debug, Default)]
 struct Questions {
-    open: HashMap<u64, oneshot::Sender<Result<RawArgs, ByteString>>>,
+    open: BTreeMap<u64, oneshot::Sender<Result<RawArgs, ByteString>>>,
     over: bool,
 }
 
@@ -203,11 +203,11 @@ impl PeerCell {
 
     /// Whoever waits for this client waits in vain.
     fn leaves(&self, inbox: &mut Inbox) {
-        *self.questions.lock() = Questions { open: HashMap::new(), over: true };
-        for (_, upload) in inbox.uploads.drain() {
+        *self.questions.lock() = Questions { open: BTreeMap::new(), over: true };
+        for upload in std::mem::take(&mut inbox.uploads).into_values() {
             upload.send(&self.cell, Err(ByteString::from_static("the client disconnected")));
         }
-        inbox.streams.drain().for_each(|(_, handle)| handle.abort());
+        std::mem::take(&mut inbox.streams).into_values().for_each(|handle| handle.abort());
         inbox.left = true;
     }
 
