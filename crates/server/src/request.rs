@@ -120,9 +120,8 @@ impl fmt::Debug for RequestInfo {
 /// Writes headers as [`RequestInfo::headers`] reads them.
 fn write_headers(text: &mut Vec<u8>, headers: &HeaderMap) {
     const LENS_LEN: usize = size_of::<u16>() + size_of::<u32>();
-    let len_of = |(name, value): (&HeaderName, &HeaderValue)| {
-        LENS_LEN + name.as_str().len() + value.len()
-    };
+    let len_of =
+        |(name, value): (&HeaderName, &HeaderValue)| LENS_LEN + name.as_str().len() + value.len();
     text.reserve_exact(headers.iter().map(len_of).sum());
     for (name, value) in headers {
         // The http crate's names are shorter than 64 KiB; listeners limit what heads hold.
