@@ -80,7 +80,7 @@ impl Incoming {
         }
         let info = self.info();
         let seat = shared.crowd.sit(info.remote.map(|remote| remote.ip())).map_err(|TooMany| {
-            tracing::info!(limit = "ip_sessions_max", remote = ?info.remote, "refused a session");
+            tracing::info!(limit = "ip_sessions_max", remote = ?info.remote(), "refused a session");
             answers::too_many_sessions(StatusCode::TOO_MANY_REQUESTS)
         })?;
         let opening = Opening { request: info, token, ids, seat };
