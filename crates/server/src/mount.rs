@@ -79,7 +79,7 @@ impl Incoming {
             return Err(answers::too_many_sessions(StatusCode::SERVICE_UNAVAILABLE));
         }
         let info = self.info();
-        let seat = shared.crowd.sit(info.remote.map(|remote| remote.ip())).map_err(|TooMany| {
+        let seat = shared.crowd.sit(info.remote().map(|remote| remote.ip())).map_err(|TooMany| {
             tracing::info!(limit = "ip_sessions_max", remote = ?info.remote(), "refused a session");
             answers::too_many_sessions(StatusCode::TOO_MANY_REQUESTS)
         })?;
