@@ -370,6 +370,8 @@ impl Session for PlainSession {
             };
         }
         match input {
+            // Nobody has entered who could have said it.
+            Input::Body { .. } if self.state == State::New => return Err(gone()),
             Input::Attach { id, carrier } => return self.attach(now, id, carrier),
             Input::Detach { id, how } => self.detach(now, id, how),
             Input::Message { message, .. } => return self.hear(message),

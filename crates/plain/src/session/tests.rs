@@ -139,6 +139,15 @@ fn the_first_carrier_decides_the_wire() {
 }
 
 #[test]
+fn nobody_is_heard_before_they_enter() {
+    let mut bench = Bench::new(Manner::Raw);
+    let body = Input::Body { kind: Kind::Text, body: r#"{"event":"a"}"#.into() };
+    let (result, outputs) = bench.try_put(body);
+    assert_eq!(result.unwrap_err().status, 404);
+    assert!(outputs.is_empty());
+}
+
+#[test]
 fn open_is_the_first_envelope() {
     let mut bench = Bench::new(Manner::Envelope);
     bench.attach(Carrier::WebSocket);
