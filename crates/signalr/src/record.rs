@@ -62,9 +62,15 @@ impl Records {
     pub(crate) fn push(&mut self, bytes: Bytes) {
         if self.pending.is_empty() {
             self.pending = bytes;
-        } else {
-            self.pending = [&*self.pending, &*bytes].concat().into();
+            return;
         }
+        // What is our own grows in place: many short pieces cost what they are long.
+        let mut pending = match std::mem::take(&mut self.pending).try_into_mut() {
+            Ok(pending) => pending,
+            Err(shared) => BytesMut::from(&*shared),
+        };
+        pending.extend_from_slice(&bytes);
+        self.pending = pending.freeze();
     }
 
     /// Forgets everything.
