@@ -32,6 +32,9 @@ struct Debian {
 
 const DEBIAN: &[Debian] = &[
     Debian { package: "chromium", is_there: || Path::new("/usr/bin/chromium").exists() },
+    // libFuzzer, which the step `fuzz` links, is C++.
+    Debian { package: "g++", is_there: || process::is_there("c++") },
+    Debian { package: "valgrind", is_there: || process::is_there("valgrind") },
     Debian {
         package: "python3-venv",
         is_there: || {

@@ -2,7 +2,9 @@
 
 mod bench;
 mod conformance;
+mod cost;
 mod demo;
+mod fuzz;
 mod install;
 mod node;
 mod process;
@@ -37,6 +39,8 @@ enum Task {
     Conformance(conformance::Conformance),
     /// Compare the server with a peer: CPU per message, memory per connection
     Bench(bench::Bench),
+    /// Feed everything that reads bytes with inputs from anywhere
+    Fuzz(fuzz::Fuzz),
     /// Install what the checks need (Debian packages, npm packages, a Python environment)
     Install,
 }
@@ -49,6 +53,7 @@ fn main() -> ExitCode {
         Task::Test(test) => return test.run(&repository),
         Task::Conformance(conformance) => return conformance.run(&repository),
         Task::Bench(bench) => bench.run(&repository),
+        Task::Fuzz(fuzz) => fuzz.run(&repository),
         Task::Install => install::run(&repository),
     };
     match outcome {

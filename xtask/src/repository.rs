@@ -33,9 +33,17 @@ impl Repository {
 
     /// The release build of `omniwire`.
     pub(crate) fn binary(&self) -> PathBuf {
+        self.built("release", "omniwire")
+    }
+
+    /// The debug build of one of our programs.
+    pub(crate) fn debug_binary(&self, name: &str) -> PathBuf {
+        self.built("debug", name)
+    }
+
+    fn built(&self, profile: &str, name: &str) -> PathBuf {
         let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-        let file = format!("omniwire{}", env::consts::EXE_SUFFIX);
-        self.root.join(target).join("release").join(file)
+        self.root.join(target).join(profile).join(format!("{name}{}", env::consts::EXE_SUFFIX))
     }
 
     /// The very cargo that started this program.

@@ -8,7 +8,7 @@ use crate::process::{self, Failure, Result};
 use crate::repository::Repository;
 use crate::server::Server;
 use crate::steps::Steps;
-use crate::{conformance, install, node, server, tidy, web};
+use crate::{conformance, cost, fuzz, install, node, server, tidy, web};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Test {
@@ -40,6 +40,18 @@ const STEPS: &[Step] = &[
     Step { name: "clippy", what: "lints; a warning is an error", needs: &[], run: clippy },
     Step { name: "docs", what: "documentation; a warning is an error", needs: &[], run: docs },
     Step { name: "unit", what: "unit, property and documentation tests", needs: &[], run: unit },
+    Step {
+        name: "cost",
+        what: "twice the input takes twice the instructions to read",
+        needs: &["install"],
+        run: cost::run,
+    },
+    Step {
+        name: "fuzz",
+        what: "all that reads bytes, with inputs from anywhere",
+        needs: &["install"],
+        run: fuzz::test,
+    },
     Step { name: "web", what: "the pages", needs: &["install"], run: web::build },
     Step {
         name: "release",

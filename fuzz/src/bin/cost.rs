@@ -1,0 +1,335 @@
+//! What reading costs: `cost CASE TIMES` reads one input of the case's length, or of several times
+//! that; without arguments it lists the cases. `cargo xtask test --only cost` counts instructions.
+
+use std::env;
+use std::hint::black_box;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderName, HeaderValue, header};
+use omniwire_engineio::Protocol;
+use omniwire_engineio::payload::Payload;
+use omniwire_fuzz::pieces::Pieces;
+use omniwire_plain::envelope::Envelope;
+use omniwire_session::{
+    Args, Blob, ByteString, Carrier, CarrierId, Input, Kind, Message, Output, Session, json,
+};
+use omniwire_signalr::SignalRSession;
+use omniwire_socketio::Decoder;
+use omniwire_sockjs::{Raw, SockJsSession};
+use omniwire_websocket::handshake::server::{Options, Request, accept};
+use omniwire_websocket::{Limits, Receiver, Role, accept_with, deflate};
+
+/// Something to read; it is made before the count begins.
+type Reading = Box<dyn FnOnce()>;
+
+struct Case {
+    name: &'static str,
+    /// The length that is doubled, in whatever the case is about.
+    len: usize,
+    prepare: fn(usize) -> Reading,
+}
+
+const CASES: &[Case] = &[
+    Case { name: "handshake_long_header", len: 7 << 10, prepare: |n| handshake(n, n) },
+    Case { name: "handshake_octet_by_octet", len: 7 << 10, prepare: |n| handshake(n, 1) },
+    Case { name: "subprotocols_with_blanks", len: 20_000, prepare: subprotocols },
+    Case { name: "extensions_unclosed_quote", len: 10_000, prepare: unclosed_quote },
+    Case { name: "extensions_many_offers", len: 500, prepare: many_offers },
+    Case { name: "extensions_many_parameters", len: 2_000, prepare: many_parameters },
+    Case { name: "websocket_fragments", len: 2_000, prepare: |n| fragments(n, b"x") },
+    Case { name: "websocket_empty_fragments", len: 2_000, prepare: |n| fragments(n, b"") },
+    Case { name: "websocket_frame_in_pieces", len: 30_000, prepare: frame_in_pieces },
+    Case { name: "websocket_inflate", len: 40_000, prepare: inflate },
+    Case { name: "json_members", len: 1_000, prepare: json_members },
+    Case { name: "args_with_byte_strings", len: 500, prepare: byte_strings },
+    Case { name: "engineio4_payload", len: 2_000, prepare: payload4 },
+    Case { name: "engineio3_payload", len: 2_000, prepare: payload3 },
+    Case { name: "socketio_packet", len: 1_000, prepare: socketio_packet },
+    Case { name: "socketio_placeholders", len: 500, prepare: placeholders },
+    Case { name: "signalr_json_in_pieces", len: 5_000, prepare: signalr_json },
+    Case { name: "signalr_posts_before_poll", len: 4_000, prepare: signalr_posts },
+    Case { name: "messagepack_in_pieces", len: 5_000, prepare: messagepack_pieces },
+    Case { name: "messagepack_values", len: 2_000, prepare: messagepack_values },
+    Case { name: "sockjs_escapes", len: 1_000, prepare: sockjs_escapes },
+    Case { name: "sockjs_messages", len: 1_000, prepare: sockjs_messages },
+    Case { name: "plain_envelope", len: 1_000, prepare: envelope },
+];
+
+fn main() {
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    let [name, times] = &arguments[..] else {
+        return CASES.iter().for_each(|case| println!("{}", case.name));
+    };
+    let case = CASES.iter().find(|case| case.name == name).expect("a case that there is");
+    let times: usize = times.parse().expect("a number");
+    measured((case.prepare)(case.len * times));
+}
+
+/// What is counted: valgrind knows it by this name.
+#[inline(never)]
+fn measured(read: Reading) {
+    read();
+}
+
+/// A request with one header of `len` bytes, in pieces of `piece_len`.
+fn handshake(len: usize, piece_len: usize) -> Reading {
+    let head = format!("GET / HTTP/1.1\r\nHost: a\r\nCookie: {}\r\n\r\n", "x".repeat(len));
+    let pieces: Vec<_> = head.as_bytes().chunks(piece_len).map(Bytes::copy_from_slice).collect();
+    let mut stream = Pieces::new(pieces);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    Box::new(move || {
+        let opening = accept_with(&mut stream, Default::default(), |_| Ok(Options::default()));
+        assert!(runtime.block_on(opening).is_err());
+        assert!(stream.written.starts_with(b"HTTP/1.1 4"));
+    })
+}
+
+/// The server's side of a handshake with one more field.
+fn field(name: HeaderName, value: String, good: bool) -> Reading {
+    let mut request = http::Request::new(());
+    let given = [
+        (header::HOST, "a"),
+        (header::UPGRADE, "websocket"),
+        (header::CONNECTION, "Upgrade"),
+        (header::SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ=="),
+        (header::SEC_WEBSOCKET_VERSION, "13"),
+    ];
+    let headers = request.headers_mut();
+    headers.extend(given.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    headers.insert(name, HeaderValue::from_str(&value).unwrap());
+    let options =
+        Options { subprotocols: vec!["chat".into()], deflate: Some(deflate::Config::default()) };
+    Box::new(move || assert_eq!(accept(&Request::new(&request), &options).is_ok(), good))
+}
+
+fn subprotocols(len: usize) -> Reading {
+    field(header::SEC_WEBSOCKET_PROTOCOL, format!("a{}b", " ".repeat(len)), false)
+}
+
+fn unclosed_quote(len: usize) -> Reading {
+    let value = format!("a; b=\"{}", "\\c".repeat(len / 2));
+    field(header::SEC_WEBSOCKET_EXTENSIONS, value, false)
+}
+
+fn many_offers(count: usize) -> Reading {
+    let value = "permessage-deflate; x, ".repeat(count) + "permessage-deflate";
+    field(header::SEC_WEBSOCKET_EXTENSIONS, value, true)
+}
+
+fn many_parameters(count: usize) -> Reading {
+    let value = format!("permessage-deflate{}", "; x=1".repeat(count));
+    field(header::SEC_WEBSOCKET_EXTENSIONS, value, true)
+}
+
+const UNBOUNDED: Limits = Limits { message_len: 1 << 26, frame_len: 1 << 26, fragments: 1 << 26 };
+
+fn fragments(count: usize, payload: &'static [u8]) -> Reading {
+    let mut octets = BytesMut::new();
+    for index in 0..count {
+        let opcode = if index == 0 { 2 } else { 0 };
+        let fin = if index + 1 == count { 0x80 } else { 0 };
+        octets.extend_from_slice(&[fin | opcode, payload.len() as u8]);
+        octets.extend_from_slice(payload);
+    }
+    // A piece of its own for each fragment.
+    let pieces: Vec<_> = octets.chunks(2 + payload.len()).map(Bytes::copy_from_slice).collect();
+    Box::new(move || receive(Receiver::new(Role::Client, UNBOUNDED), &pieces))
+}
+
+fn frame_in_pieces(len: usize) -> Reading {
+    let mut octets = vec![0x81, 126];
+    octets.extend_from_slice(&(len as u16).to_be_bytes());
+    octets.extend("é".repeat(len / 2).into_bytes());
+    let pieces: Vec<_> = octets.chunks(7).map(Bytes::copy_from_slice).collect();
+    Box::new(move || receive(Receiver::new(Role::Client, UNBOUNDED), &pieces))
+}
+
+/// Reads what holds one message, whose last piece completes it.
+fn receive(mut receiver: Receiver, pieces: &[Bytes]) {
+    let mut buf = BytesMut::new();
+    let mut messages = 0;
+    for piece in pieces {
+        buf.extend_from_slice(piece);
+        messages += usize::from(receiver.receive(&mut buf).unwrap().is_some());
+    }
+    assert_eq!(messages, 1);
+}
+
+fn inflate(len: usize) -> Reading {
+    let text: String = (0..len / 8).map(|index| format!("{index:08}")).collect();
+    let shared = deflate::Shared::new(15, 1);
+    let message = omniwire_websocket::Message::text(text);
+    let prepared = omniwire_websocket::PreparedMessage::compressed(message, shared);
+    let (_, frame) = prepared.compressed_frame().cloned().unwrap();
+    let parameters = deflate::Parameters {
+        server_no_context_takeover: true,
+        client_no_context_takeover: true,
+        server_max_window_bits: 15,
+        client_max_window_bits: 15,
+    };
+    let agreed = deflate::Agreed { parameters, level: 1, threshold: 0 };
+    let receiver = Receiver::with_deflate(Role::Client, UNBOUNDED, &agreed);
+    Box::new(move || receive(receiver, &[frame]))
+}
+
+fn json_members(count: usize) -> Reading {
+    let members: Vec<_> = (0..count).map(|index| format!("\"\\u0061{index}\":[{index}]")).collect();
+    let object: ByteString = format!("{{{}}}", members.join(",")).into();
+    Box::new(move || assert_eq!(json::members(&object).unwrap().count(), count))
+}
+
+/// As many byte strings as arguments, each looked at by itself.
+fn byte_strings(count: usize) -> Reading {
+    let elements = vec!["null"; count].join(",");
+    let blobs = (0..count).map(|index| Blob { at: index * 5, bytes: Bytes::from_static(b"x") });
+    let args = Args::with_blobs(elements.into(), blobs.collect()).unwrap();
+    Box::new(move || {
+        assert!(args.iter().all(|argument| argument.as_bytes().is_some()));
+    })
+}
+
+fn payload4(count: usize) -> Reading {
+    let body = vec!["4x"; count].join("\u{1e}");
+    payload(Protocol::V4, body, count)
+}
+
+fn payload3(count: usize) -> Reading {
+    payload(Protocol::V3, "3:4\u{1f600}".repeat(count), count)
+}
+
+fn payload(protocol: Protocol, body: String, count: usize) -> Reading {
+    Box::new(move || {
+        let payload = Payload::new(protocol, Kind::Text, body.into()).unwrap();
+        assert_eq!(payload.filter(Result::is_ok).count(), count);
+    })
+}
+
+fn socketio_packet(count: usize) -> Reading {
+    let packet = format!("2[\"a\"{}]", ",{\"a\":[1,\"\\n\"]}".repeat(count));
+    decode(vec![Message::text(packet)])
+}
+
+fn placeholders(count: usize) -> Reading {
+    let placeholder = ",{\"_placeholder\":true,\"num\":0}";
+    let packet = format!("51-[\"a\"{}]", placeholder.repeat(count));
+    decode(vec![Message::text(packet), Message::Binary(Bytes::from_static(b"x"))])
+}
+
+fn decode(messages: Vec<Message>) -> Reading {
+    let mut decoder = Decoder::new(&Default::default());
+    Box::new(move || {
+        let read = messages.into_iter().map(|message| decoder.add(message).unwrap()).last();
+        assert!(black_box(read).flatten().is_some());
+    })
+}
+
+/// One session under one carrier.
+fn attached<S: Session>(mut session: S, carrier: Carrier) -> S {
+    hear(&mut session, Input::Attach { id: CarrierId(0), carrier });
+    session
+}
+
+/// How many events the input makes.
+fn hear(session: &mut impl Session, input: Input) -> usize {
+    session.handle_input(Instant::now(), input).unwrap();
+    let mut events = 0;
+    loop {
+        match session.poll_output() {
+            Output::Timeout(_) => return events,
+            Output::Event(_) => events += 1,
+            _ => {}
+        }
+    }
+}
+
+fn say(session: &mut impl Session, bytes: Bytes) -> usize {
+    hear(session, Input::Message { id: CarrierId(0), message: Message::Binary(bytes) })
+}
+
+fn signalr() -> SignalRSession {
+    let config = omniwire_signalr::Config { message_len_max: 1 << 26, ..Default::default() };
+    SignalRSession::new(config.into(), Instant::now())
+}
+
+/// A record after the handshake, in pieces; it is one event.
+fn record(protocol: &str, record: Vec<u8>, piece_len: usize) -> Reading {
+    let mut session = attached(signalr(), Carrier::WebSocket);
+    let handshake = format!("{{\"protocol\":\"{protocol}\",\"version\":1}}\u{1e}");
+    assert_eq!(say(&mut session, handshake.into()), 1);
+    let pieces: Vec<_> = record.chunks(piece_len).map(Bytes::copy_from_slice).collect();
+    Box::new(move || {
+        let events: usize = pieces.into_iter().map(|piece| say(&mut session, piece)).sum();
+        assert_eq!(events, 1);
+    })
+}
+
+fn signalr_json(len: usize) -> Reading {
+    let text = "x".repeat(len);
+    let text = format!("{{\"type\":1,\"target\":\"a\",\"arguments\":[\"{text}\"]}}\u{1e}");
+    record("json", text.into_bytes(), 1)
+}
+
+fn signalr_posts(len: usize) -> Reading {
+    let mut session = signalr();
+    Box::new(move || {
+        for _ in 0..len {
+            let body = Bytes::from_static(b" ");
+            assert_eq!(hear(&mut session, Input::Body { kind: Kind::Text, body }), 0);
+        }
+    })
+}
+
+/// An invocation of `a` with these arguments.
+fn invocation(arguments: &[u8]) -> Vec<u8> {
+    let body = [b"\x95\x01\x80\xc0\xa1a", arguments].concat();
+    let mut prefixed = Vec::new();
+    let mut len = body.len();
+    while len > 0x7f {
+        prefixed.push((len & 0x7f) as u8 | 0x80);
+        len >>= 7;
+    }
+    prefixed.push(len as u8);
+    prefixed.extend(body);
+    prefixed
+}
+
+fn messagepack_pieces(len: usize) -> Reading {
+    let len_octets = (len as u32).to_be_bytes();
+    let text = [b"\x91\xdb", &len_octets[..], "x".repeat(len).as_bytes()].concat();
+    record("messagepack", invocation(&text), 1)
+}
+
+/// Maps of byte strings, whose keys are all the same.
+fn messagepack_values(count: usize) -> Reading {
+    let head = [b"\xdd", &(count as u32).to_be_bytes()[..]].concat();
+    let arguments = [head, b"\x81\xa1a\xc4\x01b".repeat(count)].concat();
+    let whole = invocation(&arguments);
+    let len = whole.len();
+    record("messagepack", whole, len)
+}
+
+fn sockjs_escapes(count: usize) -> Reading {
+    let text = "\u{2028}\n\"\u{200c}é".repeat(count);
+    let surrogates = format!("\"[\\\"{}\\\"]\"", "\\ud800".repeat(count));
+    Box::new(move || {
+        let mut out = BytesMut::new();
+        omniwire_sockjs::write_string(&mut out, &text);
+        assert!(out.len() > text.len());
+        assert!(omniwire_sockjs::unescape_keeping_surrogates(&surrogates).is_some());
+    })
+}
+
+fn sockjs_messages(count: usize) -> Reading {
+    let mut session = attached(SockJsSession::new(Default::default(), Raw), Carrier::WebSocket);
+    let frame = format!("[{}]", vec!["\"x\""; count].join(","));
+    Box::new(move || {
+        let message = Message::text(frame);
+        assert_eq!(hear(&mut session, Input::Message { id: CarrierId(0), message }), count);
+    })
+}
+
+fn envelope(count: usize) -> Reading {
+    let text = format!("{{\"event\":\"a\"{}}}", ",\"args\":[\"\\n\"]".repeat(count)).into();
+    Box::new(move || assert!(black_box(Envelope::parse(&text)).is_ok()))
+}

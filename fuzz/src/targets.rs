@@ -1,0 +1,11 @@
+//! The targets, by protocol.
+
+pub(crate) mod args;
+pub(crate) mod engineio;
+pub(crate) mod plain;
+pub(crate) mod sessions;
+pub(crate) mod signalr;
+pub(crate) mod socketio;
+pub(crate) mod sockjs;
+pub(crate) mod websocket;
+pub(crate) mod wires;
