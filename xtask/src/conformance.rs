@@ -10,11 +10,11 @@ use crate::process::{self, Failure, Result};
 use crate::repository::Repository;
 use crate::server::Server;
 use crate::steps::Steps;
-use crate::{node, server};
+use crate::{autobahn, node, server};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Conformance {
-    /// The suite to run; all of them if none is named
+    /// The suite to run; all of them but autobahn, which takes long, if none is named
     #[arg(value_parser = suite_names())]
     suite: Option<String>,
     /// Run the official tests of that suite in this folder of theirs, instead of our contract
@@ -33,6 +33,9 @@ struct Official {
     arguments: &'static [&'static str],
     environment: &'static [(&'static str, &'static str)],
 }
+
+/// It runs for a quarter of an hour, so it runs only if it is named.
+const AUTOBAHN: &str = "autobahn";
 
 const SUITES: &[Suite] = &[
     Suite { name: "websocket", official: None },
@@ -68,6 +71,12 @@ impl Conformance {
         });
         steps.step("release", "the binary", || server::build(repository));
         let failed = ["install", "release"].into_iter().find(|step| steps.has_failed(step));
+        if self.suite.as_deref() == Some(AUTOBAHN) {
+            steps.step(AUTOBAHN, "all of its cases, as server and as client", || match failed {
+                Some(step) => Err(Failure::new(format!("not run, since it needs {step}"))),
+                None => autobahn::all(repository),
+            });
+        }
         for suite in SUITES {
             if self.suite.as_deref().is_some_and(|wanted| wanted != suite.name) {
                 continue;
@@ -84,7 +93,7 @@ impl Conformance {
 }
 
 fn suite_names() -> PossibleValuesParser {
-    SUITES.iter().map(|suite| suite.name).collect::<Vec<_>>().into()
+    SUITES.iter().map(|suite| suite.name).chain([AUTOBAHN]).collect::<Vec<_>>().into()
 }
 
 /// Runs somebody else's tests, an npm package, against the server that they want.

@@ -43,7 +43,7 @@ const DEBIAN: &[Debian] = &[
     },
 ];
 
-fn debian_packages() -> Result {
+pub(crate) fn debian_packages() -> Result {
     let missing = DEBIAN.iter().filter(|debian| !(debian.is_there)());
     let missing: Vec<_> = missing.map(|debian| debian.package).collect();
     if missing.is_empty() {
@@ -75,7 +75,7 @@ fn apt_get(arguments: &[&str]) -> Command {
 }
 
 /// `.venv` with exactly the packages of `requirements.txt`.
-fn python_environment(repository: &Repository) -> Result {
+pub(crate) fn python_environment(repository: &Repository) -> Result {
     let requirements = repository.conformance("python").join("requirements.txt");
     let environment = repository.root.join(".venv");
     let stamp = environment.join("requirements.txt");

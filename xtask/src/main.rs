@@ -1,5 +1,6 @@
 //! The tasks of this repository, each one command for a newcomer: `cargo xtask --help`.
 
+mod autobahn;
 mod bench;
 mod conformance;
 mod cost;

@@ -31,6 +31,11 @@ impl Repository {
         self.root.join(".venv").join(program)
     }
 
+    /// Where cargo builds, and reports go.
+    pub(crate) fn target(&self) -> PathBuf {
+        self.root.join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+    }
+
     /// The release build of `omniwire`.
     pub(crate) fn binary(&self) -> PathBuf {
         self.built("release", "omniwire")
@@ -42,8 +47,7 @@ impl Repository {
     }
 
     fn built(&self, profile: &str, name: &str) -> PathBuf {
-        let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-        self.root.join(target).join(profile).join(format!("{name}{}", env::consts::EXE_SUFFIX))
+        self.target().join(profile).join(format!("{name}{}", env::consts::EXE_SUFFIX))
     }
 
     /// The very cargo that started this program.

@@ -8,7 +8,7 @@ use crate::process::{self, Failure, Result};
 use crate::repository::Repository;
 use crate::server::Server;
 use crate::steps::Steps;
-use crate::{conformance, cost, fuzz, install, node, server, tidy, web};
+use crate::{autobahn, conformance, cost, fuzz, install, node, server, tidy, web};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Test {
@@ -70,6 +70,12 @@ const STEPS: &[Step] = &[
         what: "the conformance server, by its contracts",
         needs: &["install", "release"],
         run: conformance::contracts,
+    },
+    Step {
+        name: "autobahn",
+        what: "a selection of Autobahn's cases, as server and as client",
+        needs: &["install", "release"],
+        run: autobahn::selection,
     },
     Step {
         name: "python",

@@ -8,7 +8,8 @@ use crate::deflate::{Agreed, Deflater, Shared, fan_out};
 use crate::frame::{self, Header};
 use crate::outbox::Outbox;
 use crate::{
-    CloseFrame, CloseState, Limits, Message, OpCode, PreparedMessage, Receiver, Role, Violation,
+    CloseCode, CloseFrame, CloseState, Limits, Message, OpCode, PreparedMessage, Receiver, Role,
+    Violation,
 };
 
 /// One connection after its handshake, as a state machine without IO.
@@ -36,8 +37,17 @@ pub struct Connection {
     /// A client's source of masking keys.
     masks: Option<Masks>,
     close_state: CloseState,
+    owed_close: Option<OwedClose>,
     failed: bool,
     role: Role,
+}
+
+/// Our Close when the peer has caused it: it is queued when the outbox is asked for, so that the
+/// answers to what came before it still go in front of it.
+#[derive(Debug)]
+enum OwedClose {
+    Answer(Option<CloseCode>),
+    Violation(Violation),
 }
 
 /// Where a client takes its masking keys from: each must be fresh and unpredictable
@@ -100,6 +110,7 @@ impl Connection {
             }),
             masks,
             close_state: CloseState::Open,
+            owed_close: None,
             failed: false,
             role,
         }
@@ -112,10 +123,11 @@ impl Connection {
     }
 
     /// Takes the next message off the front of `buf` as [`Receiver::receive`] does, and owes or
-    /// queues what it asks for: a Pong for a Ping, a Close for a Close.
+    /// queues what it asks for: a Pong for a Ping, a Close for a Close. Until the outbox is asked
+    /// for, answers to earlier messages can still be queued in front of that Close.
     ///
     /// # Errors
-    /// The peer broke a rule. Its Close is queued already: write the outbox, then close TCP.
+    /// The peer broke a rule. The Close that says so is owed: write the outbox, then close TCP.
     pub fn receive(&mut self, buf: &mut BytesMut) -> Result<Option<Message>, Violation> {
         let result = self.receiver.receive(buf);
         match &result {
@@ -136,6 +148,9 @@ impl Connection {
         }
         match message {
             Message::Close(close) => {
+                if let Some(answer) = self.owed_close.take() {
+                    return self.pay_close(answer);
+                }
                 if let Some(payload) = self.pongs.owed.take() {
                     self.queue(Message::Pong(payload));
                 }
@@ -213,6 +228,9 @@ impl Connection {
 
     /// What is to be written.
     pub fn outbox(&mut self) -> &mut Outbox {
+        if let Some(close) = self.owed_close.take() {
+            self.pay_close(close);
+        }
         if self.outbox.written() >= self.pongs.end {
             self.pay_pong();
         }
@@ -228,7 +246,7 @@ impl Connection {
     /// Whether there is anything to write.
     #[must_use]
     pub fn wants_write(&self) -> bool {
-        self.outbox.has_remaining() || self.pongs.owed.is_some()
+        self.outbox.has_remaining() || self.pongs.owed.is_some() || self.owed_close.is_some()
     }
 
     /// How far the closing handshake has come.
@@ -252,6 +270,7 @@ impl Connection {
     /// The peer is gone: nothing can be sent any more.
     pub fn lost(&mut self) {
         self.close_state = CloseState::Closed;
+        self.owed_close = None;
         self.pongs.owed = None;
         self.outbox.clear();
     }
@@ -282,17 +301,26 @@ impl Connection {
     fn answer_close(&mut self, close: Option<&CloseFrame>) {
         self.close_state = self.close_state.after_receiving();
         if self.close_state.may_send() {
-            self.queue_close(close.map(|close| CloseFrame::from(close.code())));
+            self.owed_close = Some(OwedClose::Answer(close.map(CloseFrame::code)));
         }
     }
 
-    /// Section 7.1.7: say why, and be done.
+    /// Section 7.1.7: say why, and be done. The peer's Close is not waited for.
     fn fail(&mut self, violation: Violation) {
         self.failed = true;
+        self.close_state = self.close_state.after_receiving();
         if self.close_state.may_send() {
-            self.queue_close(Some(violation.into()));
+            self.owed_close = Some(OwedClose::Violation(violation));
         }
-        self.close_state = CloseState::Closed;
+    }
+
+    fn pay_close(&mut self, close: OwedClose) {
+        if self.close_state.may_send() {
+            self.queue_close(match close {
+                OwedClose::Answer(code) => code.map(CloseFrame::from),
+                OwedClose::Violation(violation) => Some(violation.into()),
+            });
+        }
     }
 
     fn queue_close(&mut self, close: Option<CloseFrame>) {

@@ -81,6 +81,8 @@ pub struct WebSocket<S> {
     subprotocol: Option<Box<str>>,
     close_timeout: Duration,
     write_buffer_len: usize,
+    /// See [`WebSocket::hold_close`].
+    holds_close: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
@@ -110,6 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             subprotocol: None,
             close_timeout,
             write_buffer_len,
+            holds_close: false,
         })
     }
 
@@ -297,6 +300,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                 None => return Poll::Ready(Ok(())),
             }
         }
+    }
+
+    /// For drivers that queue their answers a turn later: when the peer's Close, or what it did
+    /// wrong, has been shown, our Close waits for the next call, so that answers to earlier
+    /// messages can be queued in front of it. Such a driver must make that next call.
+    #[must_use]
+    pub const fn hold_close(mut self) -> Self {
+        self.holds_close = true;
+        self
     }
 
     /// How far the closing handshake has come.

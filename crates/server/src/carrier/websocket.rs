@@ -47,7 +47,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     if let Ok(socket) = WebSocket::from_parts(io, Role::Server, config, leftover) {
-        let gone = Detached::Lost;
+        let (socket, gone) = (socket.hold_close(), Detached::Lost);
         tokio::spawn(Driver { place, socket, ended: false, gone, stalled: None });
     }
 }
@@ -143,10 +143,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                     if !std::mem::replace(&mut heard, true) {
                         self.cell().heard(self.place.id);
                     }
+                    if matches!(message, Message::Close(_)) {
+                        self.take_last_output(context);
+                    }
                     self.take(message, tally);
                 }
                 Some(Err(error)) => {
                     tracing::debug!(%error, "WebSocket failed");
+                    self.take_last_output(context);
                     if let Error::Violation(violation) = &error {
                         self.gone = Detached::Closed { code: violation.code().into() };
                     }
@@ -183,6 +187,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         tally.len += given.as_bytes().len() as u64;
         // The session has said itself what becomes of this connection.
         cell.receive(id, given).ok();
+    }
+
+    /// The answers to what came before the peer's Close, or before what it did wrong, go in front
+    /// of our Close.
+    fn take_last_output(&mut self, context: &mut Context<'_>) {
+        if !self.ended {
+            // What does not fit is lost with the connection.
+            let _ = self.take_output(context);
+        }
     }
 
     /// Moves messages from the outbox to the socket. `Again`: the socket must be written first.

@@ -132,6 +132,26 @@ fn rfc6455_5_5_1_close_is_answered_once_with_its_code() {
 }
 
 #[test]
+fn rfc6455_5_5_1_answers_to_what_came_before_go_in_front_of_our_close() {
+    // Autobahn 3.2 to 3.4, 4.1.3 to 5, 4.2.3 to 5 and 5.15 are strict about it.
+    for (last, answer) in [
+        (masked(OpCode::Close, b""), &b"\x88\x00"[..]),
+        (BytesMut::from(&b"\xb1\x80"[..]), b"\x88\x18"),
+    ] {
+        let mut server = server();
+        let mut octets = [masked(OpCode::Text, b"hi"), last].concat()[..].into();
+        let message = server.receive(&mut octets).unwrap().unwrap();
+        let _ = server.receive(&mut octets);
+        assert!(server.wants_write());
+        server.queue(message);
+        let out = written(&mut server);
+        assert!(out.starts_with(&[b"\x81\x02hi", answer].concat()), "{out:?}");
+        server.queue(Message::text("late"));
+        assert!(!server.wants_write());
+    }
+}
+
+#[test]
 fn rfc6455_7_1_5_closes_that_cross_are_clean_on_both_sides() {
     // D4.
     let (mut server, mut client) = (server(), client(None));
@@ -163,8 +183,8 @@ fn rfc6455_7_1_7_violation_sends_its_code() {
         let violation = server.receive(&mut octets.clone()).unwrap_err();
         assert_eq!(u16::from(violation.code()), code);
         assert!(server.has_failed());
-        assert_eq!(server.close_state(), CloseState::Closed);
         let out = written(&mut server);
+        assert_eq!(server.close_state(), CloseState::Closed);
         assert_eq!((out[0], &out[2..4]), (0x88, &code.to_be_bytes()[..]));
         assert_eq!(out[4..], *violation.reason().as_bytes());
     }

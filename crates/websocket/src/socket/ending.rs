@@ -26,9 +26,12 @@ pub(super) enum Ending {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// After the last message, a Close or a violation: writes our Close right away, since the
-    /// caller may drop us without another call.
+    /// caller may drop us without another call, unless the caller has its own last words.
     pub(super) fn begin_ending(&mut self, cx: &mut Context<'_>) {
         self.ending = Ending::Write;
+        if self.holds_close {
+            return;
+        }
         // What cannot be written now, or not at all, is for `poll_end`.
         let _ = self.poll_flush(cx);
     }

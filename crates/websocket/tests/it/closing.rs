@@ -166,6 +166,23 @@ async fn a_caller_that_leaves_after_the_close_has_still_answered_it() {
 }
 
 #[tokio::test]
+async fn driver_that_holds_the_close_has_the_last_word() {
+    for last in [masked(0x88, b""), vec![0xff]] {
+        let (server, mut peer) = server();
+        let mut server = server.hold_close();
+        peer.write_all(&[masked(0x81, b"hi"), last].concat()).await.unwrap();
+        let message = server.recv().await.unwrap().unwrap();
+        server.recv().await.unwrap().ok();
+        server.queue(message);
+        let _ = peer.shutdown().await;
+        while server.recv().await.is_some() {}
+        drop(server);
+        let out = read_all(&mut peer).await;
+        assert_eq!((&out[..4], out[4]), (&b"\x81\x02hi"[..], 0x88));
+    }
+}
+
+#[tokio::test]
 async fn recv_is_cancel_safe() {
     let (mut server, mut peer) = server();
     let frame = masked(0x81, b"in many pieces");
