@@ -202,11 +202,11 @@ fact("a transport that is switched off is unknown, and not offered", async () =>
 });
 
 fact("what is not there yet is told in one line, with exit code 2", () => {
-  const env = { ...process.env, SIO_RECOVERY_MS: "1000" };
+  const env = { ...process.env, SIO_REDIS: "redis://here" };
   const args = ["conformance", "--suite", "socketio", "--port", "0"];
   const { status, stderr } = spawnSync(BINARY, args, { env, encoding: "utf8", timeout: 10_000 });
   assert.equal(status, 2);
-  assert.match(stderr, /^omniwire: SIO_RECOVERY_MS [^\n]+\n$/);
+  assert.match(stderr, /^omniwire: SIO_REDIS [^\n]+\n$/);
 });
 
 /** A bare WebSocket whose open packet has come. */

@@ -6,7 +6,7 @@ use crate::{Config, Open};
 use bytes::BytesMut;
 use omniwire_session::{
     Args, ByteString, Carrier, CarrierId, Event, Fault, Frame, Input, Link, Message, Output,
-    Packed, Reason, Session,
+    Packed, Reason, Returning, Session,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -50,6 +50,7 @@ impl EngineIoSession {
                 namespace: ByteString::new(),
                 auth: Args::default(),
                 wire: EngineIoWire::form(binary),
+                returning: Returning::No,
             }));
         }
     }

@@ -4,16 +4,19 @@
 //! broadcast asks its caller to encode the event once per wire form that it meets
 //! ([`Hub::broadcast`]) and hands every member a shared copy of the result.
 //!
-//! Locks: a room's shard, then an outbox, and nothing else nests. That order is what makes a
-//! room's order total: whoever holds the shard is the only one who hands out in that room.
+//! Locks: a namespace's [`Journal`] if it has one, a room's shard, then an outbox, and nothing
+//! else nests. That order is what makes a room's order total: whoever holds the shard is the only
+//! one who hands out in that room.
 #![forbid(unsafe_code)]
 
 mod history;
+mod journal;
 mod member;
 mod outbox;
 mod room;
 
 pub use history::{History, HistoryLimits, Stored};
+pub use journal::{Entry, Journal, JournalLimits, Publishing};
 pub use member::{Member, MemberKey};
 pub use outbox::{Drained, Outbox, OutboxLimits, PushError};
 pub use room::{

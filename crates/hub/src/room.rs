@@ -1,8 +1,10 @@
 //! The registry of rooms of one namespace, and broadcast.
 
-use crate::{History, HistoryLimits, Member, MemberKey, PushError, Stored};
+use crate::{
+    Entry, History, HistoryLimits, Journal, JournalLimits, Member, MemberKey, PushError, Stored,
+};
 use indexmap::IndexMap;
-use omniwire_session::{Args, ByteString, Position, Prepared, WireForm, WireId};
+use omniwire_session::{Args, ByteString, Position, Prepared, Since, WireForm, WireId};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
@@ -19,7 +21,9 @@ pub struct HubConfig {
     pub name_len_max: usize,
     /// If set, rooms remember events, and a returning peer gets what it missed.
     pub history: Option<HistoryLimits>,
-    /// The epoch of the histories: differs from one run of the server to the next.
+    /// If set, the namespace remembers events for members that come back.
+    pub journal: Option<JournalLimits>,
+    /// The epoch of the histories and the journal: differs from one run of the server to the next.
     pub epoch: u32,
 }
 
@@ -111,6 +115,7 @@ struct Room {
 #[derive(Debug)]
 pub struct Hub {
     config: HubConfig,
+    journal: Option<Journal>,
     hasher: RandomState,
     everybody: Mutex<Everybody>,
     shards: Box<[Mutex<HashMap<ByteString, Room>>]>,
@@ -128,11 +133,55 @@ impl Hub {
     /// A namespace without anybody.
     pub fn new(config: HubConfig) -> Self {
         let shards = (0..SHARD_COUNT).map(|_| Mutex::default()).collect();
-        Self { config, hasher: RandomState::new(), everybody: Mutex::default(), shards }
+        let journal = config.journal.map(|limits| Journal::new(limits, config.epoch));
+        let everybody = Mutex::default();
+        Self { config, journal, hasher: RandomState::new(), everybody, shards }
+    }
+
+    /// What the namespace remembers for members that come back.
+    pub fn journal(&self) -> Option<&Journal> {
+        self.journal.as_ref()
     }
 
     /// Lets a member in.
     pub fn enter(&self, member: Arc<Member>) {
+        self.let_in(member);
+    }
+
+    /// Lets a member in that may come back as the same when its connection is lost.
+    pub fn enter_to_return(&self, member: Arc<Member>) {
+        let mut journal = self.journal.as_ref().map(Journal::lock);
+        if let Some(journal) = &mut journal {
+            journal.enter(member.key, &member.id);
+        }
+        self.let_in(member);
+    }
+
+    /// Lets a member in that was here before, and puts it in the rooms that it was in.
+    /// `deliver` hands it what it missed, with nobody else publishing; whether it could.
+    /// If not, or if not all that it missed is known, it is not let in.
+    pub fn come_back(
+        &self,
+        member: &Arc<Member>,
+        rooms: &[ByteString],
+        since: &Since,
+        deliver: impl FnOnce(&mut dyn Iterator<Item = &Entry>) -> bool,
+    ) -> bool {
+        let Some(journal) = &self.journal else { return false };
+        let state = journal.lock();
+        let Some(offset) = journal.offset(&state, member.key, since) else { return false };
+        if !deliver(&mut state.missed(member.key, offset)) {
+            return false;
+        }
+        self.let_in(Arc::clone(member));
+        for room in rooms {
+            // It was in no more rooms than it may be.
+            self.put(member, room, |_| ()).ok();
+        }
+        true
+    }
+
+    fn let_in(&self, member: Arc<Member>) {
         let mut everybody = self.everybody.lock();
         everybody.by_id.insert(member.id.clone(), member.key);
         everybody.members.insert(member.key, member);
@@ -140,6 +189,27 @@ impl Hub {
 
     /// Takes a member out of everything. Gives the rooms that it was in.
     pub fn exit(&self, member: &Member) -> Vec<ByteString> {
+        let mut journal = self.journal.as_ref().map(Journal::lock);
+        if let Some(journal) = &mut journal {
+            journal.forget(member.key);
+        }
+        self.take_out(member)
+    }
+
+    /// The same for a member that may come back: what is said to it is remembered.
+    pub fn step_out(&self, member: &Member) -> Vec<ByteString> {
+        let _journal = self.journal.as_ref().map(Journal::lock);
+        self.take_out(member)
+    }
+
+    /// A member that stepped out won't come back.
+    pub fn forget(&self, key: MemberKey) {
+        if let Some(journal) = &self.journal {
+            journal.lock().forget(key);
+        }
+    }
+
+    fn take_out(&self, member: &Member) -> Vec<ByteString> {
         {
             let mut everybody = self.everybody.lock();
             everybody.members.swap_remove(&member.key);
@@ -206,6 +276,20 @@ impl Hub {
         room: &ByteString,
         then: impl FnOnce(Option<&History>),
     ) -> Result<(), JoinError> {
+        let mut journal = self.journal.as_ref().map(Journal::lock);
+        self.put(member, room, then)?;
+        if let Some(journal) = &mut journal {
+            journal.join(member.key, room);
+        }
+        Ok(())
+    }
+
+    fn put(
+        &self,
+        member: &Arc<Member>,
+        room: &ByteString,
+        then: impl FnOnce(Option<&History>),
+    ) -> Result<(), JoinError> {
         if room.len() > self.config.name_len_max {
             return Err(JoinError::NameTooLong);
         }
@@ -234,6 +318,10 @@ impl Hub {
 
     /// Takes a member out of a room. Whether it was there.
     pub fn leave(&self, member: &Member, room: &str) -> bool {
+        let mut journal = self.journal.as_ref().map(Journal::lock);
+        if let Some(journal) = &mut journal {
+            journal.leave(member.key, room);
+        }
         let mut rooms = member.rooms.lock();
         let Some(index) = rooms.iter().position(|name| name == room) else { return false };
         let name = rooms.remove(index);

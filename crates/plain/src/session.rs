@@ -5,7 +5,7 @@ use crate::{ENVELOPE, JSON, RAW, SSE, event_stream};
 use bytes::{Bytes, BytesMut};
 use omniwire_session::{
     Answer, Args, ByteString, Carrier, CarrierId, Detached, Ending, Event, Fault, Frame, Input,
-    Kind, Link, Message, Output, Packed, Reason, Refusal, Session, WireForm, json,
+    Kind, Link, Message, Output, Packed, Reason, Refusal, Returning, Session, WireForm, json,
 };
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -137,6 +137,7 @@ impl PlainSession {
                 namespace: ByteString::new(),
                 auth: Args::default(),
                 wire: self.wire(),
+                returning: Returning::No,
             }));
             return Ok(());
         }

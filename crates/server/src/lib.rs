@@ -65,6 +65,7 @@ pub use omniwire_session::limits::{Entry as LimitEntry, LimitError, Limits, Unit
 pub use omniwire_session::{Args as RawArgs, ByteString, Reason};
 pub use request::RequestInfo;
 pub use server::{Omniwire, Stats};
+pub use session::recovery::ConnectionRecovery;
 
 /// Settings of the protocols, for mounts that differ from the defaults.
 pub mod protocols {

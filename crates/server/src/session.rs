@@ -1,7 +1,8 @@
-//! Sessions at work: the driver of the protocols' state machines, the peers of a session, the
-//! table that finds a session by its token, and the timers of all of them.
+//! Sessions at work: the driver of the protocols' state machines, the peers of a session, those
+//! who may come back, the table that finds a session by its token, and the timers of all of them.
 
 pub(crate) mod cell;
 pub(crate) mod peers;
+pub(crate) mod recovery;
 pub(crate) mod table;
 pub(crate) mod timers;

@@ -1,6 +1,6 @@
 //! What a session tells the application.
 
-use crate::{Args, ByteString, WireForm};
+use crate::{Args, ByteString, Position, WireForm};
 
 /// The number of a peer within its session. Protocols with one namespace per session only ever
 /// use [`Link::FIRST`]; Socket.IO numbers the namespaces a client enters.
@@ -26,6 +26,35 @@ pub struct Call {
     pub stream: bool,
 }
 
+/// What a client says of the peer that it was before its connection was lost.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Returning {
+    /// It remembers none: its kind of client can't come back.
+    #[default]
+    No,
+    /// It was none yet, and takes a token by which it can come back.
+    New,
+    /// It was the peer with this token.
+    As {
+        /// The secret that [`crate::Input::Accept`] gave it.
+        token: ByteString,
+        /// How much it had received.
+        since: Since,
+    },
+}
+
+/// How much of what was said a returning client had received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Since {
+    /// No event at all.
+    Entered,
+    /// All up to the event that stands there.
+    Position(Position),
+    /// All up to an event that had no position, and whose last argument is this text: such a
+    /// client takes any text there for a position.
+    Text(ByteString),
+}
+
 /// Something that the application must hear of.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -40,6 +69,8 @@ pub enum Event {
         auth: Args,
         /// How this peer wants to be spoken to.
         wire: WireForm,
+        /// Whether it comes back, or may one day.
+        returning: Returning,
     },
     /// The client says something.
     Message {

@@ -33,10 +33,14 @@ mod wire;
 pub use args::{Args, Blob};
 pub use bytestring::ByteString;
 pub use carrier::{Answer, Carrier, CarrierId, Detached, Ending};
-pub use event::{Call, CallError, CallErrorKind, CallId, Event, Link, Reason, Refusal};
+pub use event::{
+    Call, CallError, CallErrorKind, CallId, Event, Link, Reason, Refusal, Returning, Since,
+};
 pub use fault::Fault;
 pub use message::{Kind, Message};
-pub use wire::{Encoding, Frame, HEADROOM, Outgoing, Position, Prepared, Wire, WireForm, WireId};
+pub use wire::{
+    Encoding, Frame, HEADROOM, Outgoing, Position, Positions, Prepared, Wire, WireForm, WireId,
+};
 
 use bytes::{Bytes, BytesMut};
 use std::any::Any;
@@ -83,6 +87,8 @@ pub enum Input {
         link: Link,
         /// The public id of the peer, for protocols that tell it to the client.
         id: ByteString,
+        /// The secret by which the client can come back as this peer, if it can.
+        token: Option<ByteString>,
     },
     /// The application turns a peer away, after [`Event::Enter`].
     Refuse {

@@ -25,6 +25,15 @@ pub struct Position {
     pub offset: u64,
 }
 
+/// Where the positions come from that a kind of peer is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Positions {
+    /// From the history of a recoverable room.
+    Room,
+    /// From the journal of the namespace, in which returning peers are looked up.
+    Journal,
+}
+
 /// Something the application says to a peer.
 #[derive(Debug, Clone, Copy)]
 pub enum Outgoing<'a> {
@@ -36,7 +45,7 @@ pub enum Outgoing<'a> {
         args: &'a Args,
         /// Set if an answer is wanted: it comes back as [`crate::Event::Reply`].
         call: Option<u64>,
-        /// Set if the event came from a recoverable room.
+        /// Set if the event stands in a recoverable room or a journal: see [`Wire::positions`].
         position: Option<Position>,
     },
     /// The answer to a client's call.
@@ -67,6 +76,11 @@ pub enum Outgoing<'a> {
 pub trait Wire: fmt::Debug + Send + Sync {
     /// The wire form's number.
     fn id(&self) -> WireId;
+
+    /// Which position of an event these peers are told.
+    fn positions(&self) -> Positions {
+        Positions::Room
+    }
 
     /// Appends the message or messages that say `what`, as a peer in `namespace` gets them.
     /// Appends none if this kind of peer has no words for it.

@@ -6,7 +6,7 @@ use crate::{Config, answers, control, error_text, handshake, json, msgpack, wire
 use bytes::{Bytes, BytesMut};
 use omniwire_session::{
     Args, ByteString, Call, CallError, CallErrorKind, CallId, Carrier, CarrierId, Ending, Event,
-    Fault, Frame, Input, Link, Message, Outgoing, Output, Packed, Reason, Session,
+    Fault, Frame, Input, Link, Message, Outgoing, Output, Packed, Reason, Returning, Session,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -167,6 +167,7 @@ impl SignalRSession {
             namespace: ByteString::new(),
             auth: Args::default(),
             wire: protocol.wire(),
+            returning: Returning::No,
         });
     }
 
@@ -421,7 +422,7 @@ impl Session for SignalRSession {
             }
             Input::Body { kind: _, body } => return self.body(now, body),
             Input::Timeout => self.tick(now),
-            Input::Accept { link, id: _ } => {
+            Input::Accept { link, .. } => {
                 if let Phase::Open { .. } = self.phase {
                     self.outputs.push_back(Output::Release(link));
                 }

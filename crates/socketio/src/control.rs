@@ -4,12 +4,21 @@ use bytes::BytesMut;
 use omniwire_engineio::Protocol;
 use omniwire_session::{Message, Refusal, json};
 
-/// CONNECT: the client is in. Only later protocols tell it its id.
-pub(crate) fn connect(protocol: Protocol, namespace: &str, id: &str) -> Message {
+/// CONNECT: the client is in. Only later protocols tell it its id, and by what it may come back.
+pub(crate) fn connect(
+    protocol: Protocol,
+    namespace: &str,
+    id: &str,
+    token: Option<&str>,
+) -> Message {
     let mut out = head(b"40", namespace);
     if protocol == Protocol::V4 {
         out.extend_from_slice(b"{\"sid\":");
         json::write_str(&mut out, id);
+        if let Some(token) = token {
+            out.extend_from_slice(b",\"pid\":");
+            json::write_str(&mut out, token);
+        }
         out.extend_from_slice(b"}");
     }
     Message::Text(json::into_text(out))

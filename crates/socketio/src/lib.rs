@@ -16,6 +16,7 @@ mod decoder;
 pub mod packet;
 mod placeholder;
 mod query;
+mod recovery;
 mod session;
 pub mod wire;
 

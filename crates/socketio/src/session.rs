@@ -2,13 +2,13 @@
 
 use crate::packet::{Body, Packet};
 use crate::wire::SocketIoWire;
-use crate::{Config, Decoder, control, query};
+use crate::{Config, Decoder, control, query, recovery};
 use bytes::BytesMut;
 use omniwire_engineio::wire::Binary;
 use omniwire_engineio::{Machine, Manner, Open, Protocol};
 use omniwire_session::{
     Args, ByteString, Call, CallId, Carrier, CarrierId, Event, Fault, Frame, Input, Link, Message,
-    Output, Packed, Reason, Refusal, Session,
+    Output, Packed, Reason, Refusal, Returning, Session,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -136,17 +136,21 @@ impl SocketIoSession {
             self.peers.push(Peer { link, namespace: namespace.clone(), accepted: false });
             let binary = Binary::new(self.machine.protocol(), self.machine.base64());
             let wire = SocketIoWire::form(binary);
-            return self.tell(Event::Enter { link, namespace, auth, wire });
+            let returning = match self.machine.protocol() {
+                Protocol::V4 => recovery::returning(&auth),
+                Protocol::V3 => Returning::No,
+            };
+            return self.tell(Event::Enter { link, namespace, auth, wire, returning });
         };
         let refusal = Refusal::new(refusal);
         self.transmit(control::connect_error(self.machine.protocol(), &namespace, &refusal));
     }
 
-    fn accept(&mut self, link: Link, id: &str) {
+    fn accept(&mut self, link: Link, id: &str, token: Option<&str>) {
         let waiting = self.peers.iter_mut().find(|peer| peer.link == link && !peer.accepted);
         let Some(peer) = waiting else { return };
         peer.accepted = true;
-        let connect = control::connect(self.machine.protocol(), &peer.namespace, id);
+        let connect = control::connect(self.machine.protocol(), &peer.namespace, id, token);
         self.enter_by = None;
         self.transmit(connect);
         self.out.push_back(Output::Release(link));
@@ -243,7 +247,7 @@ impl Session for SocketIoSession {
                 result = self.machine.body(kind, body).and_then(|()| self.read_on());
             }
             Input::Timeout => self.timeout(),
-            Input::Accept { link, id } => self.accept(link, &id),
+            Input::Accept { link, id, token } => self.accept(link, &id, token.as_deref()),
             Input::Refuse { link, refusal } => self.refuse(link, &refusal),
             Input::Kick { link, whole, .. } => self.kick(link, whole),
             Input::Close { reason } => self.close(reason),

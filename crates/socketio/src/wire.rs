@@ -3,18 +3,20 @@
 //! - An event is `42/ns,ID["name",args]`; with byte strings it is `45N-/ns,ID["name",args]` and N
 //!   binary messages. More than ten byte strings are encoded too, though stock clients since
 //!   socket.io-parser 4.2.6 refuse that.
+//! - An event of the namespace's journal has one more argument, its offset ([`crate::recovery`]).
 //! - An event with a reserved name has no words: it would make clients close.
 //! - A reply is an acknowledgement, `43/ns,ID[args]` or `46N-..`. Acknowledgements know no
 //!   failure: a failed call is answered with one argument,
 //!   `{"error":{"code":"failed","message":"..."}}`.
 //! - Streams have no words.
 
-use crate::RESERVED_EVENTS;
 use crate::control::write_namespace;
-use crate::placeholder;
+use crate::{RESERVED_EVENTS, placeholder, recovery};
 use bytes::BytesMut;
 use omniwire_engineio::wire::Binary;
-use omniwire_session::{Args, CallError, Encoding, Outgoing, Wire, WireForm, WireId, json};
+use omniwire_session::{
+    Args, CallError, Encoding, Outgoing, Position, Positions, Wire, WireForm, WireId, json,
+};
 
 /// A wire form of Socket.IO. The text is the same for all; binary differs.
 #[derive(Debug)]
@@ -38,7 +40,7 @@ impl SocketIoWire {
         namespace: &str,
         name: &str,
         args: &Args,
-        id: Option<u64>,
+        ending: Ending,
         out: &mut Encoding,
     ) {
         if RESERVED_EVENTS.contains(&name) {
@@ -48,7 +50,7 @@ impl SocketIoWire {
         let text = out.text();
         text.reserve(namespace.len() + name.len() + args.json().len() + HEAD_LEN);
         write_head(text, if count == 0 { b"42" } else { b"45" }, count, namespace);
-        if let Some(id) = id {
+        if let Some(id) = ending.call {
             text.extend_from_slice(id.to_string().as_bytes());
         }
         text.extend_from_slice(b"[");
@@ -56,6 +58,10 @@ impl SocketIoWire {
         if !args.is_empty() {
             text.extend_from_slice(b",");
             placeholder::write(args, text);
+        }
+        if let Some(position) = ending.position {
+            text.extend_from_slice(b",");
+            recovery::write_offset(text, position);
         }
         text.extend_from_slice(b"]");
         self.encode_attachments(args, out);
@@ -83,10 +89,14 @@ impl Wire for SocketIoWire {
         self.id
     }
 
+    fn positions(&self) -> Positions {
+        Positions::Journal
+    }
+
     fn encode(&self, namespace: &str, what: Outgoing<'_>, out: &mut Encoding) {
         match what {
-            Outgoing::Event { name, args, call, .. } => {
-                self.encode_event(namespace, name, args, call, out);
+            Outgoing::Event { name, args, call, position } => {
+                self.encode_event(namespace, name, args, Ending { call, position }, out);
             }
             // The id is the client's own digits: a session lets no others in.
             Outgoing::Reply { call, outcome } if is_digits(&call.0) => match outcome {
@@ -96,6 +106,15 @@ impl Wire for SocketIoWire {
             Outgoing::Reply { .. } | Outgoing::Item { .. } | Outgoing::End { .. } => {}
         }
     }
+}
+
+/// What an event has besides its name and arguments.
+#[derive(Debug, Clone, Copy)]
+struct Ending {
+    /// What an acknowledgement must repeat, if one is wanted.
+    call: Option<u64>,
+    /// Where it stands in the journal, if it does.
+    position: Option<Position>,
 }
 
 /// `<4><type>[<attachments>-][<namespace>,]`

@@ -6,7 +6,7 @@ use crate::manner::{Heard, Manner};
 use bytes::BytesMut;
 use omniwire_session::{
     Answer, Args, ByteString, Carrier, CarrierId, Detached, Ending, Event, Fault, Frame, Input,
-    Link, Message, Output, Packed, Reason, Refusal, Session, json,
+    Link, Message, Output, Packed, Reason, Refusal, Returning, Session, json,
 };
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -131,6 +131,7 @@ impl<M: Manner> SockJsSession<M> {
                     namespace: ByteString::new(),
                     auth: Args::default(),
                     wire: self.manner.wire(),
+                    returning: Returning::No,
                 }));
             }
             State::Closing { queued: true, .. } if !alive => {

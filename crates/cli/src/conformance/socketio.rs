@@ -25,6 +25,14 @@ pub(super) fn site(basis: &Basis) -> Result<Site, Mistake> {
     if let Some(origins) = settings.origins {
         mount = mount.origins(origins);
     }
+    let recovery = settings.recovery;
+    let contract = move |name: &str| {
+        let namespace = contract(name);
+        match &recovery {
+            Some(recovery) => namespace.connection_recovery(recovery.clone()),
+            None => namespace,
+        }
+    };
     let main = if settings.official { official(contract("/")) } else { welcomed(contract("/")) };
     let omniwire = basis
         .builder(Limits::default())?
@@ -33,7 +41,7 @@ pub(super) fn site(basis: &Basis) -> Result<Site, Mistake> {
         .bare_namespace(welcomed(contract("/chat")))
         .bare_namespace(welcomed(contract("/auth")).admit(admit))
         .bare_namespace(official(Namespace::new("/custom")))
-        .namespaces_where(|name| is_dynamic(name).then(|| welcomed(contract(name))))
+        .namespaces_where(move |name| is_dynamic(name).then(|| welcomed(contract(name))))
         .mount(settings.path, mount)
         .build()?;
     Ok(Site::new(omniwire))
@@ -69,7 +77,7 @@ async fn welcome(peer: Peer) -> Result<(), EmitError> {
         id: peer.id(),
         nsp: namespace.name(),
         auth: words::auth(&peer),
-        recovered: false,
+        recovered: peer.recovered(),
     };
     peer.emit("welcome", (welcome,))
 }

@@ -34,7 +34,7 @@ fn driver(open: &Open) -> Driver<EngineIoSession> {
 fn echo(event: &Event) -> Vec<Deed> {
     match event {
         Event::Enter { link, .. } => {
-            vec![Deed::Input(Input::Accept { link: *link, id: "ID".into() })]
+            vec![Deed::Input(Input::Accept { link: *link, id: "ID".into(), token: None })]
         }
         Event::Message { name, args, .. } => {
             assert_eq!(*name, "message");

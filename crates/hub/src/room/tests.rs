@@ -21,7 +21,7 @@ static WIRES: [Plain; 3] = [Plain(0), Plain(1), Plain(2)];
 
 fn hub(history: bool) -> Hub {
     let history = history.then_some(HistoryLimits { count_max: 3, len_max: 1000 });
-    Hub::new(HubConfig { rooms_max: 2, name_len_max: 8, history, epoch: 1 })
+    Hub::new(HubConfig { rooms_max: 2, name_len_max: 8, history, journal: None, epoch: 1 })
 }
 
 fn enter(hub: &Hub, key: u64) -> Arc<Member> {

@@ -75,7 +75,7 @@ impl Bench {
     }
 
     fn accept(&mut self) -> Vec<Output> {
-        self.put(Input::Accept { link: Link::FIRST, id: "peer".into() })
+        self.put(Input::Accept { link: Link::FIRST, id: "peer".into(), token: None })
     }
 
     fn text(&mut self, text: &str) -> (Result<(), Fault>, Vec<Output>) {
@@ -454,7 +454,7 @@ proptest! {
                     Input::Message { id: CarrierId(1), message: Message::text(text) }
                 }
                 Step::Body(body) => Input::Body { kind: Kind::Text, body: body.into() },
-                Step::Accept => Input::Accept { link: Link::FIRST, id: "p".into() },
+                Step::Accept => Input::Accept { link: Link::FIRST, id: "p".into(), token: None },
                 Step::Refuse => {
                     Input::Refuse { link: Link::FIRST, refusal: Refusal::new("no") }
                 }

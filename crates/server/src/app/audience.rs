@@ -7,10 +7,10 @@ use crate::session::peers::{self, PeerCell};
 use crate::wires;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use omniwire_hub::{Delivery, HandOver, MemberKey, Publication, Target};
-use omniwire_session::{Args as RawArgs, ByteString, Outgoing};
+use omniwire_hub::{Delivery, HandOver, MemberKey, Publication, Publishing, Target};
+use omniwire_session::{Args as RawArgs, ByteString, Outgoing, Positions, WireForm};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant as Moment};
 use tokio::time::{Instant, timeout_at};
 
 /// Some peers of a namespace: rooms, without rooms, without peers. Each peer is in it once.
@@ -141,9 +141,25 @@ impl Audience {
     fn broadcast(&self, said: &Said, remembered: bool, hand_over: &mut HandOver<'_>) -> Delivery {
         let Said { event, args, call } = said;
         let publication = Publication { name: event, args, remembered };
-        let encode = &mut |wire, position| {
+        let mut publishing = self.space.hub.journal().and_then(|journal| match remembered {
+            true => Some(journal.publish(Moment::now(), self.target(), event, args)),
+            false => journal.pass(args),
+        });
+        let journaled = publishing.as_ref().and_then(Publishing::position);
+        let encode = &mut |wire: WireForm, position| {
+            let position = match wire.0.positions() {
+                Positions::Room => position,
+                Positions::Journal => journaled,
+            };
             let what = Outgoing::Event { name: event, args, call: *call, position };
             wires::encode(wire, &self.space.name, what)
+        };
+        let hand_over: &mut HandOver<'_> = &mut |member, prepared| {
+            let taken = hand_over(member, prepared)?;
+            if let Some(publishing) = publishing.as_mut().filter(|_| taken) {
+                publishing.told(member.key);
+            }
+            Ok(taken)
         };
         self.space.hub.broadcast_with(self.target(), publication, encode, hand_over)
     }

@@ -6,6 +6,7 @@ use super::handler::{BoxedHandler, Handler};
 use super::peer::Peer;
 use crate::request::RequestInfo;
 use crate::session::peers::PeerCell;
+use crate::session::recovery::{ConnectionRecovery, Recovery};
 use axum::body::Body;
 use http::{Response, StatusCode};
 use omniwire_hub::{HistoryLimits, Hub, HubConfig, MemberKey, Stored};
@@ -35,6 +36,7 @@ pub struct Namespace {
     pub(crate) name: ByteString,
     pub(crate) handlers: Handlers,
     pub(crate) history: Option<HistoryLimits>,
+    pub(crate) recovery: Option<ConnectionRecovery>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -54,7 +56,7 @@ pub(crate) struct Handlers {
 impl Namespace {
     /// A namespace without handlers. The name begins with a slash.
     pub fn new(name: impl Into<ByteString>) -> Self {
-        Self { name: name.into(), handlers: Handlers::default(), history: None }
+        Self { name: name.into(), handlers: Handlers::default(), history: None, recovery: None }
     }
 
     /// The one gate that every transport passes: looks at each request (Socket.IO: at the request
@@ -130,6 +132,15 @@ impl Namespace {
         self
     }
 
+    /// Lets peers whose connection is lost come back as the ones they were: Socket.IO's connection
+    /// state recovery. Then every event but volatile ones and questions has one more argument for
+    /// Socket.IO clients, by which they say what they have received.
+    #[must_use]
+    pub fn connection_recovery(mut self, recovery: ConnectionRecovery) -> Self {
+        self.recovery = Some(recovery);
+        self
+    }
+
     /// Tells clients the text of any error, not only of those made for them. For development.
     #[must_use]
     pub fn detailed_errors(mut self, on: bool) -> Self {
@@ -150,8 +161,10 @@ impl Namespace {
                 rooms_max: limits.rooms_max,
                 name_len_max: limits.name_len_max,
                 history: self.history,
+                journal: self.recovery.as_ref().map(ConnectionRecovery::journal),
                 epoch,
             }),
+            recovery: self.recovery.map(Recovery::new),
             peers: RwLock::default(),
             _listed: listed,
         })
@@ -212,6 +225,7 @@ pub(crate) struct Space {
     pub(crate) name: ByteString,
     pub(crate) handlers: Handlers,
     pub(crate) hub: Hub,
+    pub(crate) recovery: Option<Recovery>,
     pub(crate) peers: RwLock<HashMap<MemberKey, Weak<PeerCell>>>,
     /// Where it is listed as long as it lives, if it was made on demand.
     _listed: Option<Listed>,

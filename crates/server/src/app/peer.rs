@@ -6,12 +6,12 @@ use super::namespace::NamespaceHandle;
 use crate::request::RequestInfo;
 use crate::session::peers::{Away, PeerCell};
 use crate::wires;
-use omniwire_hub::{JoinError, PushError};
+use omniwire_hub::{JoinError, Journal, Publishing, PushError, Target};
 use omniwire_session::{Args as RawArgs, ByteString, Outgoing};
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One client inside one namespace. Cheap to clone; may be kept anywhere. Once the client is
 /// gone, what is said to it goes nowhere.
@@ -106,6 +106,12 @@ impl Peer {
         self.0.is_connected()
     }
 
+    /// Whether it is the peer that its client was before its connection was lost
+    /// ([`crate::Namespace::connection_recovery`]): Socket.IO's `socket.recovered`.
+    pub fn recovered(&self) -> bool {
+        self.0.recovery.as_ref().is_some_and(|own| own.recovered)
+    }
+
     /// Puts it in a room. Being there already is fine.
     ///
     /// # Errors
@@ -156,10 +162,20 @@ impl Peer {
     ) -> Result<bool, EmitError> {
         let (event, args) = (event.into(), args.into_args()?);
         let what = Outgoing::Event { name: &event, args: &args, call: None, position: None };
-        match wires::encode(self.0.member.wire, &self.0.space.name, what) {
-            Some(prepared) => Ok(self.0.member.push_volatile(&prepared)?),
-            None => Ok(false),
+        let Some(prepared) = wires::encode(self.0.member.wire, &self.0.space.name, what) else {
+            return Ok(false);
+        };
+        let mut publishing = self.journal().and_then(|journal| journal.pass(&args));
+        let taken = self.0.member.push_volatile(&prepared)?;
+        if let Some(publishing) = publishing.as_mut().filter(|_| taken) {
+            publishing.told(self.0.member.key);
         }
+        Ok(taken)
+    }
+
+    /// Where what is said to it is remembered, if it may come back.
+    fn journal(&self) -> Option<&Journal> {
+        self.0.recovery.as_ref().and(self.0.space.hub.journal())
     }
 
     /// Waits until no more than half of what may wait for this peer does, or it is gone. A handler
@@ -168,12 +184,28 @@ impl Peer {
         std::future::poll_fn(|context| self.0.member.outbox.poll_room(context)).await;
     }
 
-    fn say(&self, name: &str, args: &RawArgs, call: Option<u64>) -> Result<(), EmitError> {
-        let what = Outgoing::Event { name, args, call, position: None };
-        match wires::encode(self.0.member.wire, &self.0.space.name, what) {
-            Some(prepared) => Ok(self.0.member.push(&prepared)?),
-            None => Ok(()),
+    fn say(&self, name: &ByteString, args: &RawArgs, call: Option<u64>) -> Result<(), EmitError> {
+        let member = &self.0.member;
+        let target = Target { rooms: std::slice::from_ref(&member.id), ..Target::default() };
+        let mut publishing = self.journal().and_then(|journal| match call {
+            None => Some(journal.publish(Instant::now(), target, name, args)),
+            Some(_) => journal.pass(args),
+        });
+        let position = publishing.as_ref().and_then(Publishing::position);
+        let what = Outgoing::Event { name, args, call, position };
+        let Some(prepared) = wires::encode(member.wire, &self.0.space.name, what) else {
+            return Ok(());
+        };
+        let pushed = member.push(&prepared);
+        if let Some(publishing) = &mut publishing {
+            publishing.told(member.key);
+            let remembered = position.is_some() && publishing.may_return(member.key);
+            if remembered && pushed == Err(PushError::Closed) {
+                // It hears of it when it comes back.
+                return Ok(());
+            }
         }
+        Ok(pushed?)
     }
 
     /// Asks this peer and waits for its answer: a Socket.IO acknowledgement, a SignalR client

@@ -276,7 +276,7 @@ impl Cell {
 
     fn deliver(self: &Arc<Self>, core: &mut Core, event: Event, after: &mut After) {
         let (link, arrival) = match event {
-            Event::Enter { link, namespace, auth, wire } => {
+            Event::Enter { link, namespace, auth, wire, returning } => {
                 let Some(space) = self.find_space(&namespace) else {
                     after.strays.push((link, Refusal::new("Invalid namespace")));
                     return;
@@ -291,7 +291,9 @@ impl Cell {
                     PeerIds::Legacy => omniwire_socketio::legacy_id(&self.token, &namespace),
                 };
                 self.outbox.hold(link);
-                let admission = Admission { link, id, auth, wire };
+                let recovery = space.recovery.as_ref();
+                let recovery = recovery.and_then(|r| r.identify(&space.hub, self, returning));
+                let admission = Admission { link, id, auth, wire, recovery };
                 let peer = PeerCell::new(self, space, admission);
                 core.peers.push(Arc::clone(&peer));
                 after.arrivals.push((peer, None));

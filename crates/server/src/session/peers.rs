@@ -1,11 +1,13 @@
 //! The peers of a session: what waits for its handler, and what waits for the client's answer.
 
 mod guarded;
+mod returning;
 
 pub(crate) use guarded::Away;
 
 use self::guarded::{Guarded, conclude, guard, panicked};
 use super::cell::Cell;
+use super::recovery::{Former, Recoverable};
 use crate::app::arguments::ArgsError;
 use crate::app::failure::{Failure, bad_arguments};
 use crate::app::handler::{BoxedHandler, CallContext, Items, Outcome, OutcomeFuture};
@@ -30,6 +32,9 @@ use std::task::Poll;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
+/// Values that the application keeps with a peer, one per type.
+pub(crate) type Kept = Vec<Arc<dyn Any + Send + Sync>>;
+
 /// The answer to a call that does not go through the peer's outbox.
 pub(crate) type Answer = Result<RawArgs, CallError>;
 
@@ -40,6 +45,7 @@ pub(crate) struct Admission {
     pub(crate) id: ByteString,
     pub(crate) auth: RawArgs,
     pub(crate) wire: WireForm,
+    pub(crate) recovery: Option<Recoverable>,
 }
 
 /// An event that waits for its handler.
@@ -89,7 +95,9 @@ pub(crate) struct PeerCell {
     pub(crate) member: Arc<Member>,
     pub(crate) auth: RawArgs,
     pub(crate) request: Arc<RequestInfo>,
-    pub(crate) values: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
+    pub(crate) values: Mutex<Kept>,
+    /// What is known of it if it may come back.
+    pub(crate) recovery: Option<Box<Recoverable>>,
     inbox: Mutex<Inbox>,
     questions: Mutex<Questions>,
 }
@@ -157,8 +165,10 @@ pub(crate) fn next_call() -> u64 {
 
 impl PeerCell {
     pub(crate) fn new(cell: &Arc<Cell>, space: Arc<Space>, admission: Admission) -> Arc<Self> {
-        let Admission { link, id, auth, wire } = admission;
-        let key = MemberKey(NEXT_KEY.fetch_add(1, Ordering::Relaxed));
+        let Admission { link, id, auth, wire, recovery } = admission;
+        let former = recovery.as_ref().and_then(Recoverable::identity);
+        let (key, id) =
+            former.unwrap_or_else(|| (MemberKey(NEXT_KEY.fetch_add(1, Ordering::Relaxed)), id));
         let outbox = Arc::clone(&cell.outbox);
         Arc::new(Self {
             cell: Arc::clone(cell),
@@ -167,6 +177,7 @@ impl PeerCell {
             auth,
             request: cell.request(),
             values: Mutex::default(),
+            recovery: recovery.map(Box::new),
             inbox: Mutex::default(),
             questions: Mutex::default(),
         })
@@ -247,6 +258,14 @@ impl PeerCell {
     }
 
     fn enter(self: &Arc<Self>) {
+        match self.recovery.as_ref().and_then(|own| own.former.lock().take()) {
+            None => self.ask_to_come_in(),
+            Some(Former::Away(away)) => self.ask_to_come_back(away),
+            Some(Former::Here(former)) => self.take_over(&former),
+        }
+    }
+
+    fn ask_to_come_in(self: &Arc<Self>) {
         let Some(handler) = &self.space.handlers.admit else { return self.come_in() };
         let outcome = guard(handler, self.context(ByteString::from_static("admit")));
         let peer = Arc::clone(self);
@@ -265,7 +284,10 @@ impl PeerCell {
     fn come_in(self: &Arc<Self>) {
         let space = &self.space;
         space.peers.write().insert(self.member.key, Arc::downgrade(self));
-        space.hub.enter(Arc::clone(&self.member));
+        if !self.is_let_in() {
+            space.peers.write().remove(&self.member.key);
+            return self.break_off();
+        }
         let Some(handler) = &space.handlers.connect else { return self.admit(Ok(())) };
         let outcome = guard(handler, self.context(ByteString::from_static("connect")));
         let peer = Arc::clone(self);
@@ -278,10 +300,13 @@ impl PeerCell {
     fn admit(self: &Arc<Self>, admitted: Result<(), Failure>) {
         let link = self.member.link;
         let input = match admitted {
-            Ok(()) => Input::Accept { link, id: self.member.id.clone() },
+            Ok(()) => {
+                let token = self.recovery.as_ref().map(|own| own.token.clone());
+                Input::Accept { link, id: self.member.id.clone(), token }
+            }
             Err(failure) => {
                 tracing::debug!(peer = %self.member.id, ?failure, "turned away");
-                self.exit();
+                self.exit(None);
                 self.member.outbox.forget(link);
                 let detailed = self.space.handlers.detailed_errors;
                 Input::Refuse { link, refusal: failure.into_refusal(detailed) }
@@ -298,29 +323,25 @@ impl PeerCell {
 
     fn leave(self: &Arc<Self>, reason: Reason) {
         let peer = Arc::clone(self);
-        let was_open = {
+        {
             let mut inbox = self.inbox.lock();
-            let was_open = inbox.stage == Stage::Open;
-            if was_open {
-                inbox.stage = Stage::Gone;
+            if inbox.stage != Stage::Open {
+                // It was turned away, and is out already.
+                return;
             }
-            was_open
+            inbox.stage = Stage::Gone;
+        }
+        let Some(handler) = &self.space.handlers.disconnect else {
+            return peer.exit(Some(reason));
         };
-        let handler = self.space.handlers.disconnect.as_ref().filter(|_| was_open);
-        let Some(handler) = handler else { return peer.exit() };
         let mut context = self.context(ByteString::from_static("disconnect"));
         context.reason = Some(reason);
         conclude(guard(handler, context), move |outcome| {
             if let Err(failure) = outcome {
                 tracing::warn!(peer = %peer.member.id, ?failure, "on_disconnect failed");
             }
-            peer.exit();
+            peer.exit(Some(reason));
         });
-    }
-
-    fn exit(&self) {
-        self.space.hub.exit(&self.member);
-        self.space.peers.write().remove(&self.member.key);
     }
 
     fn context(self: &Arc<Self>, name: ByteString) -> CallContext {

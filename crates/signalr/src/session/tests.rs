@@ -35,7 +35,7 @@ impl Bench {
         bench.attach(1, Carrier::WebSocket).unwrap();
         let seen = bench.say(&handshake(protocol));
         assert_eq!(seen, [Seen::Sent("{}\u{1e}".into()), entered(protocol)]);
-        let accept = Input::Accept { link: Link::FIRST, id: "id".into() };
+        let accept = Input::Accept { link: Link::FIRST, id: "id".into(), token: None };
         assert_eq!(bench.input(accept), Ok(vec![Seen::Release]));
         bench
     }
@@ -137,7 +137,8 @@ fn handshake(protocol: &str) -> String {
 fn entered(protocol: &str) -> Seen {
     let wire: WireForm = if protocol == "json" { crate::JSON } else { crate::MESSAGE_PACK };
     let (namespace, auth) = (ByteString::new(), Args::default());
-    Seen::Event(Event::Enter { link: Link::FIRST, namespace, auth, wire })
+    let returning = Returning::No;
+    Seen::Event(Event::Enter { link: Link::FIRST, namespace, auth, wire, returning })
 }
 
 fn left(reason: Reason) -> Seen {
@@ -397,6 +398,6 @@ fn on_connected_fails() {
     let close = sent(&format!("{{\"type\":7,\"error\":\"{error}\"}}"));
     assert_eq!(bench.input(refuse("not today")), Ok(vec![close, Seen::Closed(Reason::Kicked)]));
     assert_eq!(bench.input(refuse("again")), Ok(vec![]));
-    let accept = Input::Accept { link: Link::FIRST, id: "id".into() };
+    let accept = Input::Accept { link: Link::FIRST, id: "id".into(), token: None };
     assert_eq!(bench.input(accept), Ok(vec![]));
 }

@@ -49,7 +49,11 @@ fn application(event: &Event) -> Vec<Deed> {
                         auth.clone()
                     };
                     vec![
-                        Deed::Input(Input::Accept { link, id: format!("ID{}", link.0).into() }),
+                        Deed::Input(Input::Accept {
+                            link,
+                            id: format!("ID{}", link.0).into(),
+                            token: None,
+                        }),
                         Deed::Emit { namespace, name: "auth", args: auth },
                     ]
                 }

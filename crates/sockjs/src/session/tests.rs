@@ -135,7 +135,7 @@ fn a_manner_welcomes_and_answers() {
     bench.attach(1, Carrier::WebSocket);
     bench.text("[\"ping\"]").0.unwrap();
     assert_eq!(bench.said(), ["o"], "answers wait for the welcome");
-    let (_, outputs) = bench.put(Input::Accept { link: Link::FIRST, id: "p".into() });
+    let (_, outputs) = bench.put(Input::Accept { link: Link::FIRST, id: "p".into(), token: None });
     assert!(matches!(outputs.as_slice(), [Output::Release(Link::FIRST)]));
     assert_eq!(bench.said(), ["a[\"welcome p\"]", "a[\"pong\"]"]);
     bench.text("\"ping\"").0.unwrap();
@@ -156,7 +156,7 @@ fn a_manner_refuses() {
 fn what_makes_no_sense_too_often_closes() {
     let mut bench = Bench::new(Strict::default());
     bench.attach(1, Carrier::Streaming);
-    bench.put(Input::Accept { link: Link::FIRST, id: "p".into() }).0.unwrap();
+    bench.put(Input::Accept { link: Link::FIRST, id: "p".into(), token: None }).0.unwrap();
     bench.said();
     let body = |text: &'static str| Input::Body { kind: Kind::Text, body: text.into() };
     let (result, outputs) = bench.put(body("[\"bad\",\"x\"]"));
@@ -315,7 +315,7 @@ impl Step {
             }
             Self::Text(text) => Input::Message { id: CarrierId(0), message: Message::text(text) },
             Self::Body(body) => Input::Body { kind: Kind::Text, body: body.into() },
-            Self::Accept => Input::Accept { link, id: "p".into() },
+            Self::Accept => Input::Accept { link, id: "p".into(), token: None },
             Self::Refuse => Input::Refuse { link, refusal: Refusal::new("no") },
             Self::Kick => Input::Kick { link, whole: true, close: None },
             Self::Pack => return None,

@@ -45,7 +45,7 @@ fn hear(session: &mut dyn Session, text: &str) -> (Vec<Event>, Vec<String>) {
     let message = Message::text(text.to_owned());
     let inputs = [
         Input::Attach { id, carrier: Carrier::WebSocket },
-        Input::Accept { link: Link::FIRST, id: "peer".into() },
+        Input::Accept { link: Link::FIRST, id: "peer".into(), token: None },
         Input::Message { id, message },
     ];
     let (mut events, mut frames) = (Vec::new(), Vec::new());

@@ -265,7 +265,7 @@ impl Server {
         let link = Link::FIRST;
         match event {
             Event::Enter { .. } if self.app != App::Quiet => {
-                self.input(name, Input::Accept { link, id: "peer".into() }).unwrap();
+                self.input(name, Input::Accept { link, id: "peer".into(), token: None }).unwrap();
                 if self.app == App::Close {
                     self.kick(name, 3000, "Go away!");
                 }

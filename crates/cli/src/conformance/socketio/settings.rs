@@ -1,8 +1,8 @@
 //! What the environment asks for.
 
 use crate::Mistake;
-use omniwire::Origins;
 use omniwire::protocols::{engineio, socketio};
+use omniwire::{ConnectionRecovery, Origins};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ pub(super) struct Settings {
     pub(super) path: String,
     pub(super) config: socketio::Config,
     pub(super) origins: Option<Origins>,
+    pub(super) recovery: Option<ConnectionRecovery>,
     /// Exactly the settings of the official Socket.IO 5 suite, so `/` behaves as that wants.
     pub(super) official: bool,
 }
@@ -23,8 +24,7 @@ pub(crate) fn port() -> Result<u16, Mistake> {
 }
 
 /// Variables whose features are still to come, with the values that ask for nothing.
-const MISSING: [(&str, &str); 7] = [
-    ("SIO_RECOVERY_MS", "0"),
+const MISSING: [(&str, &str); 6] = [
     ("SIO_PARSER", "default"),
     ("SIO_REDIS", ""),
     ("SIO_ADMIN", "0"),
@@ -34,7 +34,8 @@ const MISSING: [(&str, &str); 7] = [
 ];
 
 /// Variables that the official suite does without, and so are not set for it.
-const BESIDE_OFFICIAL: [&str; 6] = [
+const BESIDE_OFFICIAL: [&str; 7] = [
+    "SIO_RECOVERY_MS",
     "SIO_PATH",
     "SIO_UPGRADE_TIMEOUT",
     "SIO_MAX_PAYLOAD",
@@ -60,8 +61,10 @@ impl Settings {
             && engine.ping_interval == Duration::from_millis(300)
             && engine.ping_timeout == Duration::from_millis(200)
             && config.connect_timeout == Duration::from_secs(1);
+        let recovery = environment.recovery(&engine)?;
         config.engine = Arc::new(engine);
-        Ok(Self { path: environment.path()?, config, origins: environment.origins()?, official })
+        let (path, origins) = (environment.path()?, environment.origins()?);
+        Ok(Self { path, config, origins, recovery, official })
     }
 }
 
@@ -128,6 +131,18 @@ impl Environment<'_> {
             config.transports = transports(&names)?;
         }
         Ok(config)
+    }
+
+    fn recovery(&self, engine: &engineio::Config) -> Result<Option<ConnectionRecovery>, Mistake> {
+        let Some(window) = self.duration("SIO_RECOVERY_MS")?.filter(|window| !window.is_zero())
+        else {
+            return Ok(None);
+        };
+        let mut recovery = ConnectionRecovery::default();
+        recovery.window = window;
+        recovery.notice = engine.ping_interval + engine.ping_timeout;
+        recovery.skip_admission = self.switch("SIO_RECOVERY_SKIP_MW")?.unwrap_or(true);
+        Ok(Some(recovery))
     }
 
     fn path(&self) -> Result<String, Mistake> {

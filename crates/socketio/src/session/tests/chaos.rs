@@ -57,7 +57,7 @@ fn any_input() -> impl Strategy<Value = Input> {
             .prop_map(|id| Input::Message { id, message: Message::Binary(vec![4, 1].into()) }),
         6 => body,
         6 => Just(Input::Timeout),
-        6 => link.clone().prop_map(|link| Input::Accept { link, id: "ID".into() }),
+        6 => link.clone().prop_map(|link| Input::Accept { link, id: "ID".into(), token: None }),
         1 => link.clone()
             .prop_map(|link| Input::Refuse { link, refusal: Refusal::new("no") }),
         1 => (link, any::<bool>())

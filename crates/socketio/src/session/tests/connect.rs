@@ -51,7 +51,7 @@ fn sio5_connect_error_with_data() {
     assert_eq!(left(&driver), []);
     // It may try again, and is another peer then.
     driver.send(id, "40/slow").unwrap();
-    driver.input(Input::Accept { link: Link(1), id: "X\"".into() }).unwrap();
+    driver.input(Input::Accept { link: Link(1), id: "X\"".into(), token: None }).unwrap();
     assert_eq!(driver.receive_text(id), r#"40/slow,{"sid":"X\""}"#);
 }
 
@@ -60,10 +60,10 @@ fn sio5_release_follows_the_connect_packet() {
     let (mut driver, id) = websocket();
     driver.send(id, "40/slow").unwrap();
     assert_eq!(driver.released, []);
-    driver.input(Input::Accept { link: Link(0), id: "ID".into() }).unwrap();
+    driver.input(Input::Accept { link: Link(0), id: "ID".into(), token: None }).unwrap();
     assert_eq!(driver.released, [Link(0)]);
     // Once is enough.
-    driver.input(Input::Accept { link: Link(0), id: "ID".into() }).unwrap();
+    driver.input(Input::Accept { link: Link(0), id: "ID".into(), token: None }).unwrap();
     driver.input(Input::Refuse { link: Link(0), refusal: Refusal::new("late") }).unwrap();
     assert_eq!(driver.receive_text(id), r#"40/slow,{"sid":"ID"}"#);
     assert_eq!(driver.receive(id), None);
@@ -192,13 +192,13 @@ fn sio5_leaving_while_waiting() {
     assert_eq!(driver.events.len(), 1);
     driver.send(id, "41/slow").unwrap();
     assert_eq!(left(&driver), [(0, "client namespace disconnect")]);
-    driver.input(Input::Accept { link: Link(0), id: "ID".into() }).unwrap();
+    driver.input(Input::Accept { link: Link(0), id: "ID".into(), token: None }).unwrap();
     assert_eq!(driver.receive(id), None);
     // No ghost stays of one that breaks off.
     driver.send(id, "40/slow").unwrap();
     driver.detach(id, Detached::Lost);
     assert_eq!(left(&driver)[1..], [(1, "transport close")]);
-    driver.input(Input::Accept { link: Link(1), id: "ID".into() }).unwrap();
+    driver.input(Input::Accept { link: Link(1), id: "ID".into(), token: None }).unwrap();
     assert_eq!(driver.released, []);
 }
 

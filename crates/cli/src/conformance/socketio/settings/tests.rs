@@ -52,9 +52,24 @@ fn all_settings_are_read() {
 }
 
 #[test]
+fn recovery_is_on_for_a_window_and_told_of_the_heartbeat() {
+    assert_eq!(settings(&[("SIO_RECOVERY_MS", "0")]).unwrap().recovery, None);
+    let variables = [
+        ("SIO_RECOVERY_MS", "1500"),
+        ("SIO_RECOVERY_SKIP_MW", "0"),
+        ("SIO_PING_INTERVAL", "300"),
+        ("SIO_PING_TIMEOUT", "200"),
+    ];
+    let recovery = settings(&variables).unwrap().recovery.unwrap();
+    assert_eq!(recovery.window, Duration::from_millis(1500));
+    assert_eq!(recovery.notice, Duration::from_millis(500));
+    assert!(!recovery.skip_admission);
+}
+
+#[test]
 fn what_cannot_be_is_told_in_a_line() {
     for (name, value, line) in [
-        ("SIO_RECOVERY_MS", "1000", "SIO_RECOVERY_MS is not supported yet: unset it"),
+        ("SIO_RECOVERY_MS", "soon", "SIO_RECOVERY_MS: 'soon' is no number in range"),
         ("SIO_PARSER", "msgpack", "SIO_PARSER is not supported yet: unset it"),
         ("SIO_TRANSPORTS", "webtransport", "SIO_TRANSPORTS: 'webtransport' is not supported yet"),
         ("SIO_TRANSPORTS", "pigeon", "SIO_TRANSPORTS: 'pigeon' is no transport"),

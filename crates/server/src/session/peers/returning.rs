@@ -1,0 +1,142 @@
+//! How a peer comes in and goes, where it may come back.
+
+use super::PeerCell;
+use crate::app::failure::Failure;
+use crate::session::recovery::{Away, Former, Recoverable, Recovery};
+use crate::wires;
+use omniwire_hub::{Entry, MemberKey, PushError};
+use omniwire_session::{ByteString, Input, Outgoing, Prepared, Reason};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::oneshot::error::TryRecvError;
+use tokio::time::timeout;
+
+impl Recoverable {
+    /// The number and the public id of the peer that the client was.
+    pub(crate) fn identity(&self) -> Option<(MemberKey, ByteString)> {
+        self.former.lock().as_ref().map(|former| match former {
+            Former::Away(away) => (away.key, away.id.clone()),
+            Former::Here(peer) => (peer.member.key, peer.member.id.clone()),
+        })
+    }
+}
+
+impl PeerCell {
+    /// The client was this peer: it takes up where that one left off, if it is let in.
+    pub(super) fn ask_to_come_back(self: &Arc<Self>, mut away: Away) {
+        let (Some(own), Some(recovery)) = (&self.recovery, &self.space.recovery) else { return };
+        *self.values.lock() = std::mem::take(&mut away.values);
+        *own.former.lock() = Some(Former::Away(away));
+        if recovery.settings.skip_admission { self.come_in() } else { self.ask_to_come_in() }
+    }
+
+    /// The client has lost the connection of this peer, and nobody knew yet.
+    pub(super) fn take_over(self: &Arc<Self>, former: &Self) {
+        let (Some(own), Some(recovery)) = (&self.recovery, &self.space.recovery) else { return };
+        let mut coming = recovery.await_away(&own.token);
+        // One that is over already goes by itself.
+        former.cell.handle(Input::Close { reason: Reason::ConnectionLost }).ok();
+        match coming.try_recv() {
+            Ok(away) => return self.ask_to_come_back(away),
+            Err(TryRecvError::Closed) => return self.break_off(),
+            Err(TryRecvError::Empty) => {}
+        }
+        // Its `on_disconnect` takes its time.
+        let (peer, token) = (Arc::clone(self), own.token.clone());
+        tokio::spawn(async move {
+            match timeout(LEAVING_TIMEOUT, coming).await {
+                Ok(Ok(away)) => peer.ask_to_come_back(away),
+                _ => {
+                    if let Some(recovery) = &peer.space.recovery {
+                        recovery.give_up(&token);
+                    }
+                    peer.break_off();
+                }
+            }
+            peer.pump();
+        });
+    }
+
+    /// Puts it among the peers of the namespace. Whether that could be: what a returning peer
+    /// missed may be forgotten by now.
+    pub(super) fn is_let_in(self: &Arc<Self>) -> bool {
+        let space = &self.space;
+        let (Some(own), Some(recovery)) = (&self.recovery, &space.recovery) else {
+            space.hub.enter(Arc::clone(&self.member));
+            return true;
+        };
+        let former = own.former.lock().take();
+        match former {
+            Some(Former::Away(away)) => {
+                let replay = |missed: &mut dyn Iterator<Item = &Entry>| self.replay(missed);
+                if !space.hub.come_back(&self.member, &away.rooms, &own.since, replay) {
+                    space.hub.forget(self.member.key);
+                    return false;
+                }
+            }
+            Some(Former::Here(_)) | None => space.hub.enter_to_return(Arc::clone(&self.member)),
+        }
+        own.came_in.store(true, Ordering::Relaxed);
+        recovery.arrived(&own.token, self);
+        true
+    }
+
+    /// Sends what was missed, ahead of the answer to the client's wish to enter. Whether there was
+    /// room for it.
+    fn replay(&self, missed: &mut dyn Iterator<Item = &Entry>) -> bool {
+        let limits = &self.cell.shared.limits;
+        let (mut len, mut count) = (0, 0);
+        let mut prepared: Vec<Prepared> = Vec::new();
+        for Entry { name, args, position, .. } in missed {
+            let what = Outgoing::Event { name, args, call: None, position: Some(*position) };
+            let Some(event) = wires::encode(self.member.wire, &self.space.name, what) else {
+                continue;
+            };
+            len += event.len();
+            count += event.frames().len();
+            if len > limits.outbox_len_max / 2 || count > limits.outbox_count_max / 2 {
+                return false;
+            }
+            prepared.push(event);
+        }
+        // If the session is over, it may come back once more.
+        prepared.iter().all(|event| self.member.outbox.push_own(event) != Err(PushError::Full))
+    }
+
+    /// It can't be what it was promised to be: its client is to come once more, and will be new.
+    pub(super) fn break_off(self: &Arc<Self>) {
+        self.hang_up();
+        self.admit(Err(Failure::client("what it missed is not known any more")));
+    }
+
+    /// Takes it out of the namespace. It may come back if it `left` for a reason that allows that.
+    pub(super) fn exit(&self, left: Option<Reason>) {
+        let space = &self.space;
+        let Some(own) = &self.recovery else {
+            space.hub.exit(&self.member);
+            space.peers.write().remove(&self.member.key);
+            return;
+        };
+        if !own.came_in.load(Ordering::Relaxed) {
+            // Whom it would have been is still away.
+            let former = own.former.lock().take();
+            if let Some(Former::Away(mut away)) = former {
+                away.values = std::mem::take(&mut *self.values.lock());
+                Recovery::keep(space, away);
+            }
+            return;
+        }
+        space.peers.write().remove(&self.member.key);
+        if left.is_some_and(|reason| Recovery::goes(space, self, reason)) {
+            return;
+        }
+        space.hub.exit(&self.member);
+        if let Some(recovery) = &space.recovery {
+            recovery.forget(&own.token);
+        }
+    }
+}
+
+/// How long a returning client waits for `on_disconnect` of the peer that it was.
+const LEAVING_TIMEOUT: Duration = Duration::from_secs(10);
