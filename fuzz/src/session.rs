@@ -198,7 +198,7 @@ impl<S: Session> Bench<S> {
             return;
         }
         if accept {
-            return self.input(Input::Accept { link, id: "ID".into() });
+            return self.input(Input::Accept { link, id: "ID".into(), token: None });
         }
         self.peers.remove(&link);
         self.input(Input::Refuse { link, refusal: Refusal::new("no") });

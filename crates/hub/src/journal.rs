@@ -134,7 +134,7 @@ impl Journal {
         let entry = Entry {
             position,
             name: name.clone(),
-            args: args.clone(),
+            args: args.detached(),
             at: now,
             rooms: target.rooms.into(),
             except_rooms: target.except_rooms.into(),

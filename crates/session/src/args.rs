@@ -154,6 +154,17 @@ impl Args {
         }
     }
 
+    /// The same in memory of its own: to be kept for long, since a slice would keep all of what
+    /// it was read into.
+    pub fn detached(&self) -> Self {
+        if let Some(text) = self.as_text() {
+            return Self::from_text(ByteString::from(&**text));
+        }
+        let detach = |blob: &Blob| Blob { at: blob.at, bytes: Bytes::copy_from_slice(&blob.bytes) };
+        let blobs = self.blobs.as_ref().map(|blobs| blobs.iter().map(detach).collect());
+        Self { elements: ByteString::from(&**self.json()).into(), blobs }
+    }
+
     /// The byte strings, in the order in which they stand.
     pub fn blobs(&self) -> &[Blob] {
         self.blobs.as_deref().unwrap_or_default()

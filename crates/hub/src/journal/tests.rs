@@ -201,7 +201,7 @@ proptest! {
         let journal = hub.journal().unwrap();
         for (len, seconds) in said {
             now += Duration::from_secs(seconds);
-            let args = Args::from_text(&"x".repeat(len));
+            let args = Args::from_text("x".repeat(len));
             drop(journal.publish(now, Target::default(), &"e".into(), &args));
             let state = journal.lock();
             prop_assert!(state.entries.len() <= count_max && state.len <= len_max);

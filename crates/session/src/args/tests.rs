@@ -12,6 +12,18 @@ fn with_two_blobs() -> Args {
 }
 
 #[test]
+fn detached_is_the_same_in_other_memory() {
+    let read = Bytes::from_static(b"\x01\x02");
+    let blobs = vec![Blob { at: 2, bytes: read.clone() }];
+    for args in [Args::with_blobs("1,null".into(), blobs).unwrap(), Args::from_text("\"")] {
+        let own = args.detached();
+        assert_eq!(own, args);
+        assert_ne!(own.json().as_ptr(), args.json().as_ptr());
+        assert!(own.blobs().iter().all(|blob| blob.bytes.as_ptr() != read.as_ptr()));
+    }
+}
+
+#[test]
 fn blobs_stand_where_they_belong() {
     let args = with_two_blobs();
     assert_eq!(args.to_base64_json(), "1,[\"b25l\" ,\"dHdv\"],\"x\"");

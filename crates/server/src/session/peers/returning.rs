@@ -54,7 +54,7 @@ impl PeerCell {
                     peer.break_off();
                 }
             }
-            peer.pump();
+            peer.pump(None);
         });
     }
 
