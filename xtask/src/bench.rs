@@ -1,116 +1,151 @@
-//! `cargo xtask bench`: our server and a peer, one after the other and in turn, in one run.
+//! `cargo xtask bench`: our servers and their peers, one after the other and in turn, in one run.
 
 mod cases;
 mod figures;
 mod machine;
+mod programs;
 mod servers;
+mod suites;
 mod table;
 
 use std::fs;
-use std::time::Instant;
+use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
-
-use crate::process::{self, Failure, Result};
+use crate::process::{Failure, Result};
 use crate::repository::Repository;
-use crate::server;
 
-use cases::Case;
+use cases::{Case, Scale};
 use figures::Figures;
-use servers::Contestant;
-use table::Row;
+use programs::Programs;
+use suites::Suite;
+use table::Outcome;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Bench {
-    /// Shorter, and with fewer idle connections
+    /// What to measure [default: all]
+    suites: Vec<Suite>,
+    /// One short round with fewer connections, to see that everything runs
     #[arg(long)]
     quick: bool,
     /// How often each server has its turn; the medians are shown [default: 3, or 1 if quick]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=20))]
     rounds: Option<u32>,
-    /// Run only this case (can be repeated)
-    #[arg(long, value_name = "NAME", value_parser = case_names())]
+    /// Only this case (can be repeated)
+    #[arg(long, value_name = "CASE")]
     only: Vec<String>,
+    /// Only servers whose name has this in it (can be repeated)
+    #[arg(long, value_name = "NAME")]
+    server: Vec<String>,
+    /// uWebSockets' sources, with its submodule uSockets, to build it from
+    #[arg(long, value_name = "DIR")]
+    uwebsockets: Option<PathBuf>,
 }
 
 impl Bench {
     pub(crate) fn run(&self, repository: &Repository) -> Result {
         machine::check()?;
-        println!("── release: build the server, its peer and the generator");
-        server::build(repository)?;
-        let package = ["--package", "omniwire-bench"];
-        process::run(repository.cargo().args(["build", "--release", "--locked"]).args(package))?;
-        let start = Instant::now();
-        let mut rows = Vec::new();
+        let suites = if self.suites.is_empty() { &Suite::ALL[..] } else { &self.suites };
+        let suites: Vec<_> = suites.iter().map(|suite| (*suite, self.cases(*suite))).collect();
+        let cases = suites.iter().flat_map(|(_, cases)| cases);
+        let entries = cases.flat_map(|case| &case.entries);
+        let wanted: Vec<_> = entries.map(|entry| entry.server.program).collect();
+        if wanted.is_empty() {
+            return Err(Failure::new("no case and server is called so"));
+        }
+        let programs = Programs::prepare(repository, &wanted, self.uwebsockets.as_deref())?;
         let mut failed = Vec::new();
-        for case in self.cases() {
-            match self.measure(repository, &case) {
-                Ok(figures) => rows.extend(case.rows(&figures)),
-                Err(failure) => {
-                    println!("   FAILED: {failure}");
-                    rows.push(Row::failed(case.title));
-                    failed.push(case.name);
-                }
+        for (suite, cases) in suites {
+            let mut report =
+                table::head(suite.name(), &self.command_line(suite), &machine::describe());
+            for case in cases {
+                println!("── {} {}: {}", suite.name(), case.name, case.title);
+                let outcomes = self.measure(repository, &programs, &case, &mut failed);
+                let section = table::section(&case, &outcomes);
+                println!("{section}");
+                report += &section;
+                write(repository, suite, &report)?;
             }
         }
-        let took = start.elapsed().as_secs();
-        let report = table::report(&self.command_line(), &machine::describe(), took, &rows);
-        println!("\n{report}");
-        write(repository, &report)?;
         if failed.is_empty() {
             return Ok(());
         }
         Err(Failure::new(format!("no figure for: {}", failed.join(", "))))
     }
 
-    fn cases(&self) -> impl Iterator<Item = Case> {
-        let wanted = |case: &Case| self.only.is_empty() || self.only.iter().any(|n| n == case.name);
-        cases::all(self.quick).into_iter().filter(wanted)
+    fn cases(&self, suite: Suite) -> Vec<Case> {
+        let has = |wanted: &[String], name: &str| {
+            wanted.is_empty() || wanted.iter().any(|wanted| name.contains(wanted.as_str()))
+        };
+        let mut cases = suite.cases(Scale::new(self.quick));
+        cases.retain(|case| self.only.is_empty() || self.only.iter().any(|name| name == case.name));
+        for case in &mut cases {
+            case.entries.retain(|entry| has(&self.server, entry.label));
+        }
+        cases.retain(|case| !case.entries.is_empty());
+        cases
     }
 
     fn rounds(&self) -> u32 {
         self.rounds.unwrap_or(if self.quick { 1 } else { 3 })
     }
 
-    /// The figures of each server over all rounds, which they have in turn.
-    fn measure(&self, repository: &Repository, case: &Case) -> Result<[Figures; 2]> {
-        println!("── {}: {}", case.name, case.title);
-        let mut figures = [Figures::default(), Figures::default()];
+    /// How each server fared over all rounds, which they have in turn.
+    fn measure(
+        &self,
+        repository: &Repository,
+        programs: &Programs,
+        case: &Case,
+        failed: &mut Vec<String>,
+    ) -> Vec<Outcome> {
+        let missing = |entry: &cases::Entry| programs.why_missing(entry.server.program);
+        let mut outcomes: Vec<_> = case
+            .entries
+            .iter()
+            .map(|entry| match missing(entry) {
+                Some(why) => Outcome::Missing(why.to_owned()),
+                None => Outcome::Measured(Figures::default()),
+            })
+            .collect();
         for round in 1..=self.rounds() {
-            for (contestant, figures) in Contestant::BOTH.into_iter().zip(&mut figures) {
-                let json = servers::measure(repository, contestant, case)?;
-                println!("   {round} {:<18} {}", contestant.name(), json.trim_end());
-                figures.add(&json)?;
+            for (entry, outcome) in case.entries.iter().zip(&mut outcomes) {
+                let Outcome::Measured(figures) = outcome else { continue };
+                let json = servers::measure(repository, programs, case, entry);
+                let added = json.and_then(|json| {
+                    println!("   {round} {:<20} {}", entry.label, json.trim_end());
+                    figures.add(&json)
+                });
+                if let Err(failure) = added {
+                    println!("   FAILED: {failure}");
+                    failed.push(format!("{} in {}", entry.label, case.name));
+                    *outcome = Outcome::Failed;
+                }
             }
         }
-        Ok(figures)
+        outcomes
     }
 
     /// As one would type it to have the same again.
-    fn command_line(&self) -> String {
-        let mut line = "cargo xtask bench".to_owned();
+    fn command_line(&self, suite: Suite) -> String {
+        let mut line = format!("cargo xtask bench {}", suite.name());
         if self.quick {
             line += " --quick";
         }
         if let Some(rounds) = self.rounds {
             line += &format!(" --rounds {rounds}");
         }
-        for name in &self.only {
-            line += &format!(" --only {name}");
+        for (option, names) in [("only", &self.only), ("server", &self.server)] {
+            names.iter().for_each(|name| line += &format!(" --{option} '{name}'"));
+        }
+        if self.uwebsockets.is_some() {
+            line += " --uwebsockets DIR";
         }
         line
     }
 }
 
-fn case_names() -> PossibleValuesParser {
-    cases::all(false).into_iter().map(|case| case.name).collect::<Vec<_>>().into()
-}
-
-fn write(repository: &Repository, report: &str) -> Result {
-    let folder = repository.root.join("out");
-    let file = folder.join("bench.md");
+fn write(repository: &Repository, suite: Suite, report: &str) -> Result {
+    let folder = repository.root.join("out/bench");
+    let file = folder.join(format!("{}.md", suite.name()));
     let written = fs::create_dir_all(&folder).and_then(|()| fs::write(&file, report));
-    written.map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
-    println!("written to {}", file.display());
-    Ok(())
+    written.map_err(|error| Failure::new(format!("{}: {error}", file.display())))
 }

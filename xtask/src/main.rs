@@ -38,7 +38,7 @@ enum Task {
     Test(test::Test),
     /// Run the contract tests of one suite, or of all
     Conformance(conformance::Conformance),
-    /// Compare the server with a peer: CPU per message, memory per connection
+    /// Compare our servers with their peers: CPU per message, memory per connection
     Bench(bench::Bench),
     /// Feed everything that reads bytes with inputs from anywhere
     Fuzz(fuzz::Fuzz),

@@ -35,12 +35,7 @@ pub(crate) fn describe() -> String {
     let kernel = process::read(Command::new("uname").arg("-sr")).unwrap_or_default();
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or_default();
-    format!(
-        "{} cores ({}), {}, load average {load} at the end",
-        cores(),
-        model.trim(),
-        kernel.trim()
-    )
+    format!("{} cores ({}), {}, load average {load}", cores(), model.trim(), kernel.trim())
 }
 
 fn cores() -> usize {

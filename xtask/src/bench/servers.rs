@@ -1,101 +1,109 @@
 //! The servers that are compared, and one turn of one of them under load.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use crate::bench::cases::{Case, Room};
+use crate::bench::cases::{Case, Entry};
+use crate::bench::programs::{self, Program, Programs};
 use crate::process::{self, Failure, Result};
 use crate::repository::Repository;
 
 /// A server that is measured, on one thread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Contestant {
-    Omniwire,
-    Tungstenite,
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Server {
+    pub(crate) name: &'static str,
+    pub(crate) program: Program,
+    pub(crate) arguments: &'static [&'static str],
 }
 
-impl Contestant {
-    pub(crate) const BOTH: [Self; 2] = [Self::Omniwire, Self::Tungstenite];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Omniwire => "omniwire",
-            Self::Tungstenite => "tokio-tungstenite",
-        }
-    }
-
-    fn program(self, repository: &Repository) -> PathBuf {
-        match self {
-            Self::Omniwire => repository.binary(),
-            Self::Tungstenite => beside(repository, "tungstenite-peer"),
-        }
-    }
-
-    fn arguments(self) -> &'static [&'static str] {
-        match self {
-            Self::Omniwire => {
-                &["conformance", "--suite", "websocket", "--port", "0", "--threads", "1"]
-            }
-            Self::Tungstenite => &[],
-        }
-    }
-
-    fn path(self, room: Room) -> &'static str {
-        match (self, room) {
-            // Without compression, as the peer.
-            (Self::Omniwire, Room::Echo) => "/echo-plain",
-            (Self::Tungstenite, Room::Echo) => "/echo",
-            (_, Room::Broadcast) => "/broadcast",
-        }
+impl Server {
+    const fn new(name: &'static str, program: Program) -> Self {
+        Self { name, program, arguments: &[] }
     }
 }
+
+/// Our crate `omniwire-websocket` alone.
+pub(crate) static WEBSOCKET_CRATE: Server =
+    Server::new("omniwire-websocket", Program::Ours("websocket-server"));
+/// Our crate `omniwire`: rooms and handlers for all protocols.
+pub(crate) static OMNIWIRE: Server = Server::new("omniwire", Program::Ours("omniwire-server"));
+/// The binary, as the contract tests start it.
+pub(crate) static CONTRACT: Server = Server {
+    name: "omniwire conformance",
+    program: Program::Binary,
+    arguments: &["conformance", "--suite", "websocket", "--port", "0", "--threads", "1"],
+};
+/// The floor: no frames.
+pub(crate) static TCP: Server = Server::new("bare TCP", Program::Peer("tcp"));
+pub(crate) static UWEBSOCKETS: Server = Server::new("uWebSockets", Program::UWebSockets);
+pub(crate) static TUNGSTENITE: Server =
+    Server::new("tokio-tungstenite", Program::Peer("tungstenite"));
+pub(crate) static TOKIO_WEBSOCKETS: Server =
+    Server::new("tokio-websockets", Program::Peer("tokio-websockets"));
+pub(crate) static FASTWEBSOCKETS: Server =
+    Server::new("fastwebsockets", Program::Peer("fastwebsockets"));
+pub(crate) static SOCKUDO: Server = Server::new("sockudo-ws", Program::Peer("sockudo"));
+pub(crate) static WS: Server = Server::new("npm ws", Program::Node("ws.mjs"));
+pub(crate) static SOCKETIO: Server = Server::new("npm socket.io", Program::Node("socketio.mjs"));
+pub(crate) static SOCKETIOXIDE: Server = Server::new("socketioxide", Program::Peer("socketioxide"));
+pub(crate) static SOCKJS: Server = Server::new("npm sockjs", Program::Node("sockjs.mjs"));
+pub(crate) static ASPNET: Server = Server::new(
+    "ASP.NET Core SignalR",
+    Program::Elsewhere(
+        "no .NET SDK; measured by hand on 2026-11-22, version 9.0.5 with JSON, CPU s per million: \
+         echo of 1 KB 97.7, broadcast of 128 B to 1,000 26.7; 26,797 B per idle connection",
+    ),
+);
 
 /// A fresh server under the load of a case: what the generator says of it.
 pub(crate) fn measure(
     repository: &Repository,
-    contestant: Contestant,
+    programs: &Programs,
     case: &Case,
+    entry: &Entry,
 ) -> Result<String> {
-    let server = Server::start(repository, contestant)?;
+    let server = Running::start(repository, programs, entry.server)?;
     let mut generator = pinned(repository, 1);
-    generator.arg(beside(repository, "load")).args(case.load.split(' '));
-    generator.args(["--address", &server.address, "--path", contestant.path(case.room)]);
-    generator.args(["--pid", &server.child.id().to_string()]);
+    let load = entry.load.as_ref().unwrap_or(&case.load);
+    generator.arg(programs::beside(repository, "load")).args(load.split(' '));
+    generator.args(["--address", &server.address, "--pid", &server.child.id().to_string()]);
+    for lane in entry.lanes {
+        generator.args(["--lane", lane]);
+    }
     let load = process::read(&mut generator);
-    load.map_err(|failure| Failure::new(format!("{}: {failure}", contestant.name())))
+    load.map_err(|failure| Failure::new(format!("{}: {failure}", entry.label)))
 }
 
 /// A running server, ended with this value.
-struct Server {
+struct Running {
     child: Child,
     address: String,
 }
 
-impl Server {
-    fn start(repository: &Repository, contestant: Contestant) -> Result<Self> {
+impl Running {
+    fn start(repository: &Repository, programs: &Programs, server: &Server) -> Result<Self> {
         let mut command = pinned(repository, 0);
-        command.arg(contestant.program(repository)).args(contestant.arguments());
+        command.args(programs.command(repository, server.program)?).args(server.arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let child = command.spawn().map_err(|error| process::not_started(&command, &error))?;
-        let mut server = Self { child, address: String::new() };
+        let mut running = Self { child, address: String::new() };
         let mut line = String::new();
-        if let Some(output) = server.child.stdout.take() {
+        if let Some(output) = running.child.stdout.take() {
             // An error leaves no line, which is told below.
             let _ = BufReader::new(output).read_line(&mut line);
         }
         match line.trim_end().strip_prefix("listening on ") {
-            Some(address) => server.address = address.to_owned(),
+            Some(address) => running.address = address.to_owned(),
             None => {
                 let line = process::shell_line(&command);
                 return Err(Failure::new(format!("no address came from: {line}")));
             }
         }
-        Ok(server)
+        Ok(running)
     }
 }
 
-impl Drop for Server {
+impl Drop for Running {
     fn drop(&mut self) {
         // Both fail only when it has ended already.
         let _ = self.child.kill();
@@ -110,8 +118,4 @@ fn pinned(repository: &Repository, core: usize) -> Command {
     command.args(["-c", r#"ulimit -n "$(ulimit -Hn)"; exec "$@""#, "sh"]);
     command.args(["taskset", "--cpu-list", &core.to_string()]);
     command
-}
-
-fn beside(repository: &Repository, program: &str) -> PathBuf {
-    repository.binary().with_file_name(program)
 }

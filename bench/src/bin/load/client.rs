@@ -1,10 +1,12 @@
-//! The generator's connections: opened in batches, then driven by one poll for all of them.
+//! The generator's connections, driven by one poll for all of them.
 
-use crate::{Common, Failure, Result, frame};
+use crate::frame::{self, CLOSE, PING, PONG, TEXT};
+use crate::open;
+use crate::protocol::Protocol;
+use crate::{Common, Failure, Result};
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token};
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
 /// All connections.
@@ -15,89 +17,126 @@ pub(crate) struct Clients {
     clients: Vec<Client>,
     scratch: Box<[u8]>,
     heard_at: Instant,
+    /// Octets of one message over bare TCP, which has nothing that says so.
+    unit_len: usize,
+    pub(crate) traffic: Traffic,
+}
+
+/// What went over the wire.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Traffic {
+    pub(crate) octets_in: u64,
+    pub(crate) octets_out: u64,
+    pub(crate) writes: u64,
+    /// Octets of the messages in what came, before compression; where that is measured.
+    pub(crate) content_len: u64,
 }
 
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Client {
     stream: mio::net::TcpStream,
+    protocol: Protocol,
     /// The start of a frame whose rest is still to come.
     received: Vec<u8>,
     unwritten: Vec<u8>,
 }
 
+/// A message that came.
+#[derive(Debug)]
+pub(crate) struct Heard<'a> {
+    pub(crate) index: usize,
+    pub(crate) protocol: Protocol,
+    /// The first octet of its frame.
+    pub(crate) first: u8,
+    pub(crate) unit: &'a [u8],
+}
+
 impl Clients {
-    /// Opens so many WebSockets.
-    pub(crate) fn open(common: &Common, count: usize) -> Result<Self> {
+    /// Opens so many connections; `offer` are headers for the WebSocket's handshake.
+    pub(crate) fn open(
+        common: &Common,
+        count: usize,
+        unit_len: usize,
+        offer: &str,
+    ) -> Result<Self> {
         let poll = Poll::new().map_err(Failure::at("epoll"))?;
         let mut clients = Vec::with_capacity(count);
-        while clients.len() < count {
-            let batch = BATCH_LEN.min(count - clients.len());
-            let asked: Result<Vec<_>> = (0..batch).map(|_| ask(common)).collect();
-            for stream in asked? {
-                clients.push(Client::new(stream, &poll, Token(clients.len()))?);
-            }
-        }
+        open::each(common, count, offer, |opened| {
+            opened.stream.set_nonblocking(true).map_err(Failure::at("set_nonblocking"))?;
+            let mut stream = mio::net::TcpStream::from_std(opened.stream);
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            let registered = poll.registry().register(&mut stream, Token(clients.len()), interest);
+            registered.map_err(Failure::at("epoll"))?;
+            let (protocol, received) = (opened.protocol, opened.received);
+            clients.push(Client { stream, protocol, received, unwritten: Vec::new() });
+            Ok(())
+        })?;
         Ok(Self {
             poll,
             events: Events::with_capacity(1024),
             clients,
             scratch: vec![0; SCRATCH_LEN].into(),
             heard_at: Instant::now(),
+            unit_len,
+            traffic: Traffic::default(),
         })
     }
 
-    /// Queues a message.
-    pub(crate) fn queue(&mut self, index: usize, sequence: u64, len: usize) {
-        frame::write(&mut self.clients[index].unwritten, index, sequence, len);
+    pub(crate) fn protocol(&self, index: usize) -> Protocol {
+        self.clients[index].protocol
+    }
+
+    /// Where what is to be said is written to, before [`Clients::flush`].
+    pub(crate) fn out(&mut self, index: usize) -> &mut Vec<u8> {
+        &mut self.clients[index].unwritten
     }
 
     /// Writes what is queued, as far as the socket takes it.
     pub(crate) fn flush(&mut self, index: usize) -> Result {
-        self.clients[index].flush()
+        self.clients[index].flush(&mut self.traffic)
     }
 
-    /// Takes what has come, without waiting: `heard` gets each message and says how many
-    /// messages are to be written to that connection then, all in one write.
+    /// Takes what has come, without waiting: `heard` gets each message, and the place for what is
+    /// to be written to that connection then, all in one write.
     pub(crate) fn turn(
         &mut self,
-        mut heard: impl FnMut(usize, &[u8], &mut Vec<u8>) -> Result,
+        mut heard: impl FnMut(Heard<'_>, &mut Vec<u8>) -> Result,
     ) -> Result {
         self.poll.poll(&mut self.events, Some(Duration::ZERO)).map_err(Failure::at("epoll"))?;
         let now = Instant::now();
         if !self.events.is_empty() {
             self.heard_at = now;
         } else if now - self.heard_at > SILENCE_MAX {
-            return Err(Failure::new(format!(
-                "nothing came for {SILENCE_MAX:?}: messages are lost"
-            )));
+            let why = format!("nothing came for {SILENCE_MAX:?}: messages are lost");
+            return Err(Failure::new(why));
         }
         for event in &self.events {
             let index = event.token().0;
             let client = &mut self.clients[index];
-            client.take(event, &mut self.scratch, |message, out| heard(index, message, out))?;
-            client.flush()?;
+            client.take(
+                index,
+                event,
+                &mut self.scratch,
+                self.unit_len,
+                &mut self.traffic,
+                &mut heard,
+            )?;
+            client.flush(&mut self.traffic)?;
         }
         Ok(())
     }
 }
 
 impl Client {
-    fn new(mut asked: TcpStream, poll: &Poll, token: Token) -> Result<Self> {
-        read_answer(&mut asked)?;
-        asked.set_nonblocking(true).map_err(Failure::at("set_nonblocking"))?;
-        let mut stream = mio::net::TcpStream::from_std(asked);
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        let registered = poll.registry().register(&mut stream, token, interest);
-        registered.map_err(Failure::at("epoll"))?;
-        Ok(Self { stream, received: Vec::new(), unwritten: Vec::new() })
-    }
-
     fn take(
         &mut self,
+        index: usize,
         event: &Event,
         scratch: &mut [u8],
-        mut heard: impl FnMut(&[u8], &mut Vec<u8>) -> Result,
+        unit_len: usize,
+        traffic: &mut Traffic,
+        heard: &mut impl FnMut(Heard<'_>, &mut Vec<u8>) -> Result,
     ) -> Result {
         while event.is_readable() {
             let len = match self.stream.read(scratch) {
@@ -106,13 +145,31 @@ impl Client {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => return Err(Failure::at("reading")(error)),
             };
-            let fresh = &scratch[..len];
+            traffic.octets_in += len as u64;
+            let (protocol, out) = (self.protocol, &mut self.unwritten);
+            let mut each = |first, unit: &[u8]| {
+                if let Some(answer) = protocol.heartbeat(unit) {
+                    if !answer.is_empty() {
+                        frame::write(out, TEXT, answer.len(), |out| out.extend_from_slice(answer));
+                    }
+                    return Ok(());
+                }
+                match first {
+                    CLOSE => Err(Failure::new("the server said Close")),
+                    PING => {
+                        frame::write(out, PONG, unit.len(), |out| out.extend_from_slice(unit));
+                        Ok(())
+                    }
+                    _ => heard(Heard { index, protocol, first, unit }, out),
+                }
+            };
             if self.received.is_empty() {
-                let taken = each(fresh, |message| heard(message, &mut self.unwritten))?;
+                let fresh = &scratch[..len];
+                let taken = cut(protocol, unit_len, fresh, &mut each)?;
                 self.received.extend_from_slice(&fresh[taken..]);
             } else {
-                self.received.extend_from_slice(fresh);
-                let taken = each(&self.received, |message| heard(message, &mut self.unwritten))?;
+                self.received.extend_from_slice(&scratch[..len]);
+                let taken = cut(protocol, unit_len, &self.received, &mut each)?;
                 self.received.drain(..taken);
             }
             // The kernel tells again when more comes.
@@ -123,79 +180,50 @@ impl Client {
         Ok(())
     }
 
-    fn flush(&mut self) -> Result {
+    fn flush(&mut self, traffic: &mut Traffic) -> Result {
         while !self.unwritten.is_empty() {
             match self.stream.write(&self.unwritten) {
-                Ok(len) => drop(self.unwritten.drain(..len)),
+                Ok(len) => {
+                    traffic.octets_out += len as u64;
+                    traffic.writes += 1;
+                    self.unwritten.drain(..len);
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => return Err(Failure::at("writing")(error)),
             }
+        }
+        // Ten thousand connections that said 1 MB once would keep it all.
+        if self.unwritten.capacity() > UNWRITTEN_LEN_KEPT && self.unwritten.is_empty() {
+            self.unwritten = Vec::new();
         }
         Ok(())
     }
 }
 
-/// Gives each whole message to `heard`; how many octets they were.
-fn each(octets: &[u8], mut heard: impl FnMut(&[u8]) -> Result) -> Result<usize> {
+/// Gives each whole message to `each`; how many octets they were.
+fn cut(
+    protocol: Protocol,
+    unit_len: usize,
+    octets: &[u8],
+    each: &mut impl FnMut(u8, &[u8]) -> Result,
+) -> Result<usize> {
+    if protocol == Protocol::Tcp {
+        let units = octets.chunks_exact(unit_len);
+        let rest = units.remainder().len();
+        units.into_iter().try_for_each(|unit| each(TEXT, unit))?;
+        return Ok(octets.len() - rest);
+    }
     let mut taken = 0;
-    while let Some((message, len)) = frame::read(&octets[taken..])? {
-        heard(message)?;
+    while let Some((frame, len)) = frame::read(&octets[taken..])? {
+        protocol.each_unit(frame.payload, |unit| each(frame.first, unit))?;
         taken += len;
     }
     Ok(taken)
 }
 
-/// Connects and sends the handshake.
-fn ask(common: &Common) -> Result<TcpStream> {
-    let mut stream = TcpStream::connect(common.address).map_err(Failure::at("connecting"))?;
-    let set_up = |stream: &TcpStream| -> io::Result<()> {
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(SILENCE_MAX))
-    };
-    set_up(&stream).map_err(Failure::at("socket options"))?;
-    let request = format!(
-        "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n",
-        common.path, common.address
-    );
-    stream.write_all(request.as_bytes()).map_err(Failure::at("writing the handshake"))?;
-    Ok(stream)
-}
-
-/// Reads the answer. A server that says more, unasked, is not what we measure.
-fn read_answer(stream: &mut TcpStream) -> Result {
-    let mut answer = Vec::new();
-    let mut piece = [0; 1024];
-    while !answer.ends_with(b"\r\n\r\n") {
-        let len = stream.read(&mut piece).map_err(Failure::at("reading the handshake"))?;
-        if len == 0 || answer.len() > ANSWER_LEN_MAX {
-            return Err(Failure::new("the server's answer to the handshake has no end"));
-        }
-        answer.extend_from_slice(&piece[..len]);
-    }
-    let answer = String::from_utf8_lossy(&answer);
-    let accepted = answer.lines().any(|line| {
-        line.split_once(':').is_some_and(|(name, value)| {
-            name.eq_ignore_ascii_case("sec-websocket-accept") && value.trim() == ACCEPT
-        })
-    });
-    if answer.starts_with("HTTP/1.1 101 ") && accepted {
-        return Ok(());
-    }
-    let first = answer.lines().next().unwrap_or_default();
-    Err(Failure::new(format!("the server refused the handshake: {first}")))
-}
-
-/// Connections that are opened at once.
-const BATCH_LEN: usize = 100;
-
-const ANSWER_LEN_MAX: usize = 16 << 10;
-
 const SCRATCH_LEN: usize = 256 << 10;
 
-/// So long a server may say nothing while it owes us something.
-const SILENCE_MAX: Duration = Duration::from_secs(10);
+const UNWRITTEN_LEN_KEPT: usize = 64 << 10;
 
-/// The example of RFC 6455, 1.3.
-const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
-const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+/// So long a server may say nothing while it owes us something.
+pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(10);

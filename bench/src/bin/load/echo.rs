@@ -1,8 +1,10 @@
 //! Each message comes back to the connection that sent it.
 
-use crate::client::Clients;
+use crate::client::{Clients, Heard};
+use crate::payload::{Label, Payloads};
+use crate::protocol::To;
 use crate::window::{Figures, Window};
-use crate::{Common, Failure, Result, Span, frame, payload};
+use crate::{Common, Failure, Result, Span};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Echo {
@@ -22,53 +24,56 @@ pub(crate) struct Echo {
 
 impl Echo {
     pub(crate) fn run(&self) -> Result<Figures> {
-        let mut clients = Clients::open(&self.common, self.connections)?;
+        let payloads = Payloads::new(self.size);
+        let mut clients = Clients::open(&self.common, self.connections, self.size, "")?;
         let mut expected = vec![0_u64; self.connections];
-        let mut message = Vec::new();
         let mut messages = 0;
-        for index in 0..self.connections {
-            (0..self.depth).for_each(|sequence| clients.queue(index, sequence, self.size));
-            clients.flush(index)?;
+        for sender in 0..self.connections {
+            let protocol = clients.protocol(sender);
+            for sequence in 0..self.depth {
+                protocol.write(
+                    clients.out(sender),
+                    To::Echo,
+                    &payloads,
+                    Label { sender, sequence },
+                );
+            }
+            clients.flush(sender)?;
         }
-        let mut window = Window::new(&self.common, &self.span);
+        let mut window = Window::new(self.common.pid, &self.span);
         let mut over = false;
         // When it is over, what is under way must still come back.
         let mut under_way = self.connections as u64 * self.depth;
         while under_way > 0 {
-            clients.turn(|index, heard, out| {
-                let sequence = &mut expected[index];
-                check(&mut message, heard, index, *sequence, self.size)?;
+            clients.turn(|heard, out| {
+                let label = Label { sender: heard.index, sequence: expected[heard.index] };
+                check(&payloads, &heard, label)?;
                 messages += 1;
                 if over {
                     under_way -= 1;
                 } else {
-                    frame::write(out, index, *sequence + self.depth, self.size);
+                    let sequence = label.sequence + self.depth;
+                    heard.protocol.write(out, To::Echo, &payloads, Label { sequence, ..label });
                 }
-                *sequence += 1;
+                expected[heard.index] += 1;
                 Ok(())
             })?;
-            over = over || window.look(messages)?;
+            over = over || window.look(messages, clients.traffic)?;
         }
-        window.into_figures().ok_or_else(|| Failure::new("it ended before it was measured"))
+        window.into_figures()
     }
 }
 
 /// Compares what came with what must come.
-pub(crate) fn check(
-    message: &mut Vec<u8>,
-    heard: &[u8],
-    connection: usize,
-    sequence: u64,
-    len: usize,
-) -> Result {
-    message.clear();
-    payload::write(message, connection, sequence, len);
-    if message == heard {
-        return Ok(());
+pub(crate) fn check(payloads: &Payloads, heard: &Heard<'_>, label: Label) -> Result {
+    let around = heard.protocol.hears(To::Echo, label.sequence, payloads.len());
+    match around.strip(heard.unit) {
+        Some(message) if payloads.is(message, label) => Ok(()),
+        _ => Err(spoiled(heard.unit, label)),
     }
-    let heard = String::from_utf8_lossy(&heard[..heard.len().min(64)]);
-    let message = String::from_utf8_lossy(&message[..len.min(64)]);
-    Err(Failure::new(format!(
-        "a message was spoiled: '{heard}...' came in place of '{message}...'"
-    )))
+}
+
+pub(crate) fn spoiled(unit: &[u8], label: Label) -> Failure {
+    let unit = String::from_utf8_lossy(&unit[..unit.len().min(100)]);
+    Failure::new(format!("a message was spoiled: {unit:?} came in place of {label:?}"))
 }

@@ -1,11 +1,18 @@
-//! Frames of RFC 6455, just enough for whole text messages: written masked, read without a mask.
+//! Frames of RFC 6455, just enough for whole messages: written masked, read without a mask.
 
-use crate::payload;
 use crate::{Failure, Result};
 
-/// Appends a masked text frame with a message of [`payload`].
-pub(crate) fn write(out: &mut Vec<u8>, connection: usize, sequence: u64, len: usize) {
-    out.push(TEXT);
+/// A whole frame that came.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Frame<'a> {
+    /// FIN, RSV and the opcode.
+    pub(crate) first: u8,
+    pub(crate) payload: &'a [u8],
+}
+
+/// Appends a masked frame; `payload` appends what is in it, exactly `len` octets.
+pub(crate) fn write(out: &mut Vec<u8>, first: u8, len: usize, payload: impl FnOnce(&mut Vec<u8>)) {
+    out.push(first);
     match len {
         0..=125 => out.push(MASKED | len as u8),
         126..=0xffff => {
@@ -17,21 +24,22 @@ pub(crate) fn write(out: &mut Vec<u8>, connection: usize, sequence: u64, len: us
             out.extend_from_slice(&(len as u64).to_be_bytes());
         }
     }
-    let key = (sequence as u32).wrapping_mul(0x9e37_79b9).to_be_bytes();
+    // It need not be unforeseeable here, only different.
+    let key = (out.len() as u32).wrapping_add(1).wrapping_mul(0x9e37_79b9).to_be_bytes();
     out.extend_from_slice(&key);
     let start = out.len();
-    payload::write(out, connection, sequence, len);
-    for (index, octet) in out[start..].iter_mut().enumerate() {
-        *octet ^= key[index & 3];
+    payload(out);
+    debug_assert_eq!(out.len() - start, len);
+    for piece in out[start..].chunks_mut(key.len()) {
+        piece.iter_mut().zip(key).for_each(|(octet, key)| *octet ^= key);
     }
 }
 
-/// The payload of the text frame at the front, and where the next frame begins. `None`: it is not
-/// all there.
-pub(crate) fn read(octets: &[u8]) -> Result<Option<(&[u8], usize)>> {
+/// The frame at the front, and where the next one begins. `None`: it is not all there.
+pub(crate) fn read(octets: &[u8]) -> Result<Option<(Frame<'_>, usize)>> {
     let &[first, second, ref rest @ ..] = octets else { return Ok(None) };
-    if first != TEXT || second & MASKED != 0 {
-        return Err(Failure::new(format!("not a whole text frame: {first:#04x} {second:#04x}")));
+    if first & FIN == 0 || second & MASKED != 0 {
+        return Err(Failure::new(format!("not a whole frame: {first:#04x} {second:#04x}")));
     }
     let (len, head_len) = match second {
         126 => match rest.first_chunk::<2>() {
@@ -46,10 +54,17 @@ pub(crate) fn read(octets: &[u8]) -> Result<Option<(&[u8], usize)>> {
     };
     let end =
         usize::try_from(len).map_err(Failure::at("length of a frame"))?.saturating_add(head_len);
-    Ok(octets.get(head_len..end).map(|payload| (payload, end)))
+    Ok(octets.get(head_len..end).map(|payload| (Frame { first, payload }, end)))
 }
 
-const TEXT: u8 = 0x81;
+pub(crate) const TEXT: u8 = 0x81;
+pub(crate) const BINARY: u8 = 0x82;
+pub(crate) const CLOSE: u8 = 0x88;
+pub(crate) const PING: u8 = 0x89;
+pub(crate) const PONG: u8 = 0x8a;
+/// RFC 7692, 6: this message is compressed.
+pub(crate) const COMPRESSED: u8 = 0x40;
+const FIN: u8 = 0x80;
 const MASKED: u8 = 0x80;
 
 #[cfg(test)]
@@ -58,23 +73,23 @@ mod tests {
 
     #[test]
     fn a_frame_is_masked() {
+        let payload = [7; 200];
         let mut out = Vec::new();
-        write(&mut out, 0, 1, 200);
+        write(&mut out, TEXT, 200, |out| out.extend_from_slice(&payload));
         assert_eq!(out[..4], [0x81, 0x80 | 126, 0, 200]);
-        let mut expected = Vec::new();
-        payload::write(&mut expected, 0, 1, 200);
         let unmasked: Vec<_> =
             out[8..].iter().zip(out[4..8].iter().cycle()).map(|(octet, key)| octet ^ key).collect();
-        assert_eq!(unmasked, expected);
+        assert_eq!(unmasked, payload);
     }
 
     #[test]
-    fn what_is_cut_short_waits_and_what_is_no_text_fails() {
-        assert_eq!(read(b"\x81\x02hi\x81").unwrap(), Some((&b"hi"[..], 4)));
+    fn what_is_cut_short_waits_and_what_is_no_whole_frame_fails() {
+        let frame = Frame { first: TEXT, payload: b"hi" };
+        assert_eq!(read(b"\x81\x02hi\x81").unwrap(), Some((frame, 4)));
         for cut in [&b""[..], b"\x81", b"\x81\x02h", b"\x81\x7e\x00", b"\x81\x7f\x00\x00"] {
             assert_eq!(read(cut).unwrap(), None);
         }
-        assert!(read(b"\x88\x00").is_err());
+        assert!(read(b"\x01\x00").is_err());
         assert!(read(b"\x81\x82").is_err());
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::client::Clients;
 use crate::echo::check;
+use crate::payload::{Label, Payloads};
+use crate::protocol::To;
 use crate::server::Server;
 use crate::{Common, Result};
 use serde::Serialize;
@@ -17,6 +19,9 @@ pub(crate) struct Idle {
     /// Octets of the message that each sends in the end
     #[arg(long, default_value_t = 512)]
     size: usize,
+    /// Headers for the WebSocket's handshake
+    #[arg(long, default_value = "")]
+    offer: String,
 }
 
 /// What so many connections cost.
@@ -34,35 +39,43 @@ pub(crate) struct Cost {
 impl Idle {
     pub(crate) fn run(&self) -> Result<Cost> {
         let server = Server::new(self.common.pid);
-        let first = Clients::open(&self.common, 1)?;
+        let offer = match &self.offer[..] {
+            "" => String::new(),
+            offer => format!("Sec-WebSocket-Extensions: {offer}\r\n"),
+        };
+        let first = Clients::open(&self.common, 1, self.size, &offer)?;
         let (before, cpu) = (server.resident_len()?, server.cpu_seconds()?);
-        let mut clients = Clients::open(&self.common, self.connections)?;
+        let mut clients = Clients::open(&self.common, self.connections, self.size, &offer)?;
         thread::sleep(SETTLING);
         let handshake_cpu_seconds = server.cpu_seconds()? - cpu;
         let each = |len: u64| len.saturating_sub(before) as f64 / self.connections as f64;
         let fresh_len = each(server.resident_len()?);
-        self.echo_once(&mut clients)?;
+        if self.offer.is_empty() {
+            echo_once(&mut clients, self.connections, self.size)?;
+        }
         thread::sleep(SETTLING);
         let used_len = each(server.resident_len()?);
         drop(first);
         Ok(Cost { connections: self.connections, handshake_cpu_seconds, fresh_len, used_len })
     }
+}
 
-    /// Sees that every connection is alive.
-    fn echo_once(&self, clients: &mut Clients) -> Result {
-        for index in 0..self.connections {
-            clients.queue(index, 0, self.size);
-            clients.flush(index)?;
-        }
-        let (mut missing, mut message) = (self.connections, Vec::new());
-        while missing > 0 {
-            clients.turn(|index, heard, _| {
-                missing -= 1;
-                check(&mut message, heard, index, 0, self.size)
-            })?;
-        }
-        Ok(())
+/// Sees that every connection is alive.
+fn echo_once(clients: &mut Clients, count: usize, size: usize) -> Result {
+    let payloads = Payloads::new(size);
+    for sender in 0..count {
+        let label = Label { sender, sequence: 0 };
+        clients.protocol(sender).write(clients.out(sender), To::Echo, &payloads, label);
+        clients.flush(sender)?;
     }
+    let mut missing = count;
+    while missing > 0 {
+        clients.turn(|heard, _| {
+            missing -= 1;
+            check(&payloads, &heard, Label { sender: heard.index, sequence: 0 })
+        })?;
+    }
+    Ok(())
 }
 
 /// What the server has still to do when the last answer is there.

@@ -3,21 +3,28 @@
 //! count. It prints one line of JSON, or, if the server spoils a message, why, and exits with 1.
 #![forbid(unsafe_code)]
 
-mod broadcast;
+mod carrier;
 mod client;
+mod deflate;
 mod echo;
+mod fallback;
 mod frame;
+mod http;
 mod idle;
+mod open;
 mod payload;
+mod protocol;
+mod rooms;
 mod server;
 mod window;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use protocol::Protocol;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
-/// Loads a WebSocket server and checks every reply.
+/// Loads a server and checks every reply.
 #[derive(Debug, Parser)]
 struct Options {
     #[command(subcommand)]
@@ -28,8 +35,12 @@ struct Options {
 enum Mode {
     /// Each message comes back to the connection that sent it
     Echo(echo::Echo),
-    /// Each message of one member comes to all
-    Broadcast(broadcast::Broadcast),
+    /// The same with compressed JSON
+    Deflate(deflate::Deflate),
+    /// What one member of a room says comes to all its members
+    Rooms(rooms::Rooms),
+    /// Each message goes up by POST and comes back over a carrier of HTTP
+    Fallback(fallback::Fallback),
     /// Connections that say nothing, then one message each
     Idle(idle::Idle),
 }
@@ -40,12 +51,31 @@ struct Common {
     /// Where the server listens
     #[arg(long)]
     address: SocketAddr,
-    /// The path of the WebSocket
+    /// PROTOCOL=PATH; connections take them in turn. `{room}` in it becomes their room's number
+    #[arg(long = "lane", required = true, value_parser = lane)]
+    lanes: Vec<Lane>,
+    /// Rooms that the connections are spread over
+    #[arg(long, default_value_t = 1)]
+    rooms: usize,
+    /// The address that connections come from
     #[arg(long)]
-    path: String,
+    from: Option<Ipv4Addr>,
     /// The server's process, whose time and memory are read
     #[arg(long)]
     pid: u32,
+}
+
+/// How a connection reaches the server.
+#[derive(Debug, Clone)]
+struct Lane {
+    protocol: Protocol,
+    path: String,
+}
+
+fn lane(text: &str) -> std::result::Result<Lane, String> {
+    let (protocol, path) = text.split_once('=').ok_or("it is PROTOCOL=PATH")?;
+    let protocol = Protocol::from_str(protocol, false)?;
+    Ok(Lane { protocol, path: path.to_owned() })
 }
 
 /// How long is measured.
@@ -79,9 +109,9 @@ impl Failure {
 fn main() -> ExitCode {
     let result = match Options::parse().mode {
         Mode::Echo(echo) => echo.run().map(|figures| serde_json::to_string(&figures)),
-        Mode::Broadcast(broadcast) => {
-            broadcast.run().map(|figures| serde_json::to_string(&figures))
-        }
+        Mode::Deflate(deflate) => deflate.run().map(|figures| serde_json::to_string(&figures)),
+        Mode::Rooms(rooms) => rooms.run().map(|figures| serde_json::to_string(&figures)),
+        Mode::Fallback(fallback) => fallback.run().map(|said| serde_json::to_string(&said)),
         Mode::Idle(idle) => idle.run().map(|figures| serde_json::to_string(&figures)),
     };
     match result.and_then(|json| json.map_err(Failure::at("JSON"))) {

@@ -14,12 +14,16 @@ impl Server {
         Self { pid }
     }
 
-    /// Seconds of CPU that it has used, the kernel's work for it included.
+    /// Seconds of CPU that its threads have used, the kernel's work for them included.
     pub(crate) fn cpu_seconds(self) -> Result<f64> {
-        let stat = self.read("stat")?;
-        cpu_ticks(&stat)
-            .map(|ticks| ticks as f64 / TICKS_PER_SECOND)
-            .ok_or_else(|| Failure::new("/proc/PID/stat is not as proc(5) says"))
+        let folder = format!("/proc/{}/task", self.pid);
+        let threads = fs::read_dir(folder).map_err(Failure::at("the server's threads"))?;
+        // One that has just ended has no file any more.
+        let times = threads.flatten().filter_map(|thread| {
+            let schedstat = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            nanoseconds(&schedstat)
+        });
+        Ok(times.sum::<u64>() as f64 / 1e9)
     }
 
     /// Bytes of memory that it has now.
@@ -36,13 +40,23 @@ impl Server {
     }
 }
 
-/// `utime` and `stime`. The name before them may have spaces, but ends with the last parenthesis.
-fn cpu_ticks(stat: &str) -> Option<u64> {
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_ascii_whitespace().skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
-    Some(user + system)
+/// TCP segments with data that this machine has sent (`TcpExt: TCPOrigDataSent`).
+pub(crate) fn segments_sent() -> Result<u64> {
+    let netstat = fs::read_to_string("/proc/net/netstat").map_err(Failure::at("netstat"))?;
+    counter(&netstat, "TcpExt:", "TCPOrigDataSent")
+        .ok_or_else(|| Failure::new("/proc/net/netstat has no TCPOrigDataSent"))
+}
+
+/// A line with names, then one with their numbers.
+fn counter(netstat: &str, group: &str, name: &str) -> Option<u64> {
+    let mut lines = netstat.lines().filter(|line| line.starts_with(group));
+    let at = lines.next()?.split(' ').position(|word| word == name)?;
+    lines.next()?.split(' ').nth(at)?.parse().ok()
+}
+
+/// The time on a processor is the first of three numbers.
+fn nanoseconds(schedstat: &str) -> Option<u64> {
+    schedstat.split(' ').next()?.parse().ok()
 }
 
 fn resident_kib(status: &str) -> Option<u64> {
@@ -50,18 +64,23 @@ fn resident_kib(status: &str) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
-/// Linux tells user space of ticks of this length on every machine that Rust runs on.
-const TICKS_PER_SECOND: f64 = 100.0;
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn times_follow_a_name_with_anything_in_it() {
-        let stat = "7 (a ) b) S 1 7 7 0 -1 4194560 300 0 0 0 12 30 0 0 20 0";
-        assert_eq!(cpu_ticks(stat), Some(42));
-        assert_eq!(cpu_ticks("7 (a"), None);
+    fn our_own_time_is_known_and_grows() {
+        assert_eq!(nanoseconds("42 7 3\n"), Some(42));
+        let own = Server::new(std::process::id());
+        let before = own.cpu_seconds().unwrap();
+        while own.cpu_seconds().unwrap() <= before {}
+    }
+
+    #[test]
+    fn a_counter_is_found_below_its_name() {
+        let netstat = "TcpExt: A TCPOrigDataSent B\nTcpExt: 1 22 3\nIpExt: A\nIpExt: 9\n";
+        assert_eq!(counter(netstat, "TcpExt:", "TCPOrigDataSent"), Some(22));
+        assert_eq!(counter(netstat, "IpExt:", "TCPOrigDataSent"), None);
     }
 
     #[test]

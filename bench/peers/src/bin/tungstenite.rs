@@ -1,7 +1,5 @@
-//! The peer that `cargo xtask bench` compares with: tokio-tungstenite on hyper, on one thread,
-//! written as its users do, and as quick as its API allows: all messages that are ready are fed,
-//! then flushed at once.
-#![forbid(unsafe_code)]
+//! tokio-tungstenite on hyper, as quick as its API allows: all messages that are ready are fed,
+//! then flushed at once. Rooms are broadcast channels.
 
 use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, StreamExt};
@@ -12,10 +10,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use omniwire_bench_peers::{Rooms, Service, listen};
 use std::convert::Infallible;
-use std::io::{self, Write};
-use tokio::net::{TcpListener, TcpStream};
+use std::io;
+use tokio::net::TcpStream;
 use tokio::sync::broadcast;
+use tokio::task::{LocalSet, spawn_local};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -23,26 +23,24 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
-/// Messages that a member may lag behind.
-const ROOM_LEN: usize = 1024;
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let mut out = io::stdout().lock();
-    writeln!(out, "listening on {}", listener.local_addr()?)?;
-    out.flush()?;
-    let (room, _) = broadcast::channel(ROOM_LEN);
+    LocalSet::new().run_until(accept()).await
+}
+
+async fn accept() -> io::Result<()> {
+    let listener = listen().await?;
+    let rooms = Rooms::default();
     loop {
         let (stream, _) = listener.accept().await?;
-        tokio::spawn(serve(stream, room.clone()));
+        spawn_local(serve(stream, rooms.clone()));
     }
 }
 
-async fn serve(stream: TcpStream, room: broadcast::Sender<Message>) {
+async fn serve(stream: TcpStream, rooms: Rooms<Message>) {
     stream.set_nodelay(true).ok();
     let service = service_fn(move |request| {
-        let response = answer(request, &room);
+        let response = answer(request, &rooms);
         async move { Ok::<_, Infallible>(response) }
     });
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
@@ -51,29 +49,28 @@ async fn serve(stream: TcpStream, room: broadcast::Sender<Message>) {
     }
 }
 
-fn answer(
-    mut request: Request<Incoming>,
-    room: &broadcast::Sender<Message>,
-) -> Response<Empty<Bytes>> {
+fn answer(mut request: Request<Incoming>, rooms: &Rooms<Message>) -> Response<Empty<Bytes>> {
     let Some(key) = request.headers().get(header::SEC_WEBSOCKET_KEY) else {
         return status(StatusCode::UPGRADE_REQUIRED);
     };
     let accept = derive_accept_key(key.as_bytes());
     let upgrade = hyper::upgrade::on(&mut request);
-    match request.uri().path() {
-        "/echo" => drop(tokio::spawn(async move {
-            if let Ok(upgraded) = upgrade.await {
-                finish(echo(socket(upgraded).await).await);
-            }
-        })),
-        "/broadcast" => {
+    match Service::at(request.uri().path()) {
+        Some(Service::Room(room)) => {
             // Before the answer, so that whoever has it misses nothing.
-            let (room, heard) = (room.clone(), room.subscribe());
-            drop(tokio::spawn(async move {
+            let (room, heard) = rooms.join(&room);
+            spawn_local(async move {
                 if let Ok(upgraded) = upgrade.await {
                     finish(member(socket(upgraded).await, &room, heard).await);
                 }
-            }));
+            });
+        }
+        Some(Service::Echo) => {
+            spawn_local(async move {
+                if let Ok(upgraded) = upgrade.await {
+                    finish(echo(socket(upgraded).await).await);
+                }
+            });
         }
         _ => return status(StatusCode::NOT_FOUND),
     }

@@ -1,0 +1,54 @@
+//! A server on the crate `omniwire`, as its users write one: one namespace over every protocol, on
+//! one thread. `echo` is answered with its arguments; `say` goes to all of the room that the
+//! query of the connecting request names, as `said`. What has no events (raw WebSocket and SockJS)
+//! speaks to its room if it has one, and is echoed if not.
+#![forbid(unsafe_code)]
+
+use omniwire::{
+    Args, Failure, Namespace, Omniwire, Origins, Peer, RawArgs, Reply, SockJsMount, serve,
+};
+use std::error::Error;
+use std::future::pending;
+use std::io::{self, Write};
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// From accept to the end of a request's head.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let bench = Namespace::new("/")
+        .on_connect(|peer: Peer| async move {
+            if let Some(room) = peer.request().query_value("room") {
+                peer.join(room)?;
+            }
+            Ok::<_, Failure>(())
+        })
+        .on("echo", |Args(args): Args<RawArgs>| async move { Reply(args) })
+        .on("say", |peer: Peer, Args(args): Args<RawArgs>| async move { say(&peer, args).await })
+        .on("message", |peer: Peer, Args(args): Args<RawArgs>| async move {
+            if peer.rooms().is_empty() {
+                peer.emit("message", args)?;
+                return Ok(());
+            }
+            say(&peer, args).await
+        });
+    let omniwire = Omniwire::builder()
+        .origins(Origins::any())
+        .namespace(bench)
+        .mount("/sockjs-raw", SockJsMount::new("/").raw())
+        .build()?;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "listening on {}", listener.local_addr()?)?;
+    out.flush()?;
+    drop(out);
+    Ok(serve(listener, omniwire.router(), HANDSHAKE_TIMEOUT, pending()).await?)
+}
+
+async fn say(peer: &Peer, args: RawArgs) -> Result<(), Failure> {
+    let room = peer.rooms().into_iter().next().ok_or_else(|| Failure::client("it has no room"))?;
+    peer.namespace().to(room).emit("said", args).await?;
+    Ok(())
+}
