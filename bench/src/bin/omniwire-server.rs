@@ -10,11 +10,7 @@ use omniwire::{
 use std::error::Error;
 use std::future::pending;
 use std::io::{self, Write};
-use std::time::Duration;
 use tokio::net::TcpListener;
-
-/// From accept to the end of a request's head.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -44,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     writeln!(out, "listening on {}", listener.local_addr()?)?;
     out.flush()?;
     drop(out);
-    Ok(serve(listener, omniwire.router(), HANDSHAKE_TIMEOUT, pending()).await?)
+    Ok(serve(listener, omniwire.router(), &omniwire, pending()).await?)
 }
 
 async fn say(peer: &Peer, args: RawArgs) -> Result<(), Failure> {
