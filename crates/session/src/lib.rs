@@ -127,6 +127,14 @@ pub enum Output {
         /// The message.
         message: Message,
     },
+    /// Send these frames on one carrier at once, past the outbox: they left before, and may not
+    /// have arrived.
+    Resend {
+        /// The carrier.
+        id: CarrierId,
+        /// The frames, in order.
+        frames: Vec<Frame>,
+    },
     /// From now on this carrier drains the outbox (`None`: it gathers).
     Carry(Option<CarrierId>),
     /// Events of this peer that the application emitted while [`Event::Enter`] was pending may
@@ -187,4 +195,11 @@ pub trait Session: Any + Send {
         queue: &mut VecDeque<Frame>,
         out: &mut BytesMut,
     ) -> Packed;
+
+    /// A carrier of messages is about to take frames from the front of `queue`. A session that may
+    /// have to send them again takes those that may leave now, keeps copies, and hands them over:
+    /// none, while it holds back. `None`, by default: it keeps nothing, and all may leave.
+    fn pass(&mut self, _queue: &mut VecDeque<Frame>) -> Option<VecDeque<Frame>> {
+        None
+    }
 }

@@ -75,8 +75,15 @@ pub struct Config {
     pub client_timeout: Duration,
     /// An idle poll is answered after this long: 90 s.
     pub poll_timeout: Duration,
-    /// A connection without a transport, or without a poll, ends after this long: 15 s.
+    /// A connection without a transport, or without a poll, or that waits for a stateful
+    /// reconnect, ends after this long: 15 s.
     pub disconnect_timeout: Duration,
+    /// Whether a client that asks for it may come back on a new WebSocket, without loss
+    /// (`AllowStatefulReconnects`): no.
+    pub stateful_reconnects: bool,
+    /// With stateful reconnect, what may be sent and not acknowledged: 100000 bytes. Beyond that
+    /// messages are held back.
+    pub stateful_len_max: usize,
     /// The longest hub message that is taken, its 0x1E or its length prefix included: 32768 bytes.
     pub message_len_max: usize,
 }
@@ -92,6 +99,8 @@ impl Default for Config {
             client_timeout: Duration::from_secs(30),
             poll_timeout: Duration::from_secs(90),
             disconnect_timeout: Duration::from_secs(15),
+            stateful_reconnects: false,
+            stateful_len_max: 100_000,
             message_len_max: 32_768,
         }
     }

@@ -1,7 +1,7 @@
-//! Messages of the session's own: `Ping` and `Close` (`HubProtocol.md`, "Ping (aka Heartbeat)
-//! Message", "Close Message").
+//! Messages of the session's own: `Ping`, `Close`, `Ack` and `Sequence` (`HubProtocol.md`, "Ping
+//! (aka Heartbeat) Message", "Close Message", "Ack Message", "Sequence Message").
 
-use crate::message::Protocol;
+use crate::message::{Protocol, kind};
 use crate::msgpack;
 use bytes::{Bytes, BytesMut};
 use omniwire_session::{ByteString, Message, json};
@@ -32,6 +32,30 @@ pub(crate) fn close(protocol: Protocol, error: Option<&str>, allow_reconnect: bo
         }
         Protocol::MessagePack => {
             msgpack::write_close(&mut out, error, allow_reconnect);
+            Message::Binary(out.freeze())
+        }
+    }
+}
+
+/// Everything up to this number has arrived.
+pub(crate) fn ack(protocol: Protocol, sequence_id: u64) -> Message {
+    numbered(protocol, kind::ACK, sequence_id)
+}
+
+/// The number of the next message that counts.
+pub(crate) fn sequence(protocol: Protocol, sequence_id: u64) -> Message {
+    numbered(protocol, kind::SEQUENCE, sequence_id)
+}
+
+fn numbered(protocol: Protocol, kind: i32, sequence_id: u64) -> Message {
+    match protocol {
+        Protocol::Json => {
+            let text = format!("{{\"type\":{kind},\"sequenceId\":{sequence_id}}}\u{1e}");
+            Message::Text(text.into())
+        }
+        Protocol::MessagePack => {
+            let mut out = BytesMut::new();
+            msgpack::write_numbered(&mut out, kind, sequence_id);
             Message::Binary(out.freeze())
         }
     }

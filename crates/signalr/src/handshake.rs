@@ -13,7 +13,7 @@ pub(crate) fn read(
     record: Bytes,
     takes_binary: bool,
     detailed_errors: bool,
-) -> Result<Protocol, String> {
+) -> Result<(Protocol, Version), String> {
     let (name, version) = request(record).map_err(|why| match detailed_errors {
         true => format!("{FAILED} InvalidDataException: {why}"),
         false => FAILED.into(),
@@ -23,7 +23,6 @@ pub(crate) fn read(
         () if name.eq_ignore_ascii_case("messagepack") => Protocol::MessagePack,
         () => return Err(format!("The protocol '{name}' is not supported.")),
     };
-    // Version 2 is asked for after stateful reconnect was granted; it changes no message.
     if version > 2 {
         return Err(format!(
             "The server does not support version {version} of the '{name}' protocol."
@@ -35,7 +34,15 @@ pub(crate) fn read(
              The transport does not support 'Binary' transfer format."
         ));
     }
-    Ok(protocol)
+    Ok((protocol, if version == 2 { Version::V2 } else { Version::V1 }))
+}
+
+/// Versions of the hub protocols.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    V1,
+    /// Knows `Ack` and `Sequence`; asked for after stateful reconnect was granted.
+    V2,
 }
 
 /// The response that ends a good handshake.

@@ -43,7 +43,8 @@ pub(crate) fn decode(record: Bytes) -> Result<HubMessage, Malformed> {
         kind::CANCEL => Ok(HubMessage::Cancel { id: id.ok_or(need_id)? }),
         kind::PING => Ok(HubMessage::Ping),
         kind::CLOSE => Ok(HubMessage::Close),
-        _ => Ok(HubMessage::Ignored),
+        kind::ACK => Ok(HubMessage::Ack(members.sequence_id()?)),
+        _ => Ok(HubMessage::Sequence(members.sequence_id()?)),
     }
 }
 
@@ -60,6 +61,7 @@ struct Members {
     item: Option<ByteString>,
     result: Option<ByteString>,
     error: Option<ByteString>,
+    sequence_id: Option<ByteString>,
 }
 
 impl Members {
@@ -77,6 +79,7 @@ impl Members {
                 "item" => &mut found.item,
                 "result" => &mut found.result,
                 "error" => &mut found.error,
+                "sequenceId" => &mut found.sequence_id,
                 _ => continue,
             };
             *place = Some(value);
@@ -110,6 +113,12 @@ impl Members {
             .map(|id| string(&value.slice_ref(id)))
             .collect::<Option<_>>()
             .ok_or(Malformed("Expected a stream id to be of type String."))
+    }
+
+    fn sequence_id(&self) -> Result<u64, Malformed> {
+        let id = self.sequence_id.as_ref();
+        let id = id.ok_or(Malformed("Missing required property 'sequenceId'."))?;
+        id.parse().map_err(|_| Malformed("Expected 'sequenceId' to be a positive Number."))
     }
 
     /// "Message Headers": an object of strings. None of them means anything here.

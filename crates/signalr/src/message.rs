@@ -28,9 +28,26 @@ pub(crate) enum HubMessage {
     Ping,
     /// `Close`.
     Close,
-    /// `Ack` and `Sequence`, which say nothing without stateful reconnect, and types that are not
-    /// known: the protocol may grow.
+    /// `Ack`: everything up to this number has arrived.
+    Ack(u64),
+    /// `Sequence`: the number of the next message that counts.
+    Sequence(u64),
+    /// A type that is not known: the protocol may grow.
     Ignored,
+}
+
+impl HubMessage {
+    /// Whether stateful reconnect numbers it.
+    pub(crate) fn is_numbered(&self) -> bool {
+        match self {
+            Self::Invocation(_)
+            | Self::Unbindable { .. }
+            | Self::StreamItem { .. }
+            | Self::Completion { .. }
+            | Self::Cancel { .. } => true,
+            Self::Ping | Self::Close | Self::Ack(_) | Self::Sequence(_) | Self::Ignored => false,
+        }
+    }
 }
 
 /// `Invocation` or `StreamInvocation`.
@@ -61,6 +78,7 @@ pub(crate) mod kind {
     pub(crate) const CANCEL: i32 = 5;
     pub(crate) const PING: i32 = 6;
     pub(crate) const CLOSE: i32 = 7;
-    /// The last one known; 8 is `Ack`.
+    pub(crate) const ACK: i32 = 8;
+    /// The last one known.
     pub(crate) const SEQUENCE: i32 = 9;
 }

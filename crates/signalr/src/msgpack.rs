@@ -25,7 +25,9 @@ pub(crate) fn decode(record: Bytes) -> Result<HubMessage, Malformed> {
         kind::CANCEL => (3, true),
         kind::PING => return Ok(HubMessage::Ping),
         kind::CLOSE => return Ok(HubMessage::Close),
-        // Ack, Sequence, and what the protocol may grow.
+        kind::ACK => return Ok(HubMessage::Ack(reader.uint(NO_SEQUENCE_ID)?)),
+        kind::SEQUENCE => return Ok(HubMessage::Sequence(reader.uint(NO_SEQUENCE_ID)?)),
+        // What the protocol may grow.
         _ => return Ok(HubMessage::Ignored),
     };
     if count < count_min {
@@ -168,6 +170,15 @@ pub(crate) fn write_close(out: &mut BytesMut, error: Option<&str>, allow_reconne
     });
 }
 
+/// Writes an Ack or a Sequence message ("Ack Message Encoding", "Sequence Message Encoding").
+pub(crate) fn write_numbered(out: &mut BytesMut, kind: i32, sequence_id: u64) {
+    write_prefixed(out, |out| {
+        encode::array(out, 2);
+        encode::uint(out, kind.unsigned_abs().into());
+        encode::uint(out, sequence_id);
+    });
+}
+
 fn write_completion(out: &mut BytesMut, id: &str, result_kind: i32) {
     encode::array(out, if result_kind == VOID { 4 } else { 5 });
     encode::uint(out, 3);
@@ -200,6 +211,8 @@ fn write_prefixed(out: &mut BytesMut, write_body: impl FnOnce(&mut BytesMut)) {
     out.copy_within(start + ROOM.., start + prefix_len);
     out.truncate(start + prefix_len + len);
 }
+
+const NO_SEQUENCE_ID: &str = "Reading 'sequenceId' as Int64 failed.";
 
 const ERROR: i32 = 1;
 const VOID: i32 = 2;

@@ -14,11 +14,13 @@ pub const CONTENT_TYPE: &str = "application/json";
 ///
 /// `connection_id` is public. In version 1 `connection_token` is the secret that opens the
 /// connection; in version 0 there is none, and `connection_id` is what the client connects with.
+/// `stateful`: a reconnect may be stateful. Clients take that ill if they did not ask for it.
 pub fn accept(
     version: NegotiateVersion,
     connection_id: &str,
     connection_token: &str,
     transports: Transports,
+    stateful: bool,
 ) -> Answer {
     let mut out = BytesMut::with_capacity(384);
     match version {
@@ -32,6 +34,9 @@ pub fn accept(
             out.extend_from_slice(b",\"connectionToken\":");
             json::write_str(&mut out, connection_token);
         }
+    }
+    if stateful {
+        out.extend_from_slice(b",\"useStatefulReconnect\":true");
     }
     out.extend_from_slice(b",\"availableTransports\":[");
     let offered = ALL.iter().filter(|&&transport| transports.has(transport));

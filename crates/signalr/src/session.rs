@@ -1,5 +1,6 @@
 //! One SignalR connection: handshake, hub messages, keep-alive, and its end.
 
+use crate::handshake::Version;
 use crate::message::{HubMessage, Invocation, Protocol};
 use crate::record::{Framing, RecordError, Records};
 use crate::{Config, answers, control, error_text, handshake, json, msgpack, wire};
@@ -12,8 +13,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+mod ledger;
 mod pack;
 mod transport;
+use ledger::Ledger;
 use transport::Attached;
 
 /// A connection that negotiate made, or a WebSocket that skipped it.
@@ -23,6 +26,9 @@ use transport::Attached;
 ///   Waiting ───────────────▶ Handshake ─────────▶ Open ───────────────────────▶ Closed
 ///                                   └───────────────┴─▶ Farewell (long polling) ──▲
 /// ```
+///
+/// With stateful reconnect it stays `Open` while one WebSocket has broken off and the next has yet
+/// to come.
 ///
 /// ```
 /// use omniwire_session::{Carrier, CarrierId, Event, Input, Message, Output, Session};
@@ -56,6 +62,10 @@ pub struct SignalRSession {
     outputs: VecDeque<Output>,
     /// The last input was a time-out: the client says nothing.
     idle: bool,
+    /// Negotiate granted stateful reconnect.
+    stateful: bool,
+    /// Kept from the handshake on, with stateful reconnect.
+    ledger: Option<Box<Ledger>>,
     /// Names of client streams that look like ids of our own calls, so that a completion of one
     /// is not taken for an answer. No known client makes such names.
     odd_streams: Vec<ByteString>,
@@ -90,9 +100,19 @@ impl SignalRSession {
             records: Records::new(config.message_len_max),
             outputs: VecDeque::new(),
             idle: true,
+            stateful: false,
+            ledger: None,
             odd_streams: Vec::new(),
             config,
         }
+    }
+
+    /// The client asked negotiate for stateful reconnect, and may have it: if its WebSocket breaks
+    /// off, it may come back on another one, and nothing is lost.
+    #[must_use]
+    pub fn stateful(mut self) -> Self {
+        self.stateful = true;
+        self
     }
 
     /// Whether the connection is over: its token means nothing any more.
@@ -106,6 +126,15 @@ impl SignalRSession {
 
     fn transmit(&mut self, message: Message) {
         self.outputs.push_back(Output::Transmit(message));
+    }
+
+    /// Sends what stateful reconnect does not number: nothing holds it back, and it is not sent
+    /// again.
+    fn say(&mut self, message: Message) {
+        self.outputs.push_back(match (&self.ledger, self.attached) {
+            (Some(_), Some(Attached::WebSocket(id))) => Output::Direct { id, message },
+            _ => Output::Transmit(message),
+        });
     }
 
     /// The body of a POST.
@@ -147,10 +176,15 @@ impl SignalRSession {
     /// `HubProtocol.md`, "Overview": the first record is the handshake request.
     fn shake_hands(&mut self, now: Instant, record: Bytes) {
         let takes_binary = !matches!(self.attached, Some(Attached::EventStream(_)));
-        let protocol = match handshake::read(record, takes_binary, self.config.detailed_errors) {
-            Ok(protocol) => protocol,
+        let read = handshake::read(record, takes_binary, self.config.detailed_errors);
+        let (protocol, version) = match read {
+            Ok(read) => read,
             Err(text) => return self.refuse_handshake(&text, Reason::ProtocolError),
         };
+        let is_web_socket = matches!(self.attached, Some(Attached::WebSocket(_)));
+        if self.stateful && is_web_socket && version == Version::V2 {
+            self.ledger = Some(Box::new(Ledger::new(self.config.stateful_len_max)));
+        }
         self.records.set_framing(match protocol {
             Protocol::Json => Framing::Separated,
             Protocol::MessagePack => Framing::Prefixed,
@@ -161,7 +195,7 @@ impl SignalRSession {
             next_ping: pings.then(|| now + self.config.keep_alive_interval),
             silent_until: None,
         };
-        self.transmit(handshake::accepted(protocol));
+        self.say(handshake::accepted(protocol));
         self.emit(Event::Enter {
             link: Link::FIRST,
             namespace: ByteString::new(),
@@ -185,6 +219,17 @@ impl SignalRSession {
             Err(malformed) => return self.fail(malformed.0),
         };
         self.heard(now, message == HubMessage::Ping);
+        if let Some(ledger) = &mut self.ledger
+            && message.is_numbered()
+            && !ledger.receive(now)
+        {
+            // Sent again, though it had arrived.
+            return;
+        }
+        self.act_on(now, protocol, message);
+    }
+
+    fn act_on(&mut self, now: Instant, protocol: Protocol, message: HubMessage) {
         let link = Link::FIRST;
         match message {
             HubMessage::Invocation(invocation) => self.invocation(invocation),
@@ -205,6 +250,8 @@ impl SignalRSession {
                 let farewell = control::close(protocol, None, false);
                 self.leave(Reason::ClientLeft, Some(farewell));
             }
+            HubMessage::Ack(number) => self.acknowledged(number),
+            HubMessage::Sequence(number) => self.sequence(now, number),
             HubMessage::Ping | HubMessage::Ignored => {}
         }
     }
@@ -312,6 +359,7 @@ impl SignalRSession {
     fn end(&mut self, reason: Reason, farewell: Option<Message>) {
         self.records.clear();
         self.odd_streams = Vec::new();
+        self.ledger = None;
         let polls = matches!(self.attached, Some(Attached::LongPoll { .. }));
         match farewell {
             Some(message) => {
@@ -363,6 +411,13 @@ impl SignalRSession {
     }
 
     fn tick(&mut self, now: Instant) {
+        if let Some(Attached::Away { until }) = self.attached {
+            if until <= now {
+                self.leave(Reason::ConnectionLost, None);
+            }
+            return;
+        }
+        self.tick_ack(now);
         match &mut self.phase {
             Phase::Waiting { until } if *until <= now => {
                 self.end(Reason::NeverEntered, None);
@@ -380,7 +435,7 @@ impl SignalRSession {
                 let next = *at + self.config.keep_alive_interval;
                 *at = if next > now { next } else { now + self.config.keep_alive_interval };
                 let ping = control::ping(*protocol);
-                self.transmit(ping);
+                self.say(ping);
             }
             _ => {}
         }
@@ -396,7 +451,8 @@ impl SignalRSession {
         };
         match self.attached {
             Some(Attached::LongPoll { until, .. }) => earlier(phase, Some(until)),
-            _ => phase,
+            Some(Attached::Away { until }) => Some(until),
+            _ => earlier(phase, self.ledger.as_ref().and_then(|ledger| ledger.ack_at())),
         }
     }
 }
@@ -466,6 +522,10 @@ impl Session for SignalRSession {
             *unsent = false;
         }
         packed
+    }
+
+    fn pass(&mut self, queue: &mut VecDeque<Frame>) -> Option<VecDeque<Frame>> {
+        Some(self.ledger.as_mut()?.send(queue))
     }
 }
 

@@ -64,9 +64,10 @@ fn hubs() -> Vec<Hub> {
     let mut refuse = Hub::new("/hubs/refuse");
     refuse.namespace = Namespace::new("/hubs/refuse")
         .on_connect(|| async { Err::<(), _>(Failure::client("not today")) });
+    let stateful = |config: &mut Config| config.stateful_reconnects = true;
     vec![
-        Hub::new("/hubs/test"),
-        Hub::new("/hubs/fast").with(fast),
+        Hub::new("/hubs/test").with(stateful),
+        Hub::new("/hubs/fast").with(stateful).with(fast),
         par,
         detail,
         Hub::new("/hubs/big").with(|config| config.message_len_max = 4 << 20),

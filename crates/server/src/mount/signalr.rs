@@ -106,8 +106,8 @@ impl Endpoint {
         };
         match Request::read(self.config.negotiate_version_min, &head) {
             Err(fault) => refuse(fault),
-            Ok(Request::Negotiate { version: Ok(version), .. }) => {
-                self.negotiate(&incoming, version)
+            Ok(Request::Negotiate { version: Ok(version), stateful }) => {
+                self.negotiate(&incoming, version, stateful && self.config.stateful_reconnects)
             }
             Ok(Request::Negotiate { version: Err(text), .. }) => respond(negotiate::refuse(&text)),
             Ok(Request::Connect { token }) => self.connect(&mut incoming, token),
@@ -123,19 +123,27 @@ impl Endpoint {
         incoming: &Incoming,
         token: ByteString,
         id: ByteString,
+        stateful: bool,
     ) -> Result<Arc<Cell>, Response<Body>> {
         let machine = SignalRSession::new(Arc::clone(&self.config), Instant::now());
+        let machine = if stateful { machine.stateful() } else { machine };
         incoming.open_session(&self.terms, token, PeerIds::Known(id), Box::new(machine))
     }
 
-    fn negotiate(&self, incoming: &Incoming, version: NegotiateVersion) -> Response<Body> {
+    fn negotiate(
+        &self,
+        incoming: &Incoming,
+        version: NegotiateVersion,
+        stateful: bool,
+    ) -> Response<Body> {
         let id = fresh_id();
         let token = match version {
             NegotiateVersion::V0 => id.clone(),
             NegotiateVersion::V1 => fresh_id(),
         };
-        match self.new_session(incoming, token.clone(), id.clone()) {
-            Ok(_) => respond(negotiate::accept(version, &id, &token, self.config.transports)),
+        let transports = self.config.transports;
+        match self.new_session(incoming, token.clone(), id.clone(), stateful) {
+            Ok(_) => respond(negotiate::accept(version, &id, &token, transports, stateful)),
             Err(full) => full,
         }
     }
@@ -177,7 +185,7 @@ impl Endpoint {
                 carry(&cell, incoming);
                 Ok(cell)
             }
-            None => self.new_session(incoming, ByteString::new(), fresh_id()),
+            None => self.new_session(incoming, ByteString::new(), fresh_id(), false),
         };
         match cell {
             Ok(cell) => handshake.carry(&cell),

@@ -227,6 +227,12 @@ impl Cell {
                         attached.wake();
                     }
                 }
+                Output::Resend { id, frames } => {
+                    if let Some(attached) = core.attached(id) {
+                        attached.direct.extend(frames);
+                        attached.wake();
+                    }
+                }
                 Output::Carry(id) => {
                     core.main = id;
                     // The former carrier must look again: the outbox no longer is its own.

@@ -1,7 +1,8 @@
 use super::*;
 
 fn read_text(text: &str, takes_binary: bool, detailed: bool) -> Result<Protocol, String> {
-    read(Bytes::copy_from_slice(text.as_bytes()), takes_binary, detailed)
+    let read = read(Bytes::copy_from_slice(text.as_bytes()), takes_binary, detailed);
+    read.map(|(protocol, _)| protocol)
 }
 
 #[test]

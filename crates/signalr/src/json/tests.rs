@@ -48,8 +48,8 @@ fn hub_protocol_other_messages() {
     is(r#"{"type":5,"invocationId":"7"}"#, HubMessage::Cancel { id: id() });
     is(r#"{"type":6}"#, HubMessage::Ping);
     is(r#"{"type":7,"error":"x","allowReconnect":true}"#, HubMessage::Close);
-    is(r#"{"type":8,"sequenceId":1}"#, HubMessage::Ignored);
-    is(r#"{"type":9,"sequenceId":1}"#, HubMessage::Ignored);
+    is(r#"{"type":8,"sequenceId":1394}"#, HubMessage::Ack(1394));
+    is(r#"{"sequenceId":1234,"type":9}"#, HubMessage::Sequence(1234));
     is(r#"{"type":99,"target":[],"headers":5}"#, HubMessage::Ignored);
 }
 
@@ -85,6 +85,9 @@ fn protocol_errors() {
         "{\"type\":3,\"invocationId\":\"1\",\"result\":1,\"error\":\"x\"}",
         "{\"type\":3,\"invocationId\":\"1\",\"error\":1}",
         "{\"type\":5}",
+        "{\"type\":8}",
+        "{\"type\":8,\"sequenceId\":-1}",
+        "{\"type\":9,\"sequenceId\":\"1\"}",
     ] {
         assert!(read(text).is_err(), "{text}");
     }

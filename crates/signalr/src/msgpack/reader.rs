@@ -62,6 +62,13 @@ impl<'a> Reader<'a> {
         value.ok_or(Malformed(otherwise))
     }
 
+    pub(super) fn uint(&mut self, otherwise: &'static str) -> Result<u64, Malformed> {
+        match self.token() {
+            Ok(Token::Uint(value)) => Ok(value),
+            _ => Err(Malformed(otherwise)),
+        }
+    }
+
     pub(super) fn text(&mut self, otherwise: &'static str) -> Result<ByteString, Malformed> {
         self.text_or_nil(otherwise)?.ok_or(Malformed(otherwise))
     }

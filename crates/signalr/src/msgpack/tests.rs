@@ -264,8 +264,8 @@ fn hub_protocol_examples() {
     is(b"\x91\x06", HubMessage::Ping);
     is(b"\x92\x07\xc0", HubMessage::Close);
     is(b"\x93\x07\xa1x\xc3", HubMessage::Close);
-    is(b"\x92\x08\x01", HubMessage::Ignored);
-    is(b"\x92\x09\x01", HubMessage::Ignored);
+    is(b"\x92\x08\xcd\x05\x72", HubMessage::Ack(1394));
+    is(b"\x92\x09\xcd\x04\xd2", HubMessage::Sequence(1234));
     is(b"\x93\x63\xc1\xc1", HubMessage::Ignored);
 }
 
@@ -273,6 +273,9 @@ fn hub_protocol_examples() {
 fn hub_protocol_errors() {
     for bytes in [
         &b""[..],
+        b"\x91\x08",
+        b"\x92\x08\xff",
+        b"\x92\x09\xa1\x31",
         b"\x06",
         b"\x90",
         b"\x91\xa16",

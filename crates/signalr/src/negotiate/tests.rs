@@ -7,7 +7,7 @@ fn body(answer: &Answer) -> &str {
 
 #[test]
 fn version_1_has_a_token() {
-    let answer = accept(NegotiateVersion::V1, "A", "B", Transports::ALL);
+    let answer = accept(NegotiateVersion::V1, "A", "B", Transports::ALL, false);
     assert_eq!(
         body(&answer),
         "{\"negotiateVersion\":1,\"connectionId\":\"A\",\"connectionToken\":\"B\",\
@@ -22,7 +22,7 @@ fn version_1_has_a_token() {
 fn version_0_has_none_and_only_what_is_on_is_offered() {
     let only = Transports::only(Transport::LongPolling);
     assert_eq!(
-        body(&accept(NegotiateVersion::V0, "A", "B", only)),
+        body(&accept(NegotiateVersion::V0, "A", "B", only, false)),
         "{\"negotiateVersion\":0,\"connectionId\":\"A\",\"availableTransports\":[\
          {\"transport\":\"LongPolling\",\"transferFormats\":[\"Text\",\"Binary\"]}]}"
     );
@@ -33,4 +33,15 @@ fn errors_and_redirects() {
     assert_eq!(body(&refuse("no \"you\"")), "{\"error\":\"no \\\"you\\\"\"}");
     assert_eq!(body(&redirect("http://a/b?c", None)), "{\"url\":\"http://a/b?c\"}");
     assert_eq!(body(&redirect("u", Some("t"))), "{\"url\":\"u\",\"accessToken\":\"t\"}");
+}
+
+#[test]
+fn stateful_reconnect_is_told_when_granted() {
+    let only = Transports::only(Transport::WebSockets);
+    assert_eq!(
+        body(&accept(NegotiateVersion::V1, "A", "B", only, true)),
+        "{\"negotiateVersion\":1,\"connectionId\":\"A\",\"connectionToken\":\"B\",\
+         \"useStatefulReconnect\":true,\"availableTransports\":[\
+         {\"transport\":\"WebSockets\",\"transferFormats\":[\"Text\",\"Binary\"]}]}"
+    );
 }

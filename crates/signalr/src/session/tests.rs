@@ -4,12 +4,15 @@ use std::time::Duration;
 
 mod carriers;
 mod properties;
+mod stateful;
 
 /// What a session put out, in the form in which tests compare it.
 #[derive(Debug, Clone, PartialEq)]
 enum Seen {
     Event(Event),
     Sent(String),
+    Direct(u32, String),
+    Resent(u32, Vec<String>),
     Carry(Option<u32>),
     Release,
     End(u32, u16),
@@ -61,7 +64,11 @@ impl Bench {
                 Output::Transmit(message) => {
                     Seen::Sent(String::from_utf8_lossy(message.as_bytes()).into_owned())
                 }
-                Output::Direct { .. } => panic!("never"),
+                Output::Direct { id, message } => {
+                    let text = String::from_utf8_lossy(message.as_bytes()).into_owned();
+                    Seen::Direct(id.0, text)
+                }
+                Output::Resend { id, frames } => Seen::Resent(id.0, texts(&frames)),
                 Output::Carry(id) => Seen::Carry(id.map(|id| id.0)),
                 Output::Release(_) => Seen::Release,
                 Output::End { id, ending } => Seen::End(id.0, ending.answer.status),
@@ -128,6 +135,11 @@ fn frame(text: &str) -> Frame {
         Some(Prepared::One(frame)) => frame,
         other => panic!("{other:?}"),
     }
+}
+
+fn texts<'a>(frames: impl IntoIterator<Item = &'a Frame>) -> Vec<String> {
+    let text = |frame: &Frame| String::from_utf8_lossy(frame.as_payload()).into_owned();
+    frames.into_iter().map(text).collect()
 }
 
 fn handshake(protocol: &str) -> String {
@@ -349,7 +361,7 @@ fn pings_in_messagepack() {
 
 #[test]
 fn idle_connections_are_small() {
-    assert!(size_of::<SignalRSession>() <= 216);
+    assert!(size_of::<SignalRSession>() <= 224);
     let mut bench = Bench::json();
     bench.sleep(15);
     let session = &bench.session;

@@ -1,7 +1,7 @@
 //! Transports come and go (`TransportProtocols.md`).
 
 use super::{Phase, SignalRSession};
-use crate::{Transport, answers};
+use crate::{Transport, answers, control};
 use bytes::Bytes;
 use omniwire_session::{Carrier, CarrierId, Detached, Ending, Fault, Output, Reason};
 use std::time::Instant;
@@ -10,6 +10,10 @@ use std::time::Instant;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Attached {
     WebSocket(CarrierId),
+    /// The WebSocket broke off. With stateful reconnect, a new one may come until then.
+    Away {
+        until: Instant,
+    },
     EventStream(CarrierId),
     LongPoll {
         /// The poll that waits for something to bring.
@@ -22,7 +26,7 @@ pub(super) enum Attached {
 impl Attached {
     fn transport(self) -> Transport {
         match self {
-            Self::WebSocket(_) => Transport::WebSockets,
+            Self::WebSocket(_) | Self::Away { .. } => Transport::WebSockets,
             Self::EventStream(_) => Transport::ServerSentEvents,
             Self::LongPoll { .. } => Transport::LongPolling,
         }
@@ -51,6 +55,7 @@ impl SignalRSession {
             None => Ok(()),
             Some(current) if current != transport => Err(answers::transport_changed()),
             Some(Transport::LongPolling) => Ok(()),
+            Some(Transport::WebSockets) if self.ledger.is_some() => Ok(()),
             Some(_) => Err(answers::already_connected()),
         }
     }
@@ -63,6 +68,7 @@ impl SignalRSession {
     ) -> Result<(), Fault> {
         self.may_attach(carrier)?;
         match carrier {
+            Carrier::WebSocket if self.ledger.is_some() => self.come_back(now, id),
             Carrier::WebSocket | Carrier::EventStream => {
                 self.attached = Some(match carrier {
                     Carrier::WebSocket => Attached::WebSocket(id),
@@ -112,8 +118,64 @@ impl SignalRSession {
         self.outputs.push_back(Output::End { id, ending });
     }
 
+    /// A new WebSocket takes over: the old one broke off, or the client knows better than we that
+    /// it is dead. What may not have arrived is sent again.
+    fn come_back(&mut self, now: Instant, id: CarrierId) {
+        let (Phase::Open { protocol, next_ping, silent_until }, Some(ledger)) =
+            (&mut self.phase, &mut self.ledger)
+        else {
+            return;
+        };
+        *next_ping = Some(now + self.config.keep_alive_interval);
+        *silent_until = silent_until.map(|_| now + self.config.client_timeout);
+        if let Some(Attached::WebSocket(old)) = self.attached.replace(Attached::WebSocket(id)) {
+            self.outputs.push_back(Output::End { id: old, ending: Ending::close(1000, "") });
+        }
+        // A message of which the old one brought only the beginning comes again, whole.
+        self.records.clear();
+        let (number, frames) = ledger.resend(now);
+        let message = control::sequence(*protocol, number);
+        self.outputs.push_back(Output::Direct { id, message });
+        self.outputs.push_back(Output::Resend { id, frames });
+        self.outputs.push_back(Output::Carry(Some(id)));
+    }
+
+    /// The client has what was sent up to this number.
+    pub(super) fn acknowledged(&mut self, number: u64) {
+        if let (Some(ledger), Some(Attached::WebSocket(id))) = (&mut self.ledger, self.attached)
+            && ledger.acknowledged(number)
+        {
+            // What was held back may leave.
+            self.outputs.push_back(Output::Carry(Some(id)));
+        }
+    }
+
+    /// The client says which number its next message has.
+    pub(super) fn sequence(&mut self, now: Instant, number: u64) {
+        if let Some(ledger) = &mut self.ledger
+            && ledger.sequence(number, now).is_err()
+        {
+            self.fail("Sequence ID greater than amount of messages we've received.");
+        }
+    }
+
+    pub(super) fn tick_ack(&mut self, now: Instant) {
+        if let (Some(ledger), Phase::Open { protocol, .. }) = (&mut self.ledger, self.phase)
+            && let Some(number) = ledger.ack(now)
+        {
+            self.say(control::ack(protocol, number));
+        }
+    }
+
     pub(super) fn detach(&mut self, now: Instant, id: CarrierId, how: Detached) {
         match &mut self.attached {
+            Some(Attached::WebSocket(current))
+                if *current == id && how == Detached::Lost && self.ledger.is_some() =>
+            {
+                self.attached =
+                    Some(Attached::Away { until: now + self.config.disconnect_timeout });
+                self.outputs.push_back(Output::Carry(None));
+            }
             Some(Attached::WebSocket(current)) if *current == id => {
                 self.leave(
                     match how {

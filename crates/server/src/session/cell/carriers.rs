@@ -139,8 +139,10 @@ impl Cell {
         take: &mut dyn FnMut(&mut VecDeque<Frame>),
     ) -> Step {
         loop {
+            let mut held_back = false;
             let drained = {
                 let mut core = self.core.lock();
+                let core = &mut *core;
                 let main = core.main == Some(id);
                 let Some(attached) = core.attached(id) else { return Step::Idle };
                 if !attached.direct.is_empty() {
@@ -158,9 +160,30 @@ impl Cell {
                 if !main {
                     return Step::Idle;
                 }
-                self.outbox.drain(context, |queue| take(queue))
+                let mut passed = VecDeque::new();
+                let drained = self.outbox.drain(context, |queue| match core.machine.pass(queue) {
+                    None => take(queue),
+                    Some(some) => {
+                        passed = some;
+                        held_back = passed.is_empty();
+                        take(&mut passed);
+                    }
+                });
+                // What the socket did not take has left the outbox all the same.
+                if !passed.is_empty()
+                    && let Some(attached) = core.attached(id)
+                {
+                    attached.direct = passed;
+                }
+                drained
             };
             match drained {
+                Drained::Some if held_back => {
+                    if self.outbox.poll_overflow(context).is_pending() {
+                        return Step::Idle;
+                    }
+                    self.close_as_slow();
+                }
                 Drained::Empty => return Step::Idle,
                 Drained::Some => return Step::Took,
                 Drained::Finished(ending) => return Step::End(ending),
