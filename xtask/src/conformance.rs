@@ -31,11 +31,13 @@ struct Suite {
 
 struct Official {
     arguments: &'static [&'static str],
-    environment: &'static [(&'static str, &'static str)],
+    environment: Environment,
 }
 
 /// It runs for a quarter of an hour, so it runs only if it is named.
 const AUTOBAHN: &str = "autobahn";
+
+type Environment = &'static [(&'static str, &'static str)];
 
 const SUITES: &[Suite] = &[
     Suite { name: "websocket", official: None },
@@ -58,9 +60,13 @@ const SUITES: &[Suite] = &[
         }),
     },
     Suite { name: "signalr", official: None },
+    Suite { name: "signalr-faults", official: None },
     Suite { name: "sockjs", official: None },
     Suite { name: "plain", official: None },
 ];
+
+/// The suites that run longer on their own than among all: they read this.
+const ALONE: &[(&str, &str)] = &[("CUTS", "1000")];
 
 impl Conformance {
     pub(crate) fn run(&self, repository: &Repository) -> ExitCode {
@@ -85,7 +91,10 @@ impl Conformance {
             steps.step(suite.name, what, || match (failed, &self.from) {
                 (Some(step), _) => Err(Failure::new(format!("not run, since it needs {step}"))),
                 (None, Some(from)) => official(repository, suite, from),
-                (None, None) => contract(repository, &[suite.name]),
+                (None, None) => {
+                    let alone = self.suite.as_deref() == Some("signalr-faults");
+                    contract(repository, &[suite.name], if alone { ALONE } else { &[] })
+                }
             });
         }
         steps.finish()
@@ -115,10 +124,10 @@ fn official(repository: &Repository, suite: &Suite, from: &Path) -> Result {
 /// Runs the contract tests of all suites.
 pub(crate) fn contracts(repository: &Repository) -> Result {
     let names: Vec<_> = SUITES.iter().map(|suite| suite.name).collect();
-    contract(repository, &names)
+    contract(repository, &names, &[])
 }
 
-fn contract(repository: &Repository, suites: &[&str]) -> Result {
+fn contract(repository: &Repository, suites: &[&str], environment: Environment) -> Result {
     let folder = repository.conformance("node").join("contract");
     let list = fs::read_dir(&folder)
         .map_err(|error| Failure::new(format!("{}: {error}", folder.display())))?;
@@ -131,7 +140,7 @@ fn contract(repository: &Repository, suites: &[&str]) -> Result {
     if files.is_empty() {
         return Err(Failure::new(format!("no tests of {}", suites.join(", "))));
     }
-    node::test(repository, &files)
+    node::test(repository, &files, environment)
 }
 
 /// `SUITE.test.mjs`, and `SUITE-MORE.test.mjs` where one file would be too long.

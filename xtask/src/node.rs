@@ -51,10 +51,14 @@ fn changed(file: &Path) -> Option<SystemTime> {
 }
 
 /// Runs test files of `conformance/node` with Node's own runner against the release binary.
-pub(crate) fn test(repository: &Repository, files: &[String]) -> Result {
+pub(crate) fn test(
+    repository: &Repository,
+    files: &[String],
+    environment: &[(&str, &str)],
+) -> Result {
     let mut command = Command::new("node");
     command.current_dir(repository.conformance("node"));
-    command.env("OMNIWIRE_BIN", repository.binary());
+    command.env("OMNIWIRE_BIN", repository.binary()).envs(environment.iter().copied());
     command.args(["--test", "--test-reporter=spec", FILE_TIMEOUT]).args(files);
     process::run(&mut command)
 }

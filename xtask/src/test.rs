@@ -147,7 +147,7 @@ fn unit(repository: &Repository) -> Result {
 
 fn pairs(repository: &Repository) -> Result {
     let files = ["pairs.test.mjs", "shutdown.test.mjs"];
-    node::test(repository, &files.map(str::to_owned))
+    node::test(repository, &files.map(str::to_owned), &[])
 }
 
 fn python(repository: &Repository) -> Result {

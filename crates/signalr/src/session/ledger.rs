@@ -20,6 +20,11 @@ pub(super) struct Ledger {
     len_max: usize,
     /// The number of the first message in `unacked`, or of the next one that is sent.
     oldest: u64,
+    /// Sent again and acknowledged since, but perhaps before it came again: see
+    /// [`Ledger::acknowledged`]. Just before `oldest`.
+    kept: VecDeque<Frame>,
+    /// The highest number that was sent again.
+    resent: u64,
     /// The number that the next message from the client has.
     next: u64,
     /// The highest number that was handled.
@@ -41,6 +46,8 @@ impl Ledger {
             unacked_len: 0,
             len_max,
             oldest: 1,
+            kept: VecDeque::new(),
+            resent: 0,
             next: 1,
             handled: 0,
             acked: 0,
@@ -67,6 +74,11 @@ impl Ledger {
     }
 
     /// The client has everything up to this number. Whether that ends a hold-back.
+    ///
+    /// Microsoft's JavaScript client gives up when a Sequence is above the number that it counts
+    /// to, and an earlier Sequence has set that back. An Ack of what was sent again may have
+    /// overtaken it; then only what was sent again can bring the count forward, also on the line
+    /// after this one. So that is kept until something newer is acknowledged.
     pub(super) fn acknowledged(&mut self, number: u64) -> bool {
         let held_back = self.holds_back();
         while self.oldest <= number
@@ -74,6 +86,10 @@ impl Ledger {
         {
             self.unacked_len -= frame.as_payload().len();
             self.oldest += 1;
+            self.kept.push_back(frame);
+        }
+        if self.oldest > self.resent + 1 {
+            self.kept = VecDeque::new();
         }
         if self.unacked.is_empty() {
             self.unacked = VecDeque::new();
@@ -83,8 +99,12 @@ impl Ledger {
 
     /// What is sent again on a new line, and the number of the first of it.
     pub(super) fn resend(&mut self, now: Instant) -> (u64, Vec<Frame>) {
-        self.ack_at = self.ack_at.map(|_| now + ACK_INTERVAL);
-        (self.oldest, self.unacked.iter().cloned().collect())
+        // An Ack that was due while there was no line is due now.
+        self.ack_at = self.ack_at.map(|at| at.max(now));
+        let first = self.oldest - self.kept.len() as u64;
+        let frames: Vec<_> = self.kept.iter().chain(&self.unacked).cloned().collect();
+        self.resent = first + frames.len() as u64 - 1;
+        (first, frames)
     }
 
     /// The next message from the client has this number.
