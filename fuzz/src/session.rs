@@ -280,6 +280,9 @@ impl<S: Session> Bench<S> {
                 assert!(self.carriers.contains_key(&id), "to a carrier that is gone");
                 assert!((self.is_own)(&message), "not this protocol's: {message:?}");
             }
+            Output::Resend { id, .. } => {
+                assert!(self.carriers.contains_key(&id), "again to a carrier that is gone");
+            }
             Output::Carry(id) => {
                 let known = id.is_none_or(|id| self.carriers.contains_key(&id));
                 assert!(known, "carried by what is gone");

@@ -169,6 +169,7 @@ impl<S: Session> Driver<S> {
                 Output::Event(event) => self.event(event),
                 Output::Transmit(message) => self.outbox.push_back(frame(&message)),
                 Output::Direct { id, message } => self.bring(id, message),
+                Output::Resend { .. } => panic!("Engine.IO sends nothing again"),
                 Output::Carry(id) => self.carrying = id,
                 Output::Release(link) => self.released.push(link),
                 Output::End { id, ending } => self.end(id, ending),

@@ -243,7 +243,7 @@ impl Server {
                     hosted.deadline = deadline;
                     break;
                 }
-                Output::Direct { .. } | Output::Release(_) => {}
+                Output::Direct { .. } | Output::Resend { .. } | Output::Release(_) => {}
             }
         }
         let done = pump(hosted, &mut self.exchanges);

@@ -17,7 +17,7 @@ fn stateful_of(config: Config, protocol: &str, version: u8) -> Bench {
         _ => Seen::Direct(1, "{}\u{1e}".into()),
     };
     assert_eq!(seen, [answer, entered(protocol)]);
-    let accept = Input::Accept { link: Link::FIRST, id: "id".into() };
+    let accept = Input::Accept { link: Link::FIRST, id: "id".into(), token: None };
     assert_eq!(bench.input(accept), Ok(vec![Seen::Release]));
     bench
 }
