@@ -9,6 +9,7 @@
 //!
 //! The protocol: <https://github.com/socketio/socket.io/tree/main/docs/engine.io-protocol>.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
 
 mod config;
 mod heartbeat;

@@ -7,6 +7,7 @@
 //!
 //! [`PlainSession`] is the state machine for all three carriers.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
 
 pub mod envelope;
 pub mod event_stream;

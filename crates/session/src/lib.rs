@@ -20,6 +20,7 @@
 //! - [`Fault`] means that the peer broke the rules.
 //! - [`limits::Limits`] holds every bound in one place.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
 
 pub mod args;
 mod carrier;

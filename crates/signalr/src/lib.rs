@@ -21,6 +21,7 @@
 //!    [`Reason::ProtocolError`](omniwire_session::Reason::ProtocolError).
 //! 7. An event stream begins with [`answers::EVENT_STREAM_OPENING`], at once.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
 
 pub mod answers;
 mod config;

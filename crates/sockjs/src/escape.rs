@@ -72,7 +72,10 @@ fn fragile(bytes: &[u8]) -> Option<u16> {
 }
 
 fn unit_escape(unit: u16) -> [u8; 6] {
-    let digit = |shift: u16| b"0123456789abcdef"[usize::from(unit >> shift & 15)];
+    let digit = |shift: u16| match (unit >> shift & 15) as u8 {
+        digit @ 0..10 => b'0' | digit,
+        letter => b'a' + (letter - 10),
+    };
     [b'\\', b'u', digit(12), digit(8), digit(4), digit(0)]
 }
 

@@ -12,6 +12,7 @@
 //! Sessions belong in a table keyed by service and session name; those over WebSockets do not
 //! belong in it, since their names need not be unique.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
 
 mod dress;
 mod escape;
