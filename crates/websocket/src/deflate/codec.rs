@@ -108,6 +108,8 @@ impl Inflater {
     pub(crate) fn inflate(&mut self, payload: &[u8], limit: usize) -> Result<Bytes, Violation> {
         let mut out = INFLATED.take();
         out.clear();
+        // All of its capacity would be filled, whatever another connection's limit was.
+        out.shrink_to(limit.saturating_add(1));
         let result = match self {
             Self::Shared => {
                 let mut decompressor = DECOMPRESSOR.take().unwrap_or_else(new_decompressor);
@@ -181,7 +183,8 @@ fn inflate_piece(
 ) -> Result<(), Violation> {
     loop {
         // Twice what is there already, and never more than one octet beyond the limit.
-        let room = out.len().max(piece.len() * 2).max(256).min(limit + 1 - out.len());
+        let room_max = limit.saturating_add(1).saturating_sub(out.len());
+        let room = out.len().max(piece.len() * 2).max(256).min(room_max);
         out.reserve_exact(room);
         let (room, before) = (out.capacity(), decompressor.total_in());
         let status = decompressor

@@ -181,6 +181,17 @@ fn rfc7692_8_inflating_stops_at_the_limit() {
     assert_eq!(inflater.inflate(&exact, 999), Err(Violation::MESSAGE_TOO_BIG));
 }
 
+/// What is behind the limit is not looked at, also where this thread has inflated more before.
+#[test]
+fn rfc7692_8_the_limit_of_another_connection_means_nothing() {
+    let mut inflater = super::Inflater::new(false);
+    let mut broken = Vec::new();
+    compress_shared(&[7; 10_000], Shared::new(15, 1), &mut broken);
+    assert_eq!(inflater.inflate(&broken, 10_000).unwrap().len(), 10_000);
+    broken.extend_from_slice(&[0xff; 16]);
+    assert_eq!(inflater.inflate(&broken, 1000), Err(Violation::MESSAGE_TOO_BIG));
+}
+
 #[test]
 fn rfc7692_7_2_1_large_messages_pass_both_ways() {
     let mut noise = 7u32;
