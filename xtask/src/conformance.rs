@@ -10,7 +10,7 @@ use crate::process::{self, Failure, Result};
 use crate::repository::Repository;
 use crate::server::Server;
 use crate::steps::Steps;
-use crate::{autobahn, node, server};
+use crate::{autobahn, differential, install, node, server};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Conformance {
@@ -71,6 +71,15 @@ const ALONE: &[(&str, &str)] = &[("CUTS", "1000")];
 impl Conformance {
     pub(crate) fn run(&self, repository: &Repository) -> ExitCode {
         let mut steps = Steps::default();
+        if self.suite.as_deref() == Some(DIFFERENTIAL) {
+            steps.step("install", "what the checks need", || install::run(repository));
+            let what = "the frame parser beside two others";
+            steps.step(DIFFERENTIAL, what, || match &self.from {
+                Some(_) => Err(Failure::new("these tests are nobody else's")),
+                None => differential::run(repository),
+            });
+            return steps.finish();
+        }
         steps.step("install", "Node.js packages of the suites", || {
             node::check()?;
             node::install(&repository.conformance("node"))
@@ -102,8 +111,12 @@ impl Conformance {
 }
 
 fn suite_names() -> PossibleValuesParser {
-    SUITES.iter().map(|suite| suite.name).chain([AUTOBAHN]).collect::<Vec<_>>().into()
+    let others = [AUTOBAHN, DIFFERENTIAL];
+    SUITES.iter().map(|suite| suite.name).chain(others).collect::<Vec<_>>().into()
 }
+
+/// No suite of the server: the parser alone, see `differential.rs`.
+const DIFFERENTIAL: &str = "differential";
 
 /// Runs somebody else's tests, an npm package, against the server that they want.
 fn official(repository: &Repository, suite: &Suite, from: &Path) -> Result {

@@ -5,6 +5,7 @@ mod bench;
 mod conformance;
 mod cost;
 mod demo;
+mod differential;
 mod fuzz;
 mod install;
 mod node;

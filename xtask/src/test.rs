@@ -8,7 +8,7 @@ use crate::process::{self, Failure, Result};
 use crate::repository::Repository;
 use crate::server::Server;
 use crate::steps::Steps;
-use crate::{autobahn, conformance, cost, fuzz, install, node, server, tidy, web};
+use crate::{autobahn, conformance, cost, differential, fuzz, install, node, server, tidy, web};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Test {
@@ -45,6 +45,12 @@ const STEPS: &[Step] = &[
         what: "twice the input takes twice the instructions to read",
         needs: &["install"],
         run: cost::run,
+    },
+    Step {
+        name: "differential",
+        what: "the frame parser beside two others",
+        needs: &["install"],
+        run: differential::test,
     },
     Step {
         name: "fuzz",
