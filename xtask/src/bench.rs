@@ -3,6 +3,7 @@
 mod cases;
 mod figures;
 mod machine;
+mod million;
 mod programs;
 mod servers;
 mod suites;
@@ -22,7 +23,7 @@ use table::Outcome;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Bench {
-    /// What to measure [default: all]
+    /// What to measure [default: all but `million`]
     suites: Vec<Suite>,
     /// One short round with fewer connections, to see that everything runs
     #[arg(long)]
@@ -36,6 +37,9 @@ pub(crate) struct Bench {
     /// Only servers whose name has this in it (can be repeated)
     #[arg(long, value_name = "NAME")]
     server: Vec<String>,
+    /// Of `million` [default: 1000000, or 2000 if quick]
+    #[arg(long, value_name = "COUNT")]
+    connections: Option<usize>,
     /// uWebSockets' sources, with its submodule uSockets, to build it from
     #[arg(long, value_name = "DIR")]
     uwebsockets: Option<PathBuf>,
@@ -44,11 +48,14 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn run(&self, repository: &Repository) -> Result {
         machine::check()?;
-        let suites = if self.suites.is_empty() { &Suite::ALL[..] } else { &self.suites };
+        let suites = if self.suites.is_empty() { &Suite::DEFAULT[..] } else { &self.suites };
         let suites: Vec<_> = suites.iter().map(|suite| (*suite, self.cases(*suite))).collect();
         let cases = suites.iter().flat_map(|(_, cases)| cases);
         let entries = cases.flat_map(|case| &case.entries);
-        let wanted: Vec<_> = entries.map(|entry| entry.server.program).collect();
+        let mut wanted: Vec<_> = entries.map(|entry| entry.server.program).collect();
+        if self.suites.contains(&Suite::Million) {
+            wanted.extend(million::PROGRAMS);
+        }
         if wanted.is_empty() {
             return Err(Failure::new("no case and server is called so"));
         }
@@ -57,6 +64,11 @@ impl Bench {
         for (suite, cases) in suites {
             let mut report =
                 table::head(suite.name(), &self.command_line(suite), &machine::describe());
+            if suite == Suite::Million {
+                let million = million::run(repository, &programs, self.connections())?;
+                println!("{million}");
+                write(repository, suite, &(report.clone() + &million))?;
+            }
             for case in cases {
                 println!("── {} {}: {}", suite.name(), case.name, case.title);
                 let outcomes = self.measure(repository, &programs, &case, &mut failed);
@@ -83,6 +95,10 @@ impl Bench {
         }
         cases.retain(|case| !case.entries.is_empty());
         cases
+    }
+
+    fn connections(&self) -> usize {
+        self.connections.unwrap_or(if self.quick { 2_000 } else { 1_000_000 })
     }
 
     fn rounds(&self) -> u32 {
@@ -132,6 +148,9 @@ impl Bench {
         }
         if let Some(rounds) = self.rounds {
             line += &format!(" --rounds {rounds}");
+        }
+        if let Some(connections) = self.connections {
+            line += &format!(" --connections {connections}");
         }
         for (option, names) in [("only", &self.only), ("server", &self.server)] {
             names.iter().for_each(|name| line += &format!(" --{option} '{name}'"));

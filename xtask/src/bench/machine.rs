@@ -38,6 +38,13 @@ pub(crate) fn describe() -> String {
     format!("{} cores ({}), {}, load average {load}", cores(), model.trim(), kernel.trim())
 }
 
+/// How many descriptors a process may have at most.
+pub(crate) fn descriptors() -> Result<usize> {
+    let limit = process::read(Command::new("sh").args(["-c", "ulimit -Hn"]))?;
+    // "unlimited" is what no kernel keeps.
+    Ok(limit.trim().parse().unwrap_or(1 << 20))
+}
+
 fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }

@@ -66,7 +66,7 @@ pub(crate) fn measure(
     let mut generator = pinned(repository, 1);
     let load = entry.load.as_ref().unwrap_or(&case.load);
     generator.arg(programs::beside(repository, "load")).args(load.split(' '));
-    generator.args(["--address", &server.address, "--pid", &server.child.id().to_string()]);
+    generator.args(["--address", &server.address, "--pid", &server.pid().to_string()]);
     for lane in entry.lanes {
         generator.args(["--lane", lane]);
     }
@@ -75,14 +75,37 @@ pub(crate) fn measure(
 }
 
 /// A running server, ended with this value.
-struct Running {
+#[derive(Debug)]
+pub(crate) struct Running {
     child: Child,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Running {
+    /// On core 0.
     fn start(repository: &Repository, programs: &Programs, server: &Server) -> Result<Self> {
-        let mut command = pinned(repository, 0);
+        Self::start_by(pinned(repository, 0), repository, programs, server)
+    }
+
+    /// On whatever core is free.
+    pub(crate) fn start_anywhere(
+        repository: &Repository,
+        programs: &Programs,
+        server: &Server,
+    ) -> Result<Self> {
+        Self::start_by(with_descriptors(repository), repository, programs, server)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn start_by(
+        mut command: Command,
+        repository: &Repository,
+        programs: &Programs,
+        server: &Server,
+    ) -> Result<Self> {
         command.args(programs.command(repository, server.program)?).args(server.arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let child = command.spawn().map_err(|error| process::not_started(&command, &error))?;
@@ -111,11 +134,17 @@ impl Drop for Running {
     }
 }
 
-/// What follows runs on one core, with as many descriptors as the system lets it have. Each of
-/// the two programs in front becomes the next, so that the process stays the one we know.
+/// What follows runs on one core. The program in front becomes the next, so that the process stays
+/// the one we know.
 fn pinned(repository: &Repository, core: usize) -> Command {
+    let mut command = with_descriptors(repository);
+    command.args(["taskset", "--cpu-list", &core.to_string()]);
+    command
+}
+
+/// What follows has as many descriptors as the system lets it have.
+pub(crate) fn with_descriptors(repository: &Repository) -> Command {
     let mut command = repository.command("sh");
     command.args(["-c", r#"ulimit -n "$(ulimit -Hn)"; exec "$@""#, "sh"]);
-    command.args(["taskset", "--cpu-list", &core.to_string()]);
     command
 }

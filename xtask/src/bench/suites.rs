@@ -24,10 +24,13 @@ pub(crate) enum Suite {
     Rooms,
     /// Memory of idle connections of every protocol
     Idle,
+    /// A million idle connections, or `--connections`; takes all of the machine
+    Million,
 }
 
 impl Suite {
-    pub(crate) const ALL: [Self; 6] =
+    /// What is measured where nothing is asked for: all that leaves room for others.
+    pub(crate) const DEFAULT: [Self; 6] =
         [Self::Websocket, Self::Socketio, Self::Signalr, Self::Fallbacks, Self::Rooms, Self::Idle];
 
     pub(crate) fn name(self) -> &'static str {
@@ -38,6 +41,7 @@ impl Suite {
             Self::Fallbacks => "fallbacks",
             Self::Rooms => "rooms",
             Self::Idle => "idle",
+            Self::Million => "million",
         }
     }
 
@@ -49,6 +53,8 @@ impl Suite {
             Self::Fallbacks => fallbacks::cases(scale),
             Self::Rooms => rooms::cases(scale),
             Self::Idle => idle::cases(scale),
+            // Not a load of one server: `bench::million`.
+            Self::Million => Vec::new(),
         }
     }
 }
@@ -60,7 +66,7 @@ mod tests {
 
     #[test]
     fn cases_have_names_of_their_own_and_bases_among_their_rows() {
-        for suite in Suite::ALL {
+        for suite in Suite::DEFAULT {
             let cases = suite.cases(Scale::new(true));
             let names: HashSet<_> = cases.iter().map(|case| case.name).collect();
             assert_eq!(names.len(), cases.len(), "{}", suite.name());

@@ -60,9 +60,29 @@ impl Clients {
         unit_len: usize,
         offer: &str,
     ) -> Result<Self> {
-        let poll = Poll::new().map_err(Failure::at("epoll"))?;
-        let mut clients = Vec::with_capacity(count);
-        open::each(common, count, offer, |opened| {
+        let mut clients = Self::none(unit_len)?;
+        clients.add(common, count, offer)?;
+        Ok(clients)
+    }
+
+    /// No connections yet.
+    pub(crate) fn none(unit_len: usize) -> Result<Self> {
+        Ok(Self {
+            poll: Poll::new().map_err(Failure::at("epoll"))?,
+            events: Events::with_capacity(1024),
+            clients: Vec::new(),
+            scratch: vec![0; SCRATCH_LEN].into(),
+            heard_at: Instant::now(),
+            unit_len,
+            traffic: Traffic::default(),
+        })
+    }
+
+    /// Opens so many more.
+    pub(crate) fn add(&mut self, common: &Common, count: usize, offer: &str) -> Result {
+        let (poll, clients) = (&self.poll, &mut self.clients);
+        let numbers = clients.len()..clients.len() + count;
+        open::each(common, numbers, offer, |opened| {
             opened.stream.set_nonblocking(true).map_err(Failure::at("set_nonblocking"))?;
             let mut stream = mio::net::TcpStream::from_std(opened.stream);
             let interest = Interest::READABLE | Interest::WRITABLE;
@@ -71,16 +91,11 @@ impl Clients {
             let (protocol, received) = (opened.protocol, opened.received);
             clients.push(Client { stream, protocol, received, unwritten: Vec::new() });
             Ok(())
-        })?;
-        Ok(Self {
-            poll,
-            events: Events::with_capacity(1024),
-            clients,
-            scratch: vec![0; SCRATCH_LEN].into(),
-            heard_at: Instant::now(),
-            unit_len,
-            traffic: Traffic::default(),
         })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.clients.len()
     }
 
     pub(crate) fn protocol(&self, index: usize) -> Protocol {
@@ -98,18 +113,25 @@ impl Clients {
     }
 
     /// Takes what has come, without waiting: `heard` gets each message, and the place for what is
-    /// to be written to that connection then, all in one write.
-    pub(crate) fn turn(
-        &mut self,
-        mut heard: impl FnMut(Heard<'_>, &mut Vec<u8>) -> Result,
-    ) -> Result {
-        self.poll.poll(&mut self.events, Some(Duration::ZERO)).map_err(Failure::at("epoll"))?;
-        let now = Instant::now();
-        if !self.events.is_empty() {
-            self.heard_at = now;
-        } else if now - self.heard_at > SILENCE_MAX {
+    /// to be written to that connection then, all in one write. Long silence is a failure.
+    pub(crate) fn turn(&mut self, heard: impl FnMut(Heard<'_>, &mut Vec<u8>) -> Result) -> Result {
+        self.wait(Duration::ZERO, heard)?;
+        if self.heard_at.elapsed() > SILENCE_MAX {
             let why = format!("nothing came for {SILENCE_MAX:?}: messages are lost");
             return Err(Failure::new(why));
+        }
+        Ok(())
+    }
+
+    /// The same, but waits so long for something to come, and minds no silence.
+    pub(crate) fn wait(
+        &mut self,
+        at_most: Duration,
+        mut heard: impl FnMut(Heard<'_>, &mut Vec<u8>) -> Result,
+    ) -> Result {
+        self.poll.poll(&mut self.events, Some(at_most)).map_err(Failure::at("epoll"))?;
+        if !self.events.is_empty() {
+            self.heard_at = Instant::now();
         }
         for event in &self.events {
             let index = event.token().0;

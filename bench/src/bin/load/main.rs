@@ -5,6 +5,7 @@
 
 mod carrier;
 mod client;
+mod crowd;
 mod deflate;
 mod echo;
 mod fallback;
@@ -41,6 +42,8 @@ enum Mode {
     Rooms(rooms::Rooms),
     /// Each message goes up by POST and comes back over a carrier of HTTP
     Fallback(fallback::Fallback),
+    /// Many connections for long, by orders on standard input
+    Crowd(crowd::Crowd),
     /// Connections that say nothing, then one message each
     Idle(idle::Idle),
 }
@@ -112,6 +115,7 @@ fn main() -> ExitCode {
         Mode::Deflate(deflate) => deflate.run().map(|figures| serde_json::to_string(&figures)),
         Mode::Rooms(rooms) => rooms.run().map(|figures| serde_json::to_string(&figures)),
         Mode::Fallback(fallback) => fallback.run().map(|said| serde_json::to_string(&said)),
+        Mode::Crowd(crowd) => crowd.run().map(|said| serde_json::to_string(&said)),
         Mode::Idle(idle) => idle.run().map(|figures| serde_json::to_string(&figures)),
     };
     match result.and_then(|json| json.map_err(Failure::at("JSON"))) {

@@ -7,6 +7,7 @@ use crate::{Common, Failure, Result};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::ops::Range;
 
 /// A connection on which messages can be exchanged.
 #[derive(Debug)]
@@ -17,16 +18,16 @@ pub(crate) struct Opened {
     pub(crate) received: Vec<u8>,
 }
 
-/// Opens so many, over the lanes in turn, and gives each to `opened`.
+/// Opens those of these numbers, over the lanes in turn, and gives each to `opened`.
 pub(crate) fn each(
     common: &Common,
-    count: usize,
+    numbers: Range<usize>,
     offer: &str,
     mut opened: impl FnMut(Opened) -> Result,
 ) -> Result {
     let host = common.address.to_string();
-    for start in (0..count).step_by(BATCH_LEN) {
-        let end = count.min(start + BATCH_LEN);
+    for start in numbers.clone().step_by(BATCH_LEN) {
+        let end = numbers.end.min(start + BATCH_LEN);
         let begun: Result<Vec<_>> = (start..end)
             .map(|index| {
                 let lane = &common.lanes[index % common.lanes.len()];
