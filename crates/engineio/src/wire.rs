@@ -3,7 +3,8 @@
 //! replies and streams have no words.
 
 use crate::{Protocol, payload};
-use omniwire_session::{Args, Encoding, Outgoing, Wire, WireForm, WireId, json};
+use bytes::{Bytes, BytesMut};
+use omniwire_session::{Args, Encoding, Message, Outgoing, Wire, WireForm, WireId, json};
 
 /// How binary goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,6 +24,19 @@ impl Binary {
             (Protocol::V4, _) => Self::Bare,
             (Protocol::V3, false) => Self::Typed,
             (Protocol::V3, true) => Self::Base64,
+        }
+    }
+
+    /// A message packet with binary data.
+    pub fn message(self, bytes: &[u8]) -> Message {
+        match self {
+            Self::Bare => Message::Binary(Bytes::copy_from_slice(bytes)),
+            Self::Typed => Message::Binary([&[4], bytes].concat().into()),
+            Self::Base64 => {
+                let mut out = BytesMut::from(&b"b4"[..]);
+                payload::write_base64(bytes, &mut out);
+                Message::Text(json::into_text(out))
+            }
         }
     }
 

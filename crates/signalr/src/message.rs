@@ -66,8 +66,7 @@ pub(crate) struct Invocation {
 }
 
 /// Why bytes are no hub message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Malformed(pub(crate) &'static str);
+pub(crate) use omniwire_msgpack::Malformed;
 
 /// Message types.
 pub(crate) mod kind {

@@ -1,18 +1,13 @@
 //! Hub messages in MessagePack (`HubProtocol.md`, "MessagePack (MsgPack) Encoding").
 //!
-//! Values go straight to and from [`Args`]: there is no tree between. See [`mod@decode`]
-//! and [`encode`] for how they map.
+//! Values go straight to and from [`Args`]: there is no tree between. See `omniwire-msgpack` for
+//! how they map.
 
 use crate::error_text;
 use crate::message::{HubMessage, Invocation, Malformed, kind};
 use bytes::{Bytes, BytesMut};
+use omniwire_msgpack::{Dialect, Reader, decode, encode};
 use omniwire_session::{Args, ByteString, Outgoing};
-
-mod decode;
-mod encode;
-mod reader;
-mod timestamp;
-use reader::Reader;
 
 /// Reads a record, which comes without its length prefix. More items than are known are ignored.
 pub(crate) fn decode(record: Bytes) -> Result<HubMessage, Malformed> {
@@ -45,7 +40,8 @@ pub(crate) fn decode(record: Bytes) -> Result<HubMessage, Malformed> {
         kind::STREAM_INVOCATION => read_invocation(reader, count, Some(id.ok_or(need_id)?), true),
         kind::STREAM_ITEM => Ok(HubMessage::StreamItem {
             id: id.ok_or(need_id)?,
-            item: decode::values(&mut reader, 1).map_err(|malformed| malformed.0),
+            item: decode::values(&mut reader, 1, Dialect::Standard)
+                .map_err(|malformed| malformed.0),
         }),
         kind::COMPLETION => read_completion(reader, count, id.ok_or(need_id)?),
         _ => Ok(HubMessage::Cancel { id: id.ok_or(need_id)? }),
@@ -96,7 +92,7 @@ fn read_invocation(
 
 fn read_arguments(reader: &mut Reader<'_>) -> Result<Args, Malformed> {
     let count = reader.array("Reading array length for 'arguments' failed.")?;
-    decode::values(reader, count)
+    decode::values(reader, count, Dialect::Standard)
 }
 
 /// "Completion Message Encoding".
@@ -112,7 +108,9 @@ fn read_completion(
     let outcome = match result_kind {
         ERROR => Err(reader.text("Reading 'error' as String failed.")?),
         VOID => Ok(Args::default()),
-        RESULT => decode::values(&mut reader, 1).map_err(|Malformed(why)| why.into()),
+        RESULT => {
+            decode::values(&mut reader, 1, Dialect::Standard).map_err(|Malformed(why)| why.into())
+        }
         _ => return Err(Malformed("Invalid invocation result kind.")),
     };
     Ok(HubMessage::Completion { id, outcome })
@@ -131,12 +129,12 @@ pub(crate) fn write(out: &mut BytesMut, what: Outgoing<'_>) {
             }
             encode::text(out, name);
             encode::array(out, args.len());
-            encode::values(out, args);
+            encode::values(out, args, Dialect::Standard);
             encode::array(out, 0);
         }
         Outgoing::Reply { call, outcome: Ok(args) } => {
             write_completion(out, &call.0, RESULT);
-            encode::one_value(out, args);
+            encode::one_value(out, args, Dialect::Standard);
         }
         Outgoing::Reply { call, outcome: Err(error) } => {
             write_completion(out, &call.0, ERROR);
@@ -147,7 +145,7 @@ pub(crate) fn write(out: &mut BytesMut, what: Outgoing<'_>) {
             encode::uint(out, 2);
             encode::map(out, 0);
             encode::text(out, &call.0);
-            encode::one_value(out, item);
+            encode::one_value(out, item, Dialect::Standard);
         }
         Outgoing::End { call, error: None } => write_completion(out, &call.0, VOID),
         Outgoing::End { call, error: Some(error) } => {

@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct Config {
     /// The Engine.IO server below.
     pub engine: Arc<engineio::Config>,
+    /// How packets are written, for all clients of the server.
+    pub parser: Parser,
     /// How long a client may be in no namespace. Official name: `connectTimeout`.
     pub connect_timeout: Duration,
     /// Attachments of one packet that comes in; socket.io-parser's `maxAttachments`.
@@ -17,6 +19,16 @@ pub struct Config {
     pub namespaces_max: usize,
     /// Length of a namespace's name, its query included.
     pub namespace_len_max: usize,
+}
+
+/// How packets are written. Clients can't choose: they must be given the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Parser {
+    /// JSON, with byte strings as attachments.
+    #[default]
+    Json,
+    /// MessagePack: npm's `socket.io-msgpack-parser`.
+    MsgPack,
 }
 
 impl Config {
@@ -31,6 +43,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             engine: Arc::default(),
+            parser: Parser::default(),
             connect_timeout: Duration::from_secs(45),
             attachments_max: 10,
             namespaces_max: 100,

@@ -1,60 +1,74 @@
 //! The packets with which a session itself speaks.
 
+use crate::{Parser, msgpack};
 use bytes::BytesMut;
 use omniwire_engineio::Protocol;
-use omniwire_session::{Message, Refusal, json};
+use omniwire_engineio::wire::Binary;
+use omniwire_session::{Args, Message, Refusal, json};
 
-/// CONNECT: the client is in. Only later protocols tell it its id, and by what it may come back.
-pub(crate) fn connect(
-    protocol: Protocol,
+/// The type of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Control {
+    /// The client is in.
+    Connect = 0,
+    /// The client is out.
+    Disconnect = 1,
+    /// The client is not let in.
+    ConnectError = 4,
+}
+
+/// A packet with a payload of one value or none.
+pub(crate) fn message(
+    (parser, binary): (Parser, Binary),
+    control: Control,
     namespace: &str,
-    id: &str,
-    token: Option<&str>,
+    payload: &Args,
 ) -> Message {
-    let mut out = head(b"40", namespace);
-    if protocol == Protocol::V4 {
-        out.extend_from_slice(b"{\"sid\":");
-        json::write_str(&mut out, id);
-        if let Some(token) = token {
-            out.extend_from_slice(b",\"pid\":");
-            json::write_str(&mut out, token);
+    match parser {
+        Parser::Json => {
+            let mut out = BytesMut::with_capacity(64);
+            out.extend_from_slice(&[b'4', b'0' + control as u8]);
+            write_namespace(&mut out, namespace);
+            payload.write_base64(&mut out);
+            Message::Text(json::into_text(out))
         }
-        out.extend_from_slice(b"}");
+        Parser::MsgPack => binary.message(&msgpack::control(control, namespace, payload)),
     }
-    Message::Text(json::into_text(out))
 }
 
-/// DISCONNECT: the client is out.
-pub(crate) fn disconnect(namespace: &str) -> Message {
-    Message::Text(json::into_text(head(b"41", namespace)))
-}
-
-/// CONNECT_ERROR: an object with message and data; for Socket.IO 2 clients the data, or else
-/// the message, by itself.
-pub(crate) fn connect_error(protocol: Protocol, namespace: &str, refusal: &Refusal) -> Message {
-    let mut out = head(b"44", namespace);
-    let has_data = !refusal.data.is_empty();
-    match protocol {
-        Protocol::V3 if has_data => refusal.data.write_base64(&mut out),
-        Protocol::V3 => json::write_str(&mut out, &refusal.message),
-        Protocol::V4 => {
-            out.extend_from_slice(b"{\"message\":");
-            json::write_str(&mut out, &refusal.message);
-            if has_data {
-                out.extend_from_slice(b",\"data\":");
-                refusal.data.write_base64(&mut out);
-            }
-            out.extend_from_slice(b"}");
-        }
+/// What CONNECT says. Only later protocols tell the client its id, and by what it may come back.
+pub(crate) fn connected(protocol: Protocol, id: &str, token: Option<&str>) -> Args {
+    if protocol == Protocol::V3 {
+        return Args::default();
     }
-    Message::Text(json::into_text(out))
-}
-
-fn head(kind: &[u8], namespace: &str) -> BytesMut {
     let mut out = BytesMut::with_capacity(64);
-    out.extend_from_slice(kind);
-    write_namespace(&mut out, namespace);
-    out
+    out.extend_from_slice(b"{\"sid\":");
+    json::write_str(&mut out, id);
+    if let Some(token) = token {
+        out.extend_from_slice(b",\"pid\":");
+        json::write_str(&mut out, token);
+    }
+    out.extend_from_slice(b"}");
+    Args::from_valid_element(json::into_text(out))
+}
+
+/// What CONNECT_ERROR says: an object with message and data; for Socket.IO 2 clients the data, or
+/// else the message, by itself.
+pub(crate) fn refused(protocol: Protocol, refusal: &Refusal) -> Args {
+    let has_data = !refusal.data.is_empty();
+    if protocol == Protocol::V3 {
+        let message = || Args::from_text(refusal.message.clone());
+        return if has_data { refusal.data.clone() } else { message() };
+    }
+    let mut out = BytesMut::with_capacity(64);
+    out.extend_from_slice(b"{\"message\":");
+    json::write_str(&mut out, &refusal.message);
+    if has_data {
+        out.extend_from_slice(b",\"data\":");
+        refusal.data.write_base64(&mut out);
+    }
+    out.extend_from_slice(b"}");
+    Args::from_valid_element(json::into_text(out))
 }
 
 /// `/name,`; nothing for `/`.

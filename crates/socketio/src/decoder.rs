@@ -1,14 +1,15 @@
 //! Puts packets together from the messages that carry them: a text, and as many binary messages
-//! as it announces. A decoder for another parser (msgpack) would stand beside this one.
+//! as it announces; or, in MessagePack, one binary message.
 
 use crate::packet::{self, Body, Invalid, Packet};
-use crate::{Config, placeholder};
+use crate::{Config, Parser, msgpack, placeholder};
 use bytes::Bytes;
 use omniwire_session::Message;
 
 /// Reads packets out of messages.
 #[derive(Debug)]
 pub struct Decoder {
+    parser: Parser,
     attachments_max: usize,
     attached_len_max: usize,
     partial: Option<Box<Partial>>,
@@ -26,6 +27,7 @@ impl Decoder {
     /// A decoder for one client.
     pub fn new(config: &Config) -> Self {
         Self {
+            parser: config.parser,
             attachments_max: config.attachments_max,
             attached_len_max: config.attached_len_max(),
             partial: None,
@@ -37,6 +39,12 @@ impl Decoder {
     /// # Errors
     /// The message is no packet, or not the one that had to come.
     pub fn add(&mut self, message: Message) -> Result<Option<Packet>, Invalid> {
+        if self.parser == Parser::MsgPack {
+            return match message {
+                Message::Binary(bytes) => msgpack::decode(&bytes).map(Some),
+                Message::Text(_) => Err(Invalid("text where MessagePack is spoken")),
+            };
+        }
         match (message, &mut self.partial) {
             (Message::Text(text), None) => {
                 let (packet, count) = packet::decode(&text, self.attachments_max)?;

@@ -3,6 +3,7 @@
 //!
 //! - [`SocketIoSession`] is one client's session: its Engine.IO session, and the namespaces in it.
 //! - [`Decoder`] reads packets out of text and binary messages; [`packet`] has their parts.
+//! - With [`Parser::MsgPack`] packets are MessagePack; all else is the same.
 //! - [`wire`] has the wire forms: what a peer gets for an event or an acknowledgement.
 //!
 //! Requests are read by [`omniwire_engineio::request`].
@@ -14,6 +15,7 @@
 mod config;
 mod control;
 mod decoder;
+mod msgpack;
 pub mod packet;
 mod placeholder;
 mod query;
@@ -21,7 +23,7 @@ mod recovery;
 mod session;
 pub mod wire;
 
-pub use config::Config;
+pub use config::{Config, Parser};
 pub use decoder::Decoder;
 pub use packet::{Body, Invalid, Packet};
 pub use session::SocketIoSession;

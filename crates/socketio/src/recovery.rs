@@ -13,8 +13,12 @@ use omniwire_session::{Args, ByteString, Position, Returning, Since, json};
 
 /// Appends an offset as a JSON text.
 pub(crate) fn write_offset(out: &mut BytesMut, position: Position) {
-    let Position { epoch, offset } = position;
-    out.extend_from_slice(format!("\"{epoch:08x}-{offset}\"").as_bytes());
+    out.extend_from_slice(format!("\"{}\"", offset(position)).as_bytes());
+}
+
+/// The offset of a position.
+pub(crate) fn offset(Position { epoch, offset }: Position) -> String {
+    format!("{epoch:08x}-{offset}")
 }
 
 /// What a CONNECT packet's payload says of an earlier connection.

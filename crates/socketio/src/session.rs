@@ -1,5 +1,6 @@
 //! One Socket.IO client: its Engine.IO session, and the namespaces that it has entered.
 
+use crate::control::Control;
 use crate::packet::{Body, Packet};
 use crate::wire::SocketIoWire;
 use crate::{Config, Decoder, control, query, recovery};
@@ -135,24 +136,36 @@ impl SocketIoSession {
             self.next_link = Link(link.0.wrapping_add(1));
             self.peers.push(Peer { link, namespace: namespace.clone(), accepted: false });
             let binary = Binary::new(self.machine.protocol(), self.machine.base64());
-            let wire = SocketIoWire::form(binary);
+            let wire = SocketIoWire::form(self.config.parser, binary);
             let returning = match self.machine.protocol() {
                 Protocol::V4 => recovery::returning(&auth),
                 Protocol::V3 => Returning::No,
             };
             return self.tell(Event::Enter { link, namespace, auth, wire, returning });
         };
-        let refusal = Refusal::new(refusal);
-        self.transmit(control::connect_error(self.machine.protocol(), &namespace, &refusal));
+        self.tell_refused(&namespace, &Refusal::new(refusal));
+    }
+
+    fn tell_refused(&mut self, namespace: &str, refusal: &Refusal) {
+        let payload = control::refused(self.machine.protocol(), refusal);
+        self.say(Control::ConnectError, namespace, &payload);
+    }
+
+    fn say(&mut self, control: Control, namespace: &str, payload: &Args) {
+        let binary = Binary::new(self.machine.protocol(), self.machine.base64());
+        let speech = (self.config.parser, binary);
+        let message = control::message(speech, control, namespace, payload);
+        self.out.push_back(Output::Transmit(message));
     }
 
     fn accept(&mut self, link: Link, id: &str, token: Option<&str>) {
         let waiting = self.peers.iter_mut().find(|peer| peer.link == link && !peer.accepted);
         let Some(peer) = waiting else { return };
         peer.accepted = true;
-        let connect = control::connect(self.machine.protocol(), &peer.namespace, id, token);
+        let namespace = peer.namespace.clone();
         self.enter_by = None;
-        self.transmit(connect);
+        let payload = control::connected(self.machine.protocol(), id, token);
+        self.say(Control::Connect, &namespace, &payload);
         self.out.push_back(Output::Release(link));
     }
 
@@ -160,7 +173,7 @@ impl SocketIoSession {
         let waiting = self.peers.iter().position(|peer| peer.link == link && !peer.accepted);
         let Some(index) = waiting else { return };
         let peer = self.peers.remove(index);
-        self.transmit(control::connect_error(self.machine.protocol(), &peer.namespace, refusal));
+        self.tell_refused(&peer.namespace, refusal);
     }
 
     fn kick(&mut self, link: Link, whole: bool) {
@@ -171,7 +184,7 @@ impl SocketIoSession {
                 continue;
             }
             let peer = self.peers.remove(index);
-            self.transmit(control::disconnect(&peer.namespace));
+            self.say(Control::Disconnect, &peer.namespace, &Args::default());
             told = true;
             self.tell(Event::Leave { link: peer.link, reason: Reason::Kicked });
         }
@@ -222,10 +235,6 @@ impl SocketIoSession {
 
     fn tell(&mut self, event: Event) {
         self.out.push_back(Output::Event(event));
-    }
-
-    fn transmit(&mut self, message: Message) {
-        self.out.push_back(Output::Transmit(message));
     }
 }
 

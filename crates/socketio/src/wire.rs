@@ -8,10 +8,11 @@
 //! - A reply is an acknowledgement, `43/ns,ID[args]` or `46N-..`. Acknowledgements know no
 //!   failure: a failed call is answered with one argument,
 //!   `{"error":{"code":"failed","message":"..."}}`.
+//! - With MessagePack, an event or an acknowledgement is one binary message ([`crate::msgpack`]).
 //! - Streams have no words.
 
 use crate::control::write_namespace;
-use crate::{RESERVED_EVENTS, placeholder, recovery};
+use crate::{Parser, RESERVED_EVENTS, msgpack, placeholder, recovery};
 use bytes::BytesMut;
 use omniwire_engineio::wire::Binary;
 use omniwire_session::{
@@ -22,16 +23,20 @@ use omniwire_session::{
 #[derive(Debug)]
 pub struct SocketIoWire {
     id: WireId,
+    parser: Parser,
     binary: Binary,
 }
 
 impl SocketIoWire {
     /// The wire form of a session: [`Binary::Bare`] for protocol 5, the others for protocol 4.
-    pub fn form(binary: Binary) -> WireForm {
-        WireForm(match binary {
-            Binary::Bare => &SIO5,
-            Binary::Typed => &SIO4,
-            Binary::Base64 => &SIO4_BASE64,
+    pub fn form(parser: Parser, binary: Binary) -> WireForm {
+        WireForm(match (parser, binary) {
+            (Parser::Json, Binary::Bare) => &SIO5,
+            (Parser::Json, Binary::Typed) => &SIO4,
+            (Parser::Json, Binary::Base64) => &SIO4_BASE64,
+            (Parser::MsgPack, Binary::Bare) => &SIO5_MSGPACK,
+            (Parser::MsgPack, Binary::Typed) => &SIO4_MSGPACK,
+            (Parser::MsgPack, Binary::Base64) => &SIO4_MSGPACK_BASE64,
         })
     }
 
@@ -45,6 +50,9 @@ impl SocketIoWire {
     ) {
         if RESERVED_EVENTS.contains(&name) {
             return;
+        }
+        if self.parser == Parser::MsgPack {
+            return self.binary.encode(&msgpack::event_packet(namespace, name, args, ending), out);
         }
         let count = args.blobs().len();
         let text = out.text();
@@ -68,6 +76,9 @@ impl SocketIoWire {
     }
 
     fn encode_ack(&self, namespace: &str, id: &str, args: &Args, out: &mut Encoding) {
+        if self.parser == Parser::MsgPack {
+            return self.binary.encode(&msgpack::ack_packet(namespace, id, args), out);
+        }
         let count = args.blobs().len();
         let text = out.text();
         text.reserve(namespace.len() + args.json().len() + HEAD_LEN);
@@ -110,11 +121,11 @@ impl Wire for SocketIoWire {
 
 /// What an event has besides its name and arguments.
 #[derive(Debug, Clone, Copy)]
-struct Ending {
+pub(crate) struct Ending {
     /// What an acknowledgement must repeat, if one is wanted.
-    call: Option<u64>,
+    pub(crate) call: Option<u64>,
     /// Where it stands in the journal, if it does.
-    position: Option<Position>,
+    pub(crate) position: Option<Position>,
 }
 
 /// `<4><type>[<attachments>-][<namespace>,]`
@@ -142,9 +153,24 @@ fn is_digits(id: &str) -> bool {
     !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-static SIO5: SocketIoWire = SocketIoWire { id: WireId(16), binary: Binary::Bare };
-static SIO4: SocketIoWire = SocketIoWire { id: WireId(17), binary: Binary::Typed };
-static SIO4_BASE64: SocketIoWire = SocketIoWire { id: WireId(18), binary: Binary::Base64 };
+macro_rules! forms {
+    ($($name:ident: $id:literal, $parser:ident, $binary:ident;)*) => {$(
+        static $name: SocketIoWire = SocketIoWire {
+            id: WireId($id),
+            parser: Parser::$parser,
+            binary: Binary::$binary,
+        };
+    )*};
+}
+
+forms! {
+    SIO5: 16, Json, Bare;
+    SIO4: 17, Json, Typed;
+    SIO4_BASE64: 18, Json, Base64;
+    SIO5_MSGPACK: 19, MsgPack, Bare;
+    SIO4_MSGPACK: 20, MsgPack, Typed;
+    SIO4_MSGPACK_BASE64: 21, MsgPack, Base64;
+}
 
 /// What type, attachments, id, brackets and commas take at most, or nearly so.
 const HEAD_LEN: usize = 40;

@@ -17,9 +17,10 @@ struct Crate {
 }
 
 const PROTOCOLS: &[&str] =
-    &["session", "websocket", "engineio", "socketio", "signalr", "sockjs", "plain"];
+    &["session", "msgpack", "websocket", "engineio", "socketio", "signalr", "sockjs", "plain"];
 const BELOW_SERVER: &[&str] = &[
     "session",
+    "msgpack",
     "websocket",
     "engineio",
     "socketio",
@@ -32,10 +33,11 @@ const BELOW_SERVER: &[&str] = &[
 
 const CRATES: &[Crate] = &[
     Crate { folder: "session", may_use: &[], is_sans_io: true },
+    Crate { folder: "msgpack", may_use: &["session"], is_sans_io: true },
     Crate { folder: "websocket", may_use: &[], is_sans_io: true },
     Crate { folder: "engineio", may_use: &["session"], is_sans_io: true },
-    Crate { folder: "socketio", may_use: &["engineio", "session"], is_sans_io: true },
-    Crate { folder: "signalr", may_use: &["session"], is_sans_io: true },
+    Crate { folder: "socketio", may_use: &["engineio", "msgpack", "session"], is_sans_io: true },
+    Crate { folder: "signalr", may_use: &["msgpack", "session"], is_sans_io: true },
     Crate { folder: "sockjs", may_use: &["session"], is_sans_io: true },
     Crate { folder: "plain", may_use: &["session"], is_sans_io: true },
     Crate { folder: "hub", may_use: &["session"], is_sans_io: true },

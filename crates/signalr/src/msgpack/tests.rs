@@ -35,12 +35,12 @@ fn any_json() -> impl Strategy<Value = String> {
 
 fn encoded(args: &Args) -> Bytes {
     let mut out = BytesMut::new();
-    encode::values(&mut out, args);
+    encode::values(&mut out, args, Dialect::Standard);
     out.freeze()
 }
 
 fn decoded(bytes: &[u8], count: usize) -> Result<Args, Malformed> {
-    decode::values(&mut Reader::new(&Bytes::copy_from_slice(bytes)), count)
+    decode::values(&mut Reader::new(&Bytes::copy_from_slice(bytes)), count, Dialect::Standard)
 }
 
 fn json_of(bytes: &[u8]) -> String {

@@ -81,7 +81,7 @@ fn sio5_placeholder_out_of_range() {
 /// What a wire form says, as messages without the type of Engine.IO.
 fn said(what: Outgoing<'_>) -> Vec<Message> {
     let mut out = Encoding::default();
-    SocketIoWire::form(Binary::Bare).0.encode("/chat", what, &mut out);
+    SocketIoWire::form(Parser::Json, Binary::Bare).0.encode("/chat", what, &mut out);
     let prepared = out.finish(|_, _, _| 0).unwrap();
     let message = |frame: &Frame| match frame.kind() {
         Kind::Text => Message::Text(ByteString::try_from(frame.payload().slice(1..)).unwrap()),

@@ -4,7 +4,7 @@ use omniwire_session::{CallErrorKind, CallId, Frame, Kind};
 
 fn encoded(binary: Binary, namespace: &str, what: Outgoing<'_>) -> Vec<String> {
     let mut out = Encoding::default();
-    SocketIoWire::form(binary).0.encode(namespace, what, &mut out);
+    SocketIoWire::form(Parser::Json, binary).0.encode(namespace, what, &mut out);
     let Some(prepared) = out.finish(|_, _, _| 0) else { return Vec::new() };
     let show = |frame: &Frame| match frame.kind() {
         Kind::Text => String::from_utf8(frame.payload().to_vec()).unwrap(),
@@ -105,7 +105,7 @@ fn sio5_what_has_no_words() {
 
 #[test]
 fn each_wire_form_has_a_number_of_its_own() {
-    let id = |binary| SocketIoWire::form(binary).0.id();
+    let id = |binary| SocketIoWire::form(Parser::Json, binary).0.id();
     assert_eq!([Binary::Bare, Binary::Typed, Binary::Base64].map(id), [16, 17, 18].map(WireId));
 }
 

@@ -24,8 +24,7 @@ pub(crate) fn port() -> Result<u16, Mistake> {
 }
 
 /// Variables whose features are still to come, with the values that ask for nothing.
-const MISSING: [(&str, &str); 6] = [
-    ("SIO_PARSER", "default"),
+const MISSING: [(&str, &str); 5] = [
     ("SIO_REDIS", ""),
     ("SIO_ADMIN", "0"),
     ("SIO_WT_PORT", ""),
@@ -34,7 +33,8 @@ const MISSING: [(&str, &str); 6] = [
 ];
 
 /// Variables that the official suite does without, and so are not set for it.
-const BESIDE_OFFICIAL: [&str; 7] = [
+const BESIDE_OFFICIAL: [&str; 8] = [
+    "SIO_PARSER",
     "SIO_RECOVERY_MS",
     "SIO_PATH",
     "SIO_UPGRADE_TIMEOUT",
@@ -55,6 +55,7 @@ impl Settings {
         if let Some(timeout) = environment.duration("SIO_CONNECT_TIMEOUT")? {
             config.connect_timeout = timeout;
         }
+        config.parser = environment.parser()?;
         let engine = environment.engine()?;
         let official = environment.is_plain()
             && !engine.allow_eio3
@@ -131,6 +132,14 @@ impl Environment<'_> {
             config.transports = transports(&names)?;
         }
         Ok(config)
+    }
+
+    fn parser(&self) -> Result<socketio::Parser, Mistake> {
+        match self.get("SIO_PARSER").as_deref() {
+            None | Some("default") => Ok(socketio::Parser::Json),
+            Some("msgpack") => Ok(socketio::Parser::MsgPack),
+            Some(name) => Err(mistake("SIO_PARSER", name, "is no parser")),
+        }
     }
 
     fn recovery(&self, engine: &engineio::Config) -> Result<Option<ConnectionRecovery>, Mistake> {

@@ -70,7 +70,7 @@ fn recovery_is_on_for_a_window_and_told_of_the_heartbeat() {
 fn what_cannot_be_is_told_in_a_line() {
     for (name, value, line) in [
         ("SIO_RECOVERY_MS", "soon", "SIO_RECOVERY_MS: 'soon' is no number in range"),
-        ("SIO_PARSER", "msgpack", "SIO_PARSER is not supported yet: unset it"),
+        ("SIO_PARSER", "xml", "SIO_PARSER: 'xml' is no parser"),
         ("SIO_TRANSPORTS", "webtransport", "SIO_TRANSPORTS: 'webtransport' is not supported yet"),
         ("SIO_TRANSPORTS", "pigeon", "SIO_TRANSPORTS: 'pigeon' is no transport"),
         ("SIO_EIO3", "yes", "SIO_EIO3: 'yes' is neither 0 nor 1"),

@@ -9,19 +9,23 @@
 //! | NaN | `null`, as JavaScript's JSON has it |
 //! | bin | a [`Blob`] |
 //! | map | an object; integer keys become text, other keys are refused |
-//! | timestamp (type -1) | a text in the form of ISO 8601, in UTC, marked ([`timestamp`]) |
+//! | date (see [`Dialect`]) | a text in the form of ISO 8601, in UTC, marked |
+//! | `undefined` | `null` |
 //! | other extensions | refused |
 
-use super::reader::{Reader, Token};
-use super::timestamp;
-use crate::message::Malformed;
+use crate::reader::{Reader, Token};
+use crate::timestamp;
+use crate::{Dialect, Malformed};
 use bytes::BytesMut;
 use omniwire_session::limits::DEPTH_MAX;
 use omniwire_session::{Args, Blob, json};
 
 /// The next `count` values. Without recursion; nesting is bounded by [`DEPTH_MAX`].
-pub(super) fn values(reader: &mut Reader<'_>, count: usize) -> Result<Args, Malformed> {
-    let mut writer = Writer { out: BytesMut::new(), blobs: Vec::new() };
+///
+/// # Errors
+/// They are no MessagePack, nest too deep, or have something that has no JSON.
+pub fn values(reader: &mut Reader<'_>, count: usize, dialect: Dialect) -> Result<Args, Malformed> {
+    let mut writer = Writer { out: BytesMut::new(), blobs: Vec::new(), dialect };
     let mut open: Vec<Container> = Vec::new();
     let mut current = Container { left: count, is_map: false, is_empty: true };
     loop {
@@ -70,6 +74,7 @@ struct Container {
 struct Writer {
     out: BytesMut,
     blobs: Vec<Blob>,
+    dialect: Dialect,
 }
 
 impl Writer {
@@ -103,13 +108,40 @@ impl Writer {
                 self.blobs.push(Blob { at: self.out.len(), bytes: reader.share(bytes) });
                 self.raw(b"null");
             }
-            Token::Extension(timestamp::KIND, bytes) => {
-                let written = timestamp::write_marked(&mut self.out, bytes);
-                written.ok_or(Malformed("Bad timestamp."))?;
+            Token::Extension { kind, bytes, is_fixed } => {
+                self.extension(reader, kind, bytes, is_fixed)?;
             }
-            Token::Extension(..) => return Err(Malformed("Unknown extension type.")),
             Token::Array(_) | Token::Map(_) => return Err(Malformed("Not a scalar.")),
         }
         Ok(())
+    }
+
+    fn extension<'a>(
+        &mut self,
+        reader: &Reader<'a>,
+        kind: i8,
+        bytes: &'a [u8],
+        is_fixed: bool,
+    ) -> Result<(), Malformed> {
+        let date = match (self.dialect, kind, bytes) {
+            (Dialect::Standard, timestamp::KIND, _) => {
+                timestamp::write_marked(&mut self.out, bytes)
+            }
+            (Dialect::Notepack, 0, _) if !is_fixed => {
+                self.blobs.push(Blob { at: self.out.len(), bytes: reader.share(bytes) });
+                self.raw(b"null");
+                return Ok(());
+            }
+            (Dialect::Notepack, 0, [_]) => {
+                self.raw(b"null");
+                return Ok(());
+            }
+            (Dialect::Notepack, 0, &[a, b, c, d, e, f, g, h]) => {
+                let millis = i64::from_be_bytes([a, b, c, d, e, f, g, h]);
+                timestamp::write_marked_millis(&mut self.out, millis)
+            }
+            _ => return Err(Malformed("Unknown extension type.")),
+        };
+        date.ok_or(Malformed("Bad timestamp."))
     }
 }

@@ -1,59 +1,86 @@
 //! MessagePack, one token at a time (msgpack/spec.md, "Formats").
 
-use crate::message::Malformed;
+use crate::Malformed;
 use bytes::Bytes;
 use omniwire_session::ByteString;
 
 /// What a value begins with; for all but arrays and maps, the whole value.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Token<'a> {
+pub enum Token<'a> {
+    /// nil
     Nil,
+    /// false or true
     Bool(bool),
+    /// An integer that is not negative, of any width.
     Uint(u64),
     /// Any width, but never what [`Token::Uint`] could say.
     Negative(i64),
+    /// float 32 or 64
     Float(f64),
+    /// str
     Text(&'a str),
+    /// bin
     Bytes(&'a [u8]),
     /// That many values follow.
     Array(usize),
     /// That many pairs of values follow.
     Map(usize),
-    Extension(i8, &'a [u8]),
+    /// An application's own type.
+    Extension {
+        /// Its type.
+        kind: i8,
+        /// Its data.
+        bytes: &'a [u8],
+        /// Whether the marker itself says how long it is.
+        is_fixed: bool,
+    },
 }
 
 /// Reads tokens off the front of a record.
-#[derive(Debug)]
-pub(super) struct Reader<'a> {
+#[derive(Debug, Clone)]
+pub struct Reader<'a> {
     record: &'a Bytes,
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(record: &'a Bytes) -> Self {
+    /// Reads from the beginning.
+    pub fn new(record: &'a Bytes) -> Self {
         Self { record, rest: record }
     }
 
     /// A part of the record that shares its memory.
-    pub(super) fn share(&self, part: &'a [u8]) -> Bytes {
+    pub fn share(&self, part: &'a [u8]) -> Bytes {
         self.record.slice_ref(part)
     }
 
-    pub(super) fn array(&mut self, otherwise: &'static str) -> Result<usize, Malformed> {
+    /// The count of an array.
+    ///
+    /// # Errors
+    /// It is something else: then `otherwise`.
+    pub fn array(&mut self, otherwise: &'static str) -> Result<usize, Malformed> {
         match self.token() {
             Ok(Token::Array(count)) => Ok(count),
             _ => Err(Malformed(otherwise)),
         }
     }
 
-    pub(super) fn map(&mut self, otherwise: &'static str) -> Result<usize, Malformed> {
+    /// The count of a map.
+    ///
+    /// # Errors
+    /// It is something else: then `otherwise`.
+    pub fn map(&mut self, otherwise: &'static str) -> Result<usize, Malformed> {
         match self.token() {
             Ok(Token::Map(count)) => Ok(count),
             _ => Err(Malformed(otherwise)),
         }
     }
 
-    pub(super) fn int(&mut self, otherwise: &'static str) -> Result<i32, Malformed> {
+    /// An integer of 32 bits.
+    ///
+    /// # Errors
+    /// It is something else: then `otherwise`.
+    pub fn int(&mut self, otherwise: &'static str) -> Result<i32, Malformed> {
         let value = match self.token() {
             Ok(Token::Uint(value)) => i32::try_from(value).ok(),
             Ok(Token::Negative(value)) => i32::try_from(value).ok(),
@@ -62,18 +89,30 @@ impl<'a> Reader<'a> {
         value.ok_or(Malformed(otherwise))
     }
 
-    pub(super) fn uint(&mut self, otherwise: &'static str) -> Result<u64, Malformed> {
+    /// An integer that is not negative.
+    ///
+    /// # Errors
+    /// It is something else: then `otherwise`.
+    pub fn uint(&mut self, otherwise: &'static str) -> Result<u64, Malformed> {
         match self.token() {
             Ok(Token::Uint(value)) => Ok(value),
             _ => Err(Malformed(otherwise)),
         }
     }
 
-    pub(super) fn text(&mut self, otherwise: &'static str) -> Result<ByteString, Malformed> {
+    /// A text.
+    ///
+    /// # Errors
+    /// It is something else: then `otherwise`.
+    pub fn text(&mut self, otherwise: &'static str) -> Result<ByteString, Malformed> {
         self.text_or_nil(otherwise)?.ok_or(Malformed(otherwise))
     }
 
-    pub(super) fn text_or_nil(
+    /// A text, or nil.
+    ///
+    /// # Errors
+    /// It is something else: then `otherwise`.
+    pub fn text_or_nil(
         &mut self,
         otherwise: &'static str,
     ) -> Result<Option<ByteString>, Malformed> {
@@ -86,7 +125,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn token(&mut self) -> Result<Token<'a>, Malformed> {
+    /// The next token.
+    ///
+    /// # Errors
+    /// It is cut off, no MessagePack, or its text no UTF-8.
+    pub fn token(&mut self) -> Result<Token<'a>, Malformed> {
         let marker = self.octet()?;
         match marker {
             0x00..=0x7f => Ok(Token::Uint(marker.into())),
@@ -102,7 +145,7 @@ impl<'a> Reader<'a> {
             }
             0xc7..=0xc9 => {
                 let len = self.len(marker - 0xc7)?;
-                self.extension_of(len)
+                self.extension_of(len, false)
             }
             0xca => Ok(Token::Float(f32::from_be_bytes(self.octets()?).into())),
             0xcb => Ok(Token::Float(f64::from_be_bytes(self.octets()?))),
@@ -114,7 +157,7 @@ impl<'a> Reader<'a> {
             0xd1 => Ok(signed(i16::from_be_bytes(self.octets()?).into())),
             0xd2 => Ok(signed(i32::from_be_bytes(self.octets()?).into())),
             0xd3 => Ok(signed(i64::from_be_bytes(self.octets()?))),
-            0xd4..=0xd8 => self.extension_of(1 << (marker - 0xd4)),
+            0xd4..=0xd8 => self.extension_of(1 << (marker - 0xd4), true),
             0xd9..=0xdb => {
                 let len = self.len(marker - 0xd9)?;
                 self.text_of(len)
@@ -156,15 +199,20 @@ impl<'a> Reader<'a> {
         Ok(Token::Text(text))
     }
 
-    fn extension_of(&mut self, len: usize) -> Result<Token<'a>, Malformed> {
+    fn extension_of(&mut self, len: usize, is_fixed: bool) -> Result<Token<'a>, Malformed> {
         let kind = i8::from_be_bytes(self.octets()?);
-        Ok(Token::Extension(kind, self.bytes(len)?))
+        Ok(Token::Extension { kind, bytes: self.bytes(len)?, is_fixed })
     }
 
     fn bytes(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
         let (bytes, rest) = self.rest.split_at_checked(len).ok_or(SHORT)?;
         self.rest = rest;
         Ok(bytes)
+    }
+
+    /// Whether all has been read.
+    pub fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
     }
 
     fn octet(&mut self) -> Result<u8, Malformed> {

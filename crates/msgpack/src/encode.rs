@@ -2,13 +2,13 @@
 //! point or an exponent (and integers over 64 bits) as float 64, blobs as bin. A lone surrogate,
 //! which MessagePack's str can't say, becomes U+FFFD. A text that was a timestamp is one again.
 
-use super::timestamp;
+use crate::{Dialect, timestamp};
 use bytes::BytesMut;
 use omniwire_session::{Args, json};
 
 /// The elements, one after the other. Without recursion: arrays and maps say their counts first,
 /// so the JSON is walked once for these and once more to write.
-pub(super) fn values(out: &mut BytesMut, args: &Args) {
+pub fn values(out: &mut BytesMut, args: &Args, dialect: Dialect) {
     out.reserve(args.json().len());
     let mut counts = counts(args.json()).into_iter();
     let mut blobs = args.blobs().iter().peekable();
@@ -17,8 +17,8 @@ pub(super) fn values(out: &mut BytesMut, args: &Args) {
             Token::Open { is_map: false } => array(out, counts.next().unwrap_or_default()),
             Token::Open { is_map: true } => map(out, counts.next().unwrap_or_default() / 2),
             Token::Close => {}
-            Token::Text(quoted) => match timestamp::from_marked(quoted) {
-                Some(timestamp) => extension(out, timestamp::KIND, &timestamp),
+            Token::Text(quoted) => match date(quoted, dialect) {
+                Some((kind, date)) => extension(out, kind, &date),
                 None => text(out, &json::unescape(quoted).unwrap_or_default()),
             },
             Token::Scalar(word) => match blobs.next_if(|blob| blob.at == at) {
@@ -29,27 +29,40 @@ pub(super) fn values(out: &mut BytesMut, args: &Args) {
     }
 }
 
-/// One value: nil for no argument, an array for several.
-pub(super) fn one_value(out: &mut BytesMut, args: &Args) {
-    match args.len() {
-        0 => nil(out),
-        1 => values(out, args),
-        count => {
-            array(out, count);
-            values(out, args);
+/// The extension that says the date which a text stands for, if that is marked as one.
+fn date(quoted: &str, dialect: Dialect) -> Option<(i8, Vec<u8>)> {
+    match dialect {
+        Dialect::Standard => Some((timestamp::KIND, timestamp::from_marked(quoted)?)),
+        Dialect::Notepack => {
+            Some((0, timestamp::millis_from_marked(quoted)?.to_be_bytes().to_vec()))
         }
     }
 }
 
-pub(super) fn nil(out: &mut BytesMut) {
+/// One value: nil for no argument, an array for several.
+pub fn one_value(out: &mut BytesMut, args: &Args, dialect: Dialect) {
+    match args.len() {
+        0 => nil(out),
+        1 => values(out, args, dialect),
+        count => {
+            array(out, count);
+            values(out, args, dialect);
+        }
+    }
+}
+
+/// nil
+pub fn nil(out: &mut BytesMut) {
     out.extend_from_slice(&[0xc0]);
 }
 
-pub(super) fn bool(out: &mut BytesMut, value: bool) {
+/// false or true
+pub fn bool(out: &mut BytesMut, value: bool) {
     out.extend_from_slice(&[0xc2 | u8::from(value)]);
 }
 
-pub(super) fn uint(out: &mut BytesMut, value: u64) {
+/// An integer, in its shortest form.
+pub fn uint(out: &mut BytesMut, value: u64) {
     if let Ok(value @ 0..=0x7f) = u8::try_from(value) {
         out.extend_from_slice(&[value]);
     } else if let Ok(value) = u8::try_from(value) {
@@ -79,7 +92,8 @@ fn int(out: &mut BytesMut, value: i64) {
     }
 }
 
-pub(super) fn text(out: &mut BytesMut, text: &str) {
+/// A str.
+pub fn text(out: &mut BytesMut, text: &str) {
     match u8::try_from(text.len()) {
         Ok(len @ 0..=31) => out.extend_from_slice(&[0xa0 | len]),
         Ok(len) => out.extend_from_slice(&[0xd9, len]),
@@ -107,14 +121,16 @@ fn bytes(out: &mut BytesMut, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-pub(super) fn array(out: &mut BytesMut, count: usize) {
+/// The head of an array.
+pub fn array(out: &mut BytesMut, count: usize) {
     match u8::try_from(count) {
         Ok(count @ 0..=15) => out.extend_from_slice(&[0x90 | count]),
         _ => long(out, 0xdc, count),
     }
 }
 
-pub(super) fn map(out: &mut BytesMut, count: usize) {
+/// The head of a map.
+pub fn map(out: &mut BytesMut, count: usize) {
     match u8::try_from(count) {
         Ok(count @ 0..=15) => out.extend_from_slice(&[0x80 | count]),
         _ => long(out, 0xde, count),

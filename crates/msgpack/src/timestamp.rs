@@ -8,10 +8,10 @@
 use bytes::BytesMut;
 
 /// The extension type.
-pub(super) const KIND: i8 = -1;
+pub(crate) const KIND: i8 = -1;
 
 /// Writes the marked text of a timestamp, quotes included. `None` if it is none.
-pub(super) fn write_marked(out: &mut BytesMut, bytes: &[u8]) -> Option<()> {
+pub(crate) fn write_marked(out: &mut BytesMut, bytes: &[u8]) -> Option<()> {
     let text = to_text(bytes)?;
     let (first, rest) = text.split_at_checked(1)?;
     for part in [MARK, first, rest, "\""] {
@@ -20,9 +20,21 @@ pub(super) fn write_marked(out: &mut BytesMut, bytes: &[u8]) -> Option<()> {
     Some(())
 }
 
+/// The same for milliseconds since 1970.
+pub(crate) fn write_marked_millis(out: &mut BytesMut, millis: i64) -> Option<()> {
+    let nanos = u32::try_from(millis.rem_euclid(1000)).ok()? * 1_000_000;
+    write_marked(out, &wide(millis.div_euclid(1000), nanos))
+}
+
+/// Milliseconds since 1970 of a marked text, in its quotes.
+pub(crate) fn millis_from_marked(quoted: &str) -> Option<i64> {
+    let (seconds, nanos) = from_text(quoted.strip_prefix(MARK)?.strip_suffix('"')?)?;
+    Some(seconds * 1000 + i64::from(nanos / 1_000_000))
+}
+
 /// The shortest bytes of the timestamp that a marked text, in its quotes, stands for. `None` if it
 /// is not marked, or is none.
-pub(super) fn from_marked(quoted: &str) -> Option<Vec<u8>> {
+pub(crate) fn from_marked(quoted: &str) -> Option<Vec<u8>> {
     let text = quoted.strip_prefix(MARK)?.strip_suffix('"')?;
     let (seconds, nanos) = from_text(text)?;
     if let Ok(seconds) = u32::try_from(seconds)
