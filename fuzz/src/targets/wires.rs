@@ -98,7 +98,11 @@ fn engineio_message(frame: &Frame, binary: Binary) -> Message {
 }
 
 fn check_socketio(namespace: &str, name: &str, args: &Args, binary: Binary) {
-    let frames = encode(SocketIoWire::form(binary), namespace, event(name, args));
+    let frames = encode(
+        SocketIoWire::form(omniwire_socketio::Parser::Json, binary),
+        namespace,
+        event(name, args),
+    );
     if RESERVED_EVENTS.contains(&name) {
         return assert!(frames.is_empty());
     }
