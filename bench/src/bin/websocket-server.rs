@@ -3,25 +3,24 @@
 //! goes to all members of the room, its sender too, in one frame that all share.
 #![forbid(unsafe_code)]
 
-use bytes::Bytes;
 use omniwire_websocket::handshake::server::Options;
 use omniwire_websocket::{
-    Config, Error, Message, PreparedMessage, WebSocket, accept_with, deflate,
+    CloseCode, Config, Error, Message, PreparedMessage, WebSocket, accept_with, deflate,
 };
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::io::{self, Write};
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::broadcast;
 use tokio::task::{LocalSet, spawn_local};
 
-type Rooms = Rc<RefCell<HashMap<String, broadcast::Sender<Bytes>>>>;
+type Rooms = Rc<RefCell<HashMap<String, Room>>>;
+type Room = Rc<RefCell<Vec<Rc<Member>>>>;
 
-/// Messages that a member may lag behind.
-const ROOM_LEN: usize = 4096;
-
-/// A peer that does not read its answers is not read from either.
+/// A peer that does not read its answers is not read from either; one that does not read what a
+/// room says is closed.
 const UNREAD_LEN_MAX: usize = 4 << 20;
 
 #[tokio::main(flavor = "current_thread")]
@@ -58,55 +57,86 @@ async fn connection(stream: TcpStream, rooms: &Rooms) -> Result<(), Error> {
         Ok(Options { deflate, ..Options::default() })
     })
     .await?;
+    // In a task of its own, which holds no room for the handshake.
     match path.strip_prefix("/room/") {
-        Some(room) => member(socket, rooms, room).await,
-        None => echo(socket).await,
-    }
-}
-
-async fn echo(mut socket: WebSocket<TcpStream>) -> Result<(), Error> {
-    while let Some(message) = socket.recv().await {
-        let message = message?;
-        if message.is_data() {
-            // Queued only: everything that came in one read is answered in one write.
-            socket.queue(message);
-            if socket.buffered_amount() > UNREAD_LEN_MAX {
-                socket.flush().await?;
-            }
+        Some(room) => {
+            let room = Rc::clone(rooms.borrow_mut().entry(room.to_owned()).or_default());
+            spawn_local(member(socket, room));
+        }
+        None => {
+            spawn_local(echo(socket));
         }
     }
     Ok(())
 }
 
-async fn member(mut socket: WebSocket<TcpStream>, rooms: &Rooms, room: &str) -> Result<(), Error> {
-    let room = rooms
-        .borrow_mut()
-        .entry(room.to_owned())
-        .or_insert_with(|| broadcast::channel(ROOM_LEN).0)
-        .clone();
-    let mut heard = room.subscribe();
-    loop {
-        tokio::select! {
-            said = socket.recv() => match said {
-                Some(said) => publish(&room, said?),
-                None => return Ok(()),
-            },
-            frame = heard.recv() => {
-                // A member that lags is dropped: messages may not be missing in between.
-                let Ok(frame) = frame else { return Ok(()) };
-                socket.queue_frames(frame);
-                while let Ok(frame) = heard.try_recv() {
-                    socket.queue_frames(frame);
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn holds its parameter twice: as it came, and as it is used"
+)]
+fn echo(mut socket: WebSocket<TcpStream>) -> impl Future<Output = Result<(), Error>> {
+    async move {
+        while let Some(message) = socket.recv().await {
+            let message = message?;
+            if message.is_data() {
+                // Queued only: everything that came in one read is answered in one write.
+                socket.queue(message);
+                if socket.buffered_amount() > UNREAD_LEN_MAX {
+                    socket.flush().await?;
                 }
-                socket.flush().await?;
             }
         }
+        Ok(())
     }
 }
 
-fn publish(room: &broadcast::Sender<Bytes>, message: Message) {
-    if message.is_data() {
-        // We listen ourselves, so that somebody always does.
-        room.send(PreparedMessage::new(message).frame().clone()).ok();
+/// One of a room. Whoever publishes writes to it at once, and need not wake its task.
+struct Member {
+    socket: RefCell<WebSocket<TcpStream>>,
+    /// Wakes its task, which writes what the stream does not take at once.
+    task: RefCell<Waker>,
+}
+
+/// A member's place in its room, given up when its task ends.
+struct Place {
+    room: Room,
+    member: Rc<Member>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.room.borrow_mut().retain(|member| !Rc::ptr_eq(member, &self.member));
+    }
+}
+
+async fn member(socket: WebSocket<TcpStream>, room: Room) -> Result<(), Error> {
+    let task = RefCell::new(Waker::noop().clone());
+    let member = Rc::new(Member { socket: RefCell::new(socket), task });
+    room.borrow_mut().push(Rc::clone(&member));
+    let Place { room, member } = &Place { room, member };
+    while let Some(said) = poll_fn(|context| member.poll_recv(context)).await {
+        let said = said?;
+        if said.is_data() {
+            let said = PreparedMessage::new(said);
+            room.borrow().iter().for_each(|member| member.send(&said));
+        }
+    }
+    Ok(())
+}
+
+impl Member {
+    fn poll_recv(&self, context: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
+        self.task.borrow_mut().clone_from(context.waker());
+        self.socket.borrow_mut().poll_recv(context)
+    }
+
+    fn send(&self, said: &PreparedMessage) {
+        let mut socket = self.socket.borrow_mut();
+        if socket.buffered_amount() > UNREAD_LEN_MAX {
+            return socket.start_close(CloseCode::TryAgainLater.into());
+        }
+        socket.queue_frames(said.frame().clone());
+        // A stream that has failed says so to the member's own task, when it reads.
+        let _ = socket.poll_flush(&mut Context::from_waker(&self.task.borrow()));
     }
 }

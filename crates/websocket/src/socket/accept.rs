@@ -70,8 +70,9 @@ where
         };
         answer(&mut io, result).await.map(|accepted| (accepted, buf))
     };
-    let (accepted, leftover) =
-        timeout(config.handshake_timeout, handshake).await.map_err(|_| Error::TimedOut)??;
+    // In a box: a task that goes on with the WebSocket holds no room for its handshake.
+    let handshake = timeout(config.handshake_timeout, Box::pin(handshake));
+    let (accepted, leftover) = handshake.await.map_err(|_| Error::TimedOut)??;
     let config = Config { deflate: accepted.deflate, ..config };
     let socket = WebSocket::from_parts(io, Role::Server, config, leftover)?;
     Ok(socket.with_subprotocol(accepted.subprotocol))
