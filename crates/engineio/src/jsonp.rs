@@ -2,6 +2,8 @@
 //! the POST is a form. The server wraps a poll's answer, and unwraps a POST's body, where
 //! [`crate::Request`] says so.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use crate::request::decode_component;
 use bytes::{Bytes, BytesMut};
 use omniwire_session::{ByteString, json};
@@ -11,7 +13,7 @@ pub const CONTENT_TYPE: &str = "text/javascript; charset=UTF-8";
 
 /// A polling answer as a script that calls back `___eio[index]`.
 pub fn wrap(index: &str, answer: &[u8]) -> Bytes {
-    let mut literal = BytesMut::with_capacity(answer.len() + 16);
+    let mut literal = BytesMut::with_capacity(answer.len().saturating_add(16));
     json::write_str(&mut literal, &String::from_utf8_lossy(answer));
     let literal = json::into_text(literal);
     // JSON may hold these two line ends in a string, old JavaScript may not.

@@ -1,6 +1,8 @@
 //! Packets: what one WebSocket message, or one part of a polling payload, holds.
 //! Protocol 4: <https://socket.io/docs/v4/engine-io-protocol/#packet-encoding>.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -71,7 +73,7 @@ impl PacketType {
 
     /// Its ASCII digit.
     pub fn digit(self) -> u8 {
-        b'0' + self.number()
+        b'0' | self.number()
     }
 }
 
@@ -143,7 +145,7 @@ impl Packet {
         match (&self.data, protocol) {
             (Message::Binary(bytes), Protocol::V4) => Message::Binary(bytes.clone()),
             (Message::Binary(bytes), Protocol::V3) => {
-                let mut out = BytesMut::with_capacity(bytes.len() + 1);
+                let mut out = BytesMut::with_capacity(bytes.len().saturating_add(1));
                 out.extend_from_slice(&[self.kind.number()]);
                 out.extend_from_slice(bytes);
                 Message::Binary(out.freeze())

@@ -4,6 +4,8 @@
 //! length, in UTF-16 units, in front of each packet, and has a binary form for payloads that
 //! hold a binary packet.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use crate::packet::{BASE64, Malformed, Packet, Protocol};
 use base64::Engine as _;
 use bytes::{Bytes, BytesMut};
@@ -118,9 +120,9 @@ fn split_binary_v3(bytes: &Bytes) -> Result<(Option<Packet>, Rest), Malformed> {
         if digit > 9 {
             return Err(bad);
         }
-        length = length * 10 + usize::from(digit);
+        length = length.saturating_mul(10).saturating_add(usize::from(digit));
     }
-    let start = digits_end + 1;
+    let start = digits_end.saturating_add(1);
     let end = start.checked_add(length).filter(|&end| end <= bytes.len()).ok_or(bad)?;
     let packet = bytes.slice(start..end);
     let packet = match (kind, length) {
@@ -146,7 +148,12 @@ fn utf16_offset(text: &str, units: usize) -> Option<usize> {
 }
 
 fn utf16_len(text: &[u8]) -> usize {
-    text.iter().map(|&byte| usize::from(byte & 0xc0 != 0x80) + usize::from(byte >= 0xf0)).sum()
+    let units = |byte| match byte {
+        0x80..0xc0 => 0,
+        0xf0.. => 2,
+        _ => 1,
+    };
+    text.iter().copied().map(units).sum()
 }
 
 /// Writes packets, given as the messages that WebSocket would carry, as one polling answer or
@@ -207,7 +214,7 @@ fn write_text_v4(packet: &[u8], out: &mut BytesMut) {
 fn write_binary_v3(kind: Kind, packet: &[u8], out: &mut BytesMut) {
     out.extend_from_slice(&[u8::from(kind == Kind::Binary)]);
     let length = packet.len().to_string();
-    out.extend(length.bytes().map(|digit| digit - b'0'));
+    out.extend(length.bytes().map(|digit| digit & 0x0f));
     out.extend_from_slice(&[255]);
     out.extend_from_slice(packet);
 }

@@ -1,6 +1,8 @@
 //! The handshake (`HubProtocol.md`, "Overview": `HandshakeRequest`, `HandshakeResponse`): always
 //! JSON that ends with 0x1E, also before MessagePack.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use crate::message::Protocol;
 use bytes::{Bytes, BytesMut};
 use omniwire_session::{ByteString, Message, json};
@@ -55,7 +57,7 @@ pub(crate) fn accepted(protocol: Protocol) -> Message {
 
 /// The response that ends a bad one.
 pub(crate) fn refused(text: &str) -> Message {
-    let mut out = BytesMut::with_capacity(text.len() + 16);
+    let mut out = BytesMut::with_capacity(text.len().saturating_add(16));
     out.extend_from_slice(b"{\"error\":");
     json::write_str(&mut out, text);
     out.extend_from_slice(b"}\x1e");

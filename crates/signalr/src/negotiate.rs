@@ -2,6 +2,8 @@
 //!
 //! All of them have status 200 and [`CONTENT_TYPE`], also the errors.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use crate::request::NegotiateVersion;
 use crate::{Transport, Transports};
 use bytes::{Bytes, BytesMut};
@@ -56,7 +58,7 @@ pub fn accept(
 
 /// Refuses a negotiate request.
 pub fn refuse(text: &str) -> Answer {
-    let mut out = BytesMut::with_capacity(text.len() + 12);
+    let mut out = BytesMut::with_capacity(text.len().saturating_add(12));
     out.extend_from_slice(b"{\"error\":");
     json::write_str(&mut out, text);
     out.extend_from_slice(b"}");
@@ -65,7 +67,7 @@ pub fn refuse(text: &str) -> Answer {
 
 /// Sends the client elsewhere: it negotiates again at `url`, with `access_token` if there is one.
 pub fn redirect(url: &str, access_token: Option<&str>) -> Answer {
-    let mut out = BytesMut::with_capacity(url.len() + 64);
+    let mut out = BytesMut::with_capacity(url.len().saturating_add(64));
     out.extend_from_slice(b"{\"url\":");
     json::write_str(&mut out, url);
     if let Some(token) = access_token {

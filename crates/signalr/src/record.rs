@@ -3,6 +3,8 @@
 //! JSON records end with 0x1E (`HubProtocol.md`, "JSON Encoding"); MessagePack ones begin with
 //! their length ("MessagePack Encoding", "Framing").
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use bytes::{Bytes, BytesMut};
 
 /// Ends a JSON record, and the handshake's.
@@ -55,7 +57,7 @@ impl Records {
 
     /// How many bytes wait to become records.
     pub(crate) fn waiting_len(&self) -> usize {
-        self.partial.len() + self.pending.len()
+        self.partial.len().saturating_add(self.pending.len())
     }
 
     /// Adds bytes.
@@ -93,17 +95,18 @@ impl Records {
 
     fn next_separated(&mut self) -> Result<Option<Bytes>, RecordError> {
         let Some(end) = memchr::memchr(SEPARATOR, &self.pending) else { return self.set_aside() };
-        if self.partial.len() + end + 1 > self.len_max {
+        let len = end.saturating_add(1);
+        if self.partial.len().saturating_add(len) > self.len_max {
             return Err(RecordError::TooLong);
         }
-        let mut record = self.take(end + 1);
-        record.truncate(record.len() - 1);
+        let mut record = self.take(len);
+        record.truncate(record.len().saturating_sub(1));
         Ok(Some(record))
     }
 
     fn next_prefixed(&mut self) -> Result<Option<Bytes>, RecordError> {
         let Some((prefix_len, len)) = self.prefix()? else { return self.set_aside() };
-        let total = prefix_len + len;
+        let total = prefix_len.saturating_add(len);
         if total > self.len_max {
             return Err(RecordError::TooLong);
         }
@@ -118,11 +121,12 @@ impl Records {
     fn prefix(&self) -> Result<Option<(usize, usize)>, RecordError> {
         let bytes = self.partial.iter().chain(self.pending.iter());
         let mut len: u64 = 0;
-        for (index, &byte) in bytes.take(PREFIX_LEN_MAX).enumerate() {
-            len |= u64::from(byte & 0x7f) << (7 * index);
+        let shifts = (0..).step_by(7);
+        for (prefix_len, (&byte, shift)) in (1..=PREFIX_LEN_MAX).zip(bytes.zip(shifts)) {
+            len |= u64::from(byte & 0x7f) << (shift & 63);
             if byte & 0x80 == 0 {
                 let len = i32::try_from(len).map_err(|_| RecordError::BadPrefix)?;
-                return Ok(Some((index + 1, len as usize)));
+                return Ok(Some((prefix_len, len as usize)));
             }
         }
         if self.waiting_len() < PREFIX_LEN_MAX { Ok(None) } else { Err(RecordError::BadPrefix) }

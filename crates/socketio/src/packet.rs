@@ -4,6 +4,8 @@
 //!
 //! No tree is built: arguments are slices of the message that were validated once.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use crate::RESERVED_EVENTS;
 use omniwire_session::json::{self, JsonError};
 use omniwire_session::{Args, ByteString, Fault};
@@ -192,12 +194,12 @@ fn between_brackets(payload: &str) -> Result<&str, Invalid> {
 /// The length of the JSON string, quotes included, that `text` begins with.
 pub(crate) fn string_len(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
-    let mut at = 1;
+    let mut at = 1_usize;
     loop {
-        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        at = at.checked_add(memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?)?;
         match bytes.get(at)? {
-            b'"' => return Some(at + 1),
-            _ => at += 2,
+            b'"' => return at.checked_add(1),
+            _ => at = at.checked_add(2)?,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Namespaces of Socket.IO 2 clients, which carry what later became the auth payload:
 //! `/chat?token=x`.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use bytes::BytesMut;
 use omniwire_engineio::request;
 use omniwire_session::{Args, ByteString, json};
@@ -24,7 +26,7 @@ fn object(query: &str) -> Args {
             members.push((name, value));
         }
     }
-    let mut out = BytesMut::with_capacity(query.len() + 16);
+    let mut out = BytesMut::with_capacity(query.len().saturating_add(16));
     for (index, (name, value)) in members.iter().enumerate() {
         out.extend_from_slice(if index == 0 { b"{" } else { b"," });
         json::write_str(&mut out, name);

@@ -1,5 +1,7 @@
 //! The escapes of SockJS.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use bytes::BytesMut;
 use omniwire_session::{ByteString, json};
 
@@ -7,7 +9,7 @@ use omniwire_session::{ByteString, json};
 /// characters that browsers damage in transit are escaped
 /// (`[\x00-\x1f\u200c-\u200f\u2028-\u202f\u2060-\u206f\ufff0-\uffff]`).
 pub fn write_string(out: &mut BytesMut, text: &str) {
-    out.reserve(text.len() + 2);
+    out.reserve(text.len().saturating_add(2));
     out.extend_from_slice(b"\"");
     let bytes = text.as_bytes();
     let mut done = 0;
@@ -24,19 +26,19 @@ pub fn write_string(out: &mut BytesMut, text: &str) {
             0xe2 | 0xef => match fragile(bytes.get(at..).unwrap_or_default()) {
                 Some(unit) => (3, unit_escape(unit)),
                 None => {
-                    at += 3;
+                    at = at.saturating_add(3);
                     continue;
                 }
             },
             _ => {
-                at += 1;
+                at = at.saturating_add(1);
                 continue;
             }
         };
         out.extend_from_slice(bytes.get(done..at).unwrap_or_default());
         let escape_len = escape.iter().position(|&byte| byte == 0).unwrap_or(escape.len());
         out.extend_from_slice(escape.get(..escape_len).unwrap_or_default());
-        at += len;
+        at = at.saturating_add(len);
         done = at;
     }
     out.extend_from_slice(bytes.get(done..).unwrap_or_default());
@@ -53,7 +55,7 @@ pub(crate) fn write_valid_string(out: &mut BytesMut, value: &str) {
         if let Some(unit) = fragile(bytes.get(at..).unwrap_or_default()) {
             out.extend_from_slice(bytes.get(done..at).unwrap_or_default());
             out.extend_from_slice(&unit_escape(unit));
-            done = at + 3;
+            done = at.saturating_add(3);
         }
     }
     out.extend_from_slice(bytes.get(done..).unwrap_or_default());
@@ -74,7 +76,7 @@ fn fragile(bytes: &[u8]) -> Option<u16> {
 fn unit_escape(unit: u16) -> [u8; 6] {
     let digit = |shift: u16| match (unit >> shift & 15) as u8 {
         digit @ 0..10 => b'0' | digit,
-        letter => b'a' + (letter - 10),
+        letter => letter.saturating_add(b'a' - 10),
     };
     [b'\\', b'u', digit(12), digit(8), digit(4), digit(0)]
 }
@@ -93,17 +95,17 @@ pub fn unescape_keeping_surrogates(value: &str) -> Option<ByteString> {
         return Some(text.into_owned().into());
     }
     // Rare: double the backslash of each lone surrogate, and unescape the rest.
-    let mut doubled = String::with_capacity(value.len() + 8);
+    let mut doubled = String::with_capacity(value.len().saturating_add(8));
     let mut rest = value;
     while let Some((plain, escape)) = rest.split_once('\\') {
         doubled.push_str(plain);
         let unit = |from: usize| {
-            let digits = escape.get(from..from + 4)?;
-            u16::from_str_radix(digits, 16).ok().filter(|_| escape.get(from - 1..from) == Some("u"))
+            let digits = escape.get(from..)?.strip_prefix('u')?.get(..4)?;
+            u16::from_str_radix(digits, 16).ok()
         };
-        let len = match unit(1) {
+        let len = match unit(0) {
             Some(0xd800..0xdc00)
-                if escape.get(5..6) == Some("\\") && matches!(unit(7), Some(0xdc00..0xe000)) =>
+                if escape.get(5..6) == Some("\\") && matches!(unit(6), Some(0xdc00..0xe000)) =>
             {
                 11
             }

@@ -1,5 +1,7 @@
 //! What every message carrier does with envelopes.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use super::{BAD_COUNT_MAX, Envelope};
 use omniwire_session::{ByteString, Event, Fault, Link};
 
@@ -34,7 +36,7 @@ impl Listener {
         let envelope = match Envelope::parse(text) {
             Ok(envelope) => envelope,
             Err(bad) => {
-                self.bad_count += 1;
+                self.bad_count = self.bad_count.saturating_add(1);
                 return Heard::Bad {
                     answer: bad.to_envelope(),
                     fault: bad.to_fault(),
