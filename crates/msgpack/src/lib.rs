@@ -4,6 +4,7 @@
 //! Extensions differ by [`Dialect`]. The tests are with the protocols: `omniwire-signalr`,
 //! `omniwire-socketio`.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
 
 pub mod decode;
 pub mod encode;
