@@ -4,6 +4,7 @@ pub(crate) mod arguments;
 pub(crate) mod audience;
 pub(crate) mod dynamic;
 pub(crate) mod failure;
+pub(crate) mod filter;
 pub(crate) mod handler;
 pub(crate) mod namespace;
 pub(crate) mod peer;

@@ -45,6 +45,7 @@ mod wires;
 pub use app::arguments::{ArgsError, Binary, FromArgs, IntoArgs, Json, Raw, Relayed};
 pub use app::audience::{Answers, Audience};
 pub use app::failure::Failure;
+pub use app::filter::Next;
 pub use app::handler::{
     Args, Auth, BoxedHandler, CallContext, EventName, FromCall, Handler, IntoItem, IntoOutcome,
     Outcome, Reply, ReplyThen, Streaming, TryStreaming,
@@ -57,8 +58,8 @@ pub use edge::access::{BadOrigin, Origins};
 pub use edge::hosts::Hosts;
 pub use edge::listener::serve;
 pub use mount::{
-    BuildError, EngineIoMount, Mount, PlainMount, SignalRMount, SockJsMount, SocketIoMount,
-    WebSocketMount,
+    BuildError, EngineIoMount, Mount, Negotiation, PlainMount, SignalRMount, SockJsMount,
+    SocketIoMount, WebSocketMount,
 };
 pub use omniwire_hub::{Delivery, JoinError, Stored};
 pub use omniwire_session::limits::{Entry as LimitEntry, LimitError, Limits, Unit as LimitUnit};

@@ -10,7 +10,7 @@ pub(crate) mod websocket;
 
 pub use engineio::{EngineIoMount, SocketIoMount};
 pub use plain::PlainMount;
-pub use signalr::SignalRMount;
+pub use signalr::{Negotiation, SignalRMount};
 pub use sockjs::SockJsMount;
 pub use websocket::WebSocketMount;
 

@@ -13,7 +13,6 @@ use crate::Mistake;
 use omniwire::protocols::signalr::{Config, Transport, Transports};
 use omniwire::{BuildError, Failure, Limits, Namespace, Origins, Peer, Reason, SignalRMount};
 use std::time::Duration;
-use user::User;
 
 /// The largest result that a test asks for has to fit.
 const OUTBOX_LEN_MAX: usize = 64 << 20;
@@ -44,7 +43,9 @@ struct Hub {
 
 impl Hub {
     fn new(name: &'static str) -> Self {
-        let namespace = with_methods(Namespace::new(name).on_connect(enter).on_disconnect(leave));
+        let namespace = with_methods(Namespace::new(name).identify(user::of))
+            .on_connect(enter)
+            .on_disconnect(leave);
         Self { name, namespace, config: Config::default(), parallel_max: 1 }
     }
 
@@ -95,13 +96,8 @@ fn with_methods(namespace: Namespace) -> Namespace {
     clients::add(namespace)
 }
 
-async fn enter(peer: Peer) -> Result<(), Failure> {
+async fn enter(peer: Peer) {
     world::entered(peer.id());
-    if let Some(user) = User::of(peer.request()) {
-        peer.join(user.room())?;
-        peer.set(user);
-    }
-    Ok(())
 }
 
 async fn leave(peer: Peer, reason: Reason) {

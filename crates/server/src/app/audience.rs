@@ -54,6 +54,12 @@ impl Audience {
         self
     }
 
+    /// The peers of this user as well ([`crate::Namespace::identify`]).
+    pub fn and_user(self, user: &str) -> Self {
+        let room = self.space.user_room(user);
+        self.and(room)
+    }
+
     /// But not the members of this room.
     pub fn except(mut self, room: impl Into<ByteString>) -> Self {
         self.except_rooms.push(room.into());

@@ -26,6 +26,23 @@ pub struct CallContext {
     pub(crate) reason: Option<Reason>,
 }
 
+impl CallContext {
+    /// Who says it.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// The event's name, as the client spells it; `connect` and `disconnect` for filters of these.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its arguments.
+    pub fn args(&self) -> &RawArgs {
+        &self.args
+    }
+}
+
 /// What handlers can ask for: a parameter of a handler.
 pub trait FromCall: Sized {
     /// How many arguments the event must have, if this parameter says so.
@@ -280,6 +297,13 @@ pub struct BoxedHandler {
 }
 
 impl BoxedHandler {
+    pub(crate) fn new(
+        shape: Shape,
+        run: impl Fn(CallContext) -> OutcomeFuture + Send + Sync + 'static,
+    ) -> Self {
+        Self { run: Arc::new(run), shape }
+    }
+
     pub(crate) fn call(&self, call: CallContext) -> OutcomeFuture {
         (self.run)(call)
     }

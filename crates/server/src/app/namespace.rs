@@ -2,9 +2,12 @@
 
 use super::audience::Audience;
 use super::dynamic::Listed;
-use super::handler::{BoxedHandler, Handler};
+use super::failure::Failure;
+use super::filter::{Filter, Filters, Next, around_connection};
+use super::handler::{BoxedHandler, CallContext, Handler, Outcome};
 use super::peer::Peer;
 use crate::request::RequestInfo;
+use crate::server::fresh_id;
 use crate::session::peers::PeerCell;
 use crate::session::recovery::{ConnectionRecovery, Recovery};
 use axum::body::Body;
@@ -37,6 +40,8 @@ pub struct Namespace {
     pub(crate) handlers: Handlers,
     pub(crate) history: Option<HistoryLimits>,
     pub(crate) recovery: Option<ConnectionRecovery>,
+    filters: Filters,
+    identify: Option<Identify>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -53,10 +58,38 @@ pub(crate) struct Handlers {
     pub(crate) detailed_errors: bool,
 }
 
+impl Handlers {
+    fn filtered(self, filters: &Filters) -> Self {
+        let by_name = self.by_name.into_iter().map(|(name, handler)| {
+            let filtered = filters.around_event(&name, &handler);
+            (name, filtered)
+        });
+        let by_lower_name = self.by_lower_name.into_iter().map(|(name, handler)| {
+            let filtered = filters.around_event(&name, &handler);
+            (name, filtered)
+        });
+        Self {
+            connect: around_connection(&filters.connects, self.connect),
+            disconnect: around_connection(&filters.disconnects, self.disconnect),
+            any: self.any.map(|handler| filters.around_any(&handler)),
+            by_name: by_name.collect(),
+            by_lower_name: by_lower_name.collect(),
+            ..self
+        }
+    }
+}
+
 impl Namespace {
     /// A namespace without handlers. The name begins with a slash.
     pub fn new(name: impl Into<ByteString>) -> Self {
-        Self { name: name.into(), handlers: Handlers::default(), history: None, recovery: None }
+        Self {
+            name: name.into(),
+            handlers: Handlers::default(),
+            history: None,
+            recovery: None,
+            filters: Filters::default(),
+            identify: None,
+        }
     }
 
     /// The one gate that every transport passes: looks at each request (Socket.IO: at the request
@@ -67,6 +100,75 @@ impl Namespace {
         check: impl Fn(&RequestInfo) -> Result<(), Denied> + Send + Sync + 'static,
     ) -> Self {
         self.handlers.gate = Some(Gate(Arc::new(check)));
+        self
+    }
+
+    /// Who may call an event: ASP.NET Core's `[Authorize]` on a hub method. The caller of one that
+    /// it may not call is told so. The event's name has no case here. Must be quick.
+    #[must_use]
+    pub fn authorize_event(
+        mut self,
+        event: impl AsRef<str>,
+        may_call: impl Fn(&Peer) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.filters.gates.push((event.as_ref().to_lowercase(), Arc::new(may_call)));
+        self
+    }
+
+    /// Says which user a peer belongs to, if any, from the request that carries it. Then
+    /// [`NamespaceHandle::user`] reaches all connections of a user, and [`Peer::user`] knows.
+    #[must_use]
+    pub fn identify(
+        mut self,
+        user: impl Fn(&RequestInfo) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.identify = Some(Identify { find: Arc::new(user), prefix: format!("{}:", fresh_id()) });
+        self
+    }
+
+    /// Around the handler of every event: ASP.NET Core's hub filters. The first one that is added
+    /// is the outermost. Arguments that the handler does not take are refused inside.
+    ///
+    /// ```
+    /// use omniwire::{CallContext, Namespace, Next};
+    ///
+    /// let chat = Namespace::new("/chat").filter(|call: CallContext, next: Next| async move {
+    ///     let name = call.name().to_owned();
+    ///     let outcome = next.run(call).await;
+    ///     println!("{name}: {}", if outcome.is_ok() { "done" } else { "failed" });
+    ///     outcome
+    /// });
+    /// # let _ = chat;
+    /// ```
+    #[must_use]
+    pub fn filter<F, O>(mut self, filter: F) -> Self
+    where
+        F: Fn(CallContext, Next) -> O + Send + Sync + 'static,
+        O: Future<Output = Result<Outcome, Failure>> + Send + 'static,
+    {
+        self.filters.events.push(Filter::new(filter));
+        self
+    }
+
+    /// The same around [`Namespace::on_connect`], also if nothing was given to it.
+    #[must_use]
+    pub fn filter_connect<F, O>(mut self, filter: F) -> Self
+    where
+        F: Fn(CallContext, Next) -> O + Send + Sync + 'static,
+        O: Future<Output = Result<Outcome, Failure>> + Send + 'static,
+    {
+        self.filters.connects.push(Filter::new(filter));
+        self
+    }
+
+    /// The same around [`Namespace::on_disconnect`], also if nothing was given to it.
+    #[must_use]
+    pub fn filter_disconnect<F, O>(mut self, filter: F) -> Self
+    where
+        F: Fn(CallContext, Next) -> O + Send + Sync + 'static,
+        O: Future<Output = Result<Outcome, Failure>> + Send + 'static,
+    {
+        self.filters.disconnects.push(Filter::new(filter));
         self
     }
 
@@ -156,7 +258,8 @@ impl Namespace {
     ) -> Arc<Space> {
         Arc::new(Space {
             name: self.name,
-            handlers: self.handlers,
+            handlers: self.handlers.filtered(&self.filters),
+            identify: self.identify,
             hub: Hub::new(HubConfig {
                 rooms_max: limits.rooms_max,
                 name_len_max: limits.name_len_max,
@@ -224,6 +327,7 @@ impl fmt::Debug for Gate {
 pub(crate) struct Space {
     pub(crate) name: ByteString,
     pub(crate) handlers: Handlers,
+    pub(crate) identify: Option<Identify>,
     pub(crate) hub: Hub,
     pub(crate) recovery: Option<Recovery>,
     pub(crate) peers: RwLock<HashMap<MemberKey, Weak<PeerCell>>>,
@@ -246,6 +350,43 @@ impl Space {
     }
 }
 
+/// Finds a request's user.
+type FindUser = dyn Fn(&RequestInfo) -> Option<String> + Send + Sync;
+
+/// Whose peers are whose. A user is a room of its own, whose name nobody else can guess.
+#[derive(Clone)]
+pub(crate) struct Identify {
+    find: Arc<FindUser>,
+    prefix: String,
+}
+
+impl fmt::Debug for Identify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identify")
+    }
+}
+
+impl Space {
+    /// The room of a user; nobody's, if the namespace knows no users.
+    pub(crate) fn user_room(&self, user: &str) -> ByteString {
+        match &self.identify {
+            Some(Identify { prefix, .. }) => format!("{prefix}{user}").into(),
+            None => fresh_id(),
+        }
+    }
+
+    /// The room of the user that a request belongs to.
+    pub(crate) fn user_room_of(&self, request: &RequestInfo) -> Option<ByteString> {
+        let user = (self.identify.as_ref()?.find)(request)?;
+        Some(self.user_room(&user))
+    }
+
+    /// The user whose room this is.
+    pub(crate) fn user_of_room<'a>(&self, room: &'a str) -> Option<&'a str> {
+        room.strip_prefix(self.identify.as_ref()?.prefix.as_str())
+    }
+}
+
 /// A namespace seen from outside its handlers: for publishing from elsewhere in the program.
 #[derive(Debug, Clone)]
 pub struct NamespaceHandle(pub(crate) Arc<Space>);
@@ -264,6 +405,12 @@ impl NamespaceHandle {
     /// The members of a room; more rooms can be added ([`Audience::and`]).
     pub fn to(&self, room: impl Into<ByteString>) -> Audience {
         Audience::new(&self.0).and(room)
+    }
+
+    /// All peers of a user ([`Namespace::identify`]); nobody, if there are none. More users can be
+    /// added ([`Audience::and_user`]).
+    pub fn user(&self, user: &str) -> Audience {
+        Audience::new(&self.0).and_user(user)
     }
 
     /// The peer with this id.

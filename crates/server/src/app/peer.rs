@@ -127,7 +127,15 @@ impl Peer {
 
     /// The rooms it is in, in the order in which it joined them.
     pub fn rooms(&self) -> Vec<ByteString> {
-        self.0.member.rooms()
+        let mut rooms = self.0.member.rooms();
+        rooms.retain(|room| self.0.space.user_of_room(room).is_none());
+        rooms
+    }
+
+    /// The user whom it belongs to ([`crate::Namespace::identify`]): SignalR's `UserIdentifier`.
+    pub fn user(&self) -> Option<String> {
+        let rooms = self.0.member.rooms();
+        rooms.iter().find_map(|room| self.0.space.user_of_room(room)).map(str::to_owned)
     }
 
     /// Everybody in a room but this peer; more rooms can be added ([`Audience::and`]).

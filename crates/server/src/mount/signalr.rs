@@ -6,6 +6,7 @@ use crate::carrier::long_poll::{Poll, PollDress};
 use crate::carrier::{stream, upstream};
 use crate::edge::access::Origins;
 use crate::edge::answers::{self, Headers, refuse, respond};
+use crate::request::RequestInfo;
 use crate::server::fresh_id;
 use crate::session::cell::{Cell, Entrance, PeerIds, Terms};
 use axum::body::Body;
@@ -14,6 +15,7 @@ use http::{Response, StatusCode};
 use omniwire_session::{ByteString, Carrier, Fault, Input, Kind, Reason};
 use omniwire_signalr::request::{Head, NegotiateVersion, Request};
 use omniwire_signalr::{Config, SignalRSession, Transport, answers as official, negotiate};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,13 +26,42 @@ pub struct SignalRMount {
     config: Config,
     origins: Option<Origins>,
     parallel_max: usize,
+    on_negotiate: Option<Negotiator>,
+}
+
+/// What negotiate answers ([`SignalRMount::on_negotiate`]).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Negotiation {
+    /// The client connects here.
+    #[default]
+    Here,
+    /// It negotiates again elsewhere, at most 100 times in all.
+    Redirect {
+        /// The hub's address there, without `/negotiate`.
+        url: String,
+        /// What it is to show there as its access token, if it must.
+        access_token: Option<String>,
+    },
+    /// It can't connect, and is told why.
+    Refuse(String),
+}
+
+/// Decides what negotiate answers.
+#[derive(Clone)]
+struct Negotiator(Arc<dyn Fn(&RequestInfo) -> Negotiation + Send + Sync>);
+
+impl fmt::Debug for Negotiator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Negotiator")
+    }
 }
 
 impl SignalRMount {
     /// A hub for this namespace, with ASP.NET Core's settings.
     pub fn new(namespace: impl Into<String>) -> Self {
         let config = Config::default();
-        Self { namespace: namespace.into(), config, origins: None, parallel_max: 1 }
+        let namespace = namespace.into();
+        Self { namespace, config, origins: None, parallel_max: 1, on_negotiate: None }
     }
 
     /// With these settings.
@@ -45,6 +76,17 @@ impl SignalRMount {
     #[must_use]
     pub fn parallel_max(mut self, count: usize) -> Self {
         self.parallel_max = count.max(1);
+        self
+    }
+
+    /// Decides for each negotiate request whether the client connects here. A WebSocket that skips
+    /// negotiate is not asked about. Must be quick.
+    #[must_use]
+    pub fn on_negotiate(
+        mut self,
+        decide: impl Fn(&RequestInfo) -> Negotiation + Send + Sync + 'static,
+    ) -> Self {
+        self.on_negotiate = Some(Negotiator(Arc::new(decide)));
         self
     }
 
@@ -74,7 +116,8 @@ impl IntoMounted for SignalRMount {
         let door = Door::plain(site.shared, self.config.message_len_max + SOCKET_LEN_MIN);
         let origins = site.origins(self.origins);
         let config = Arc::new(self.config);
-        Ok(Arc::new(Endpoint { config, terms: Arc::new(terms), door, origins }))
+        let on_negotiate = self.on_negotiate;
+        Ok(Arc::new(Endpoint { config, terms: Arc::new(terms), door, origins, on_negotiate }))
     }
 }
 
@@ -88,6 +131,7 @@ struct Endpoint {
     terms: Arc<Terms>,
     door: Door,
     origins: Origins,
+    on_negotiate: Option<Negotiator>,
 }
 
 const POLLED: PollDress = PollDress {
@@ -136,6 +180,13 @@ impl Endpoint {
         version: NegotiateVersion,
         stateful: bool,
     ) -> Response<Body> {
+        match self.on_negotiate.as_ref().map(|Negotiator(decide)| decide(&incoming.info())) {
+            None | Some(Negotiation::Here) => {}
+            Some(Negotiation::Redirect { url, access_token }) => {
+                return respond(negotiate::redirect(&url, access_token.as_deref()));
+            }
+            Some(Negotiation::Refuse(why)) => return respond(negotiate::refuse(&why)),
+        }
         let id = fresh_id();
         let token = match version {
             NegotiateVersion::V0 => id.clone(),

@@ -288,6 +288,11 @@ impl PeerCell {
             space.peers.write().remove(&self.member.key);
             return self.break_off();
         }
+        if let Some(room) = space.user_room_of(&self.request)
+            && let Err(error) = space.hub.join(&self.member, &room)
+        {
+            return self.admit(Err(Failure::client(error.to_string())));
+        }
         let Some(handler) = &space.handlers.connect else { return self.admit(Ok(())) };
         let outcome = guard(handler, self.context(ByteString::from_static("connect")));
         let peer = Arc::clone(self);

@@ -4,4 +4,5 @@ mod access;
 mod calls;
 mod ends;
 mod harness;
+mod hubs;
 mod rooms;

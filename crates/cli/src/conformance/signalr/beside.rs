@@ -1,6 +1,6 @@
 //! What the suite's server offers beside the hubs.
 
-use super::{send, user};
+use super::send;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
@@ -47,7 +47,7 @@ async fn send_from_outside(
     let audience = match to {
         Whom::All => hub.everybody(),
         Whom::Group => hub.to(send::group(&name)),
-        Whom::User => hub.to(user::room(&name)),
+        Whom::User => hub.user(&name),
         Whom::Connection => hub.to(name),
     };
     let sent = audience.emit(send::RECEIVE, (tag, payload)).await;

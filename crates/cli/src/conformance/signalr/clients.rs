@@ -1,7 +1,6 @@
 //! Methods about connections: questions to them, what is known of them, their ends, records.
 
 use super::send::RECEIVE;
-use super::user::User;
 use super::world;
 use omniwire::protocols::signalr::request::query_value;
 use omniwire::{Args, AskError, Namespace, Peer, Reply};
@@ -15,9 +14,7 @@ pub(super) fn add(namespace: Namespace) -> Namespace {
         .on("AskClient", ask_client)
         .on("AskMe", ask_me)
         .on("GetConnectionId", |peer: Peer, _: Args<()>| async move { Reply(peer.id().to_owned()) })
-        .on("GetUserId", |peer: Peer, _: Args<()>| async move {
-            Reply(peer.get::<User>().map(|user| user.0.clone()))
-        })
+        .on("GetUserId", |peer: Peer, _: Args<()>| async move { Reply(peer.user()) })
         .on("GetTransport", |peer: Peer, _: Args<()>| async move { Reply(peer.transport()) })
         .on("GetHeader", |peer: Peer, Args((name,)): Args<(String,)>| async move {
             Reply(peer.request().header(&name).map(str::to_owned))

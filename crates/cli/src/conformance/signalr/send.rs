@@ -1,7 +1,8 @@
 //! Methods that make other clients hear something, and groups.
 
-use super::user;
-use omniwire::{Args, ArgsError, Audience, Failure, FromArgs, Namespace, Peer, RawArgs};
+use omniwire::{
+    Args, ArgsError, Audience, Failure, FromArgs, Namespace, NamespaceHandle, Peer, RawArgs,
+};
 use serde::de::DeserializeOwned;
 
 /// The method that clients hear.
@@ -9,7 +10,7 @@ pub(super) const RECEIVE: &str = "Receive";
 
 type Ids = Vec<String>;
 
-/// The room of a group: neither a user nor a connection can have the same name.
+/// The room of a group: no connection can have the same name.
 pub(super) fn group(name: &str) -> String {
     format!("group:{name}")
 }
@@ -35,12 +36,12 @@ fn add_sends(namespace: Namespace) -> Namespace {
         .on("SendToOthers", |peer: Peer, Args(said): Args<Said>| async move {
             said.to([peer.others()]).await
         })
-        .on("SendToConnection", to_each(|id| id))
-        .on("SendToConnections", to_all_of(|id| id))
-        .on("SendToGroup", to_each(|name| group(&name)))
-        .on("SendToGroups", to_all_of(|name| group(&name)))
-        .on("SendToUser", to_each(|name| user::room(&name)))
-        .on("SendToUsers", to_all_of(|name| user::room(&name)))
+        .on("SendToConnection", to_each(|hub, id| hub.to(id)))
+        .on("SendToConnections", to_all_of(|hub, id| hub.to(id)))
+        .on("SendToGroup", to_each(|hub, name| hub.to(group(&name))))
+        .on("SendToGroups", to_all_of(|hub, name| hub.to(group(&name))))
+        .on("SendToUser", to_each(|hub, name| hub.user(&name)))
+        .on("SendToUsers", to_all_of(|hub, name| hub.user(&name)))
         .on(
             "SendToOthersInGroup",
             |peer: Peer, Args(SaidTo(name, said)): Args<SaidTo<String>>| async move {
@@ -71,19 +72,20 @@ fn add_groups(namespace: Namespace) -> Namespace {
         })
 }
 
-/// A method that sends to one room.
-fn to_each(room: fn(String) -> String) -> impl omniwire::Handler<(Peer, Args<SaidTo<String>>)> {
+type Whom = fn(NamespaceHandle, String) -> Audience;
+
+/// A method that sends to one group, user or connection.
+fn to_each(whom: Whom) -> impl omniwire::Handler<(Peer, Args<SaidTo<String>>)> {
     move |peer: Peer, Args(SaidTo(name, said)): Args<SaidTo<String>>| async move {
-        said.to([peer.namespace().to(room(name))]).await
+        said.to([whom(peer.namespace(), name)]).await
     }
 }
 
-/// A method that sends to several rooms, to each by itself: as in .NET, who is in two of them
+/// A method that sends to several, to each by itself: as in .NET, who is in two of them
 /// hears it twice.
-fn to_all_of(room: fn(String) -> String) -> impl omniwire::Handler<(Peer, Args<SaidTo<Ids>>)> {
+fn to_all_of(whom: Whom) -> impl omniwire::Handler<(Peer, Args<SaidTo<Ids>>)> {
     move |peer: Peer, Args(SaidTo(names, said)): Args<SaidTo<Ids>>| async move {
-        let namespace = peer.namespace();
-        said.to(names.into_iter().map(|name| namespace.to(room(name)))).await
+        said.to(names.into_iter().map(|name| whom(peer.namespace(), name))).await
     }
 }
 
