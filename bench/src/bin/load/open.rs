@@ -80,13 +80,7 @@ impl Opening {
     fn take(&mut self, step: Step) -> Result {
         match step {
             Step::Say(octets) => self.say(&octets),
-            Step::SayText(text) => {
-                let mut out = Vec::new();
-                frame::write(&mut out, TEXT, text.len(), |out| {
-                    out.extend_from_slice(text.as_bytes())
-                });
-                self.say(&out)
-            }
+            Step::SayText(text) => self.say_text(text.as_bytes()),
             Step::AwaitOk => self.skip(b"ok\n").map(|_| ()),
             Step::AwaitUpgrade => {
                 let answer = self.skip(b"\r\n\r\n")?;
@@ -122,19 +116,33 @@ impl Opening {
         }
     }
 
+    /// Takes frames up to the one that is waited for; those before it may be heartbeats.
     fn skip_frame(&mut self, begin: &str) -> Result {
         loop {
             let Some((frame, len)) = frame::read(&self.received)? else {
                 self.read()?;
                 continue;
             };
-            if !frame.payload.starts_with(begin.as_bytes()) {
+            let is_it = frame.payload.starts_with(begin.as_bytes());
+            let heartbeat = self.protocol.heartbeat(frame.payload);
+            if !is_it && heartbeat.is_none() {
                 let said = String::from_utf8_lossy(frame.payload);
                 return Err(Failure::new(format!("{said:?} came in place of {begin:?}")));
             }
             self.received.drain(..len);
-            return Ok(());
+            if is_it {
+                return Ok(());
+            }
+            if let Some(answer) = heartbeat.filter(|answer| !answer.is_empty()) {
+                self.say_text(answer)?;
+            }
         }
+    }
+
+    fn say_text(&mut self, text: &[u8]) -> Result {
+        let mut out = Vec::new();
+        frame::write(&mut out, TEXT, text.len(), |out| out.extend_from_slice(text));
+        self.say(&out)
     }
 }
 
