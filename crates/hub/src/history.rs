@@ -2,14 +2,17 @@
 
 use omniwire_session::{Args, ByteString, Position};
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 /// How much a room remembers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HistoryLimits {
     /// Events.
     pub count_max: usize,
-    /// Bytes of their arguments.
+    /// Bytes of their names and arguments.
     pub len_max: usize,
+    /// Age of an event.
+    pub age_max: Duration,
 }
 
 /// A remembered event.
@@ -21,11 +24,18 @@ pub struct Stored {
     pub name: ByteString,
     /// Its arguments.
     pub args: Args,
+    at: Instant,
 }
 
 impl Stored {
-    fn len(&self) -> usize {
+    /// Bytes of its name and arguments.
+    pub fn len(&self) -> usize {
         self.name.len() + self.args.size_hint()
+    }
+
+    /// Whether it has neither a name nor arguments.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
@@ -46,17 +56,32 @@ impl History {
     }
 
     /// Remembers an event and says where it stands.
-    pub fn append(&mut self, name: &ByteString, args: &Args) -> Position {
+    pub fn append(&mut self, now: Instant, name: &ByteString, args: &Args) -> Position {
         let position = Position { epoch: self.epoch, offset: self.next };
         self.next += 1;
-        let stored = Stored { position, name: name.clone(), args: args.clone() };
+        let stored = Stored { position, name: name.clone(), args: args.clone(), at: now };
         self.len += stored.len();
         self.events.push_back(stored);
         while self.events.len() > self.limits.count_max || self.len > self.limits.len_max {
-            let Some(oldest) = self.events.pop_front() else { break };
+            self.forget_oldest();
+        }
+        self.forget_old(now);
+        position
+    }
+
+    /// Forgets what is too old by now.
+    pub fn forget_old(&mut self, now: Instant) {
+        let age_max = self.limits.age_max;
+        let is_old = |event: &Stored| now.saturating_duration_since(event.at) > age_max;
+        while self.events.front().is_some_and(is_old) {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some(oldest) = self.events.pop_front() {
             self.len -= oldest.len();
         }
-        position
     }
 
     /// Where the last event stands; offset 0 if there was none.

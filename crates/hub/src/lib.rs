@@ -20,5 +20,5 @@ pub use journal::{Entry, Journal, JournalLimits, Publishing};
 pub use member::{Member, MemberKey};
 pub use outbox::{Drained, Outbox, OutboxLimits, PushError};
 pub use room::{
-    Delivery, Encode, HandOver, Hub, HubConfig, JoinError, Publication, Recovery, Target,
+    Delivery, Encode, HandOver, Hub, HubConfig, JoinError, Publication, Recovery, Seen, Target,
 };

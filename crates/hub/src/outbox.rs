@@ -320,6 +320,14 @@ impl Outbox {
     pub fn buffered_amount(&self) -> usize {
         self.queue.lock().len
     }
+
+    /// Whether that much more may wait here.
+    pub fn could_take(&self, len: usize, count: usize) -> bool {
+        let queue = self.queue.lock();
+        let held: usize = queue.held.iter().map(|(_, messages)| messages.len()).sum();
+        queue.len + len <= self.limits.len_max
+            && queue.frames.len() + held + count <= self.limits.count_max
+    }
 }
 
 fn wake(waker: Option<Waker>) {

@@ -3,14 +3,16 @@
 use crate::{
     Entry, History, HistoryLimits, Journal, JournalLimits, Member, MemberKey, PushError, Stored,
 };
-use indexmap::IndexMap;
-use omniwire_session::{Args, ByteString, Position, Prepared, Since, WireForm, WireId};
+use indexmap::{IndexMap, IndexSet};
+use omniwire_session::{Args, ByteString, Place, Position, Prepared, Since, WireForm, WireId};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 /// How a namespace's rooms behave.
 #[derive(Debug, Clone, Copy)]
@@ -23,8 +25,13 @@ pub struct HubConfig {
     pub history: Option<HistoryLimits>,
     /// If set, the namespace remembers events for members that come back.
     pub journal: Option<JournalLimits>,
-    /// The epoch of the histories and the journal: differs from one run of the server to the next.
+    /// The epoch of the journal and of the first history, and one more for each history that
+    /// follows: what was forgotten whole does not come back under its old name. Differs from one
+    /// run of the server to the next.
     pub epoch: u32,
+    /// Rooms without members whose histories are kept; of more, those are forgotten that have
+    /// been without members the longest.
+    pub idle_rooms_max: usize,
 }
 
 /// Why a member can't join a room.
@@ -69,8 +76,8 @@ pub struct Publication<'a> {
     pub name: &'a ByteString,
     /// Its arguments.
     pub args: &'a Args,
-    /// Whether recoverable rooms remember it, for those who return.
-    pub remembered: bool,
+    /// When it is published, if recoverable rooms are to remember it for those who return.
+    pub remembered: Option<Instant>,
 }
 
 /// What became of a broadcast.
@@ -86,19 +93,30 @@ pub struct Delivery {
     pub encodings: usize,
 }
 
-/// What a returning peer can be given.
+/// From where a member that joins a room goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// It has not been here before.
+    Nothing,
+    /// It has seen everything up to this event.
+    UpTo(Position),
+    /// It has been here before, and can't say up to where.
+    Unknown,
+}
+
+/// What a member that joins a recoverable room is given.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Recovery {
-    /// All that it missed, in order; may be nothing.
+    /// It has not been here before, and goes on from this position.
+    Fresh(Position),
+    /// All that it missed since the position that it named, in order; may be nothing.
     Recovered(Vec<Stored>),
     /// What it missed is not known any more; it goes on from this position.
     Lost(Position),
-    /// The room remembers nothing.
-    NotRecoverable,
 }
 
 /// Encodes one event for a wire form. `None`: that kind of peer has no words for it.
-pub type Encode<'a> = dyn FnMut(WireForm, Option<Position>) -> Option<Prepared> + 'a;
+pub type Encode<'a> = dyn FnMut(WireForm, Option<Place<'_>>) -> Option<Prepared> + 'a;
 
 /// Hands an encoded event to one member. Whether its outbox took it. Called with the room locked.
 pub type HandOver<'a> = dyn FnMut(&Arc<Member>, &Prepared) -> Result<bool, PushError> + 'a;
@@ -116,9 +134,18 @@ struct Room {
 pub struct Hub {
     config: HubConfig,
     journal: Option<Journal>,
+    next_epoch: AtomicU32,
     hasher: RandomState,
     everybody: Mutex<Everybody>,
-    shards: Box<[Mutex<HashMap<ByteString, Room>>]>,
+    shards: Box<[Mutex<Shard>]>,
+}
+
+/// Some of the rooms.
+#[derive(Debug, Default)]
+struct Shard {
+    rooms: HashMap<ByteString, Room>,
+    /// Those that are there for their histories alone, by the time of the last member's leave.
+    idle: IndexSet<ByteString, RandomState>,
 }
 
 #[derive(Debug, Default)]
@@ -134,8 +161,9 @@ impl Hub {
     pub fn new(config: HubConfig) -> Self {
         let shards = (0..SHARD_COUNT).map(|_| Mutex::default()).collect();
         let journal = config.journal.map(|limits| Journal::new(limits, config.epoch));
-        let everybody = Mutex::default();
-        Self { config, journal, hasher: RandomState::new(), everybody, shards }
+        let next_epoch = AtomicU32::new(config.epoch);
+        let (hasher, everybody) = (RandomState::new(), Mutex::default());
+        Self { config, journal, next_epoch, hasher, everybody, shards }
     }
 
     /// What the namespace remembers for members that come back.
@@ -176,7 +204,7 @@ impl Hub {
         self.let_in(Arc::clone(member));
         for room in rooms {
             // It was in no more rooms than it may be.
-            self.put(member, room, |_| ()).ok();
+            self.put(member, room, |_, _| ()).ok();
         }
         true
     }
@@ -244,11 +272,17 @@ impl Hub {
     /// # Errors
     /// The name is too long, the member is in too many rooms, or it is gone.
     pub fn join(&self, member: &Arc<Member>, room: &ByteString) -> Result<(), JoinError> {
-        self.join_and(member, room, |_| ())
+        self.join_and(member, room, |_, _| ())
     }
 
-    /// Puts a member in a room and says what it missed there since `since`, with no gap and no
-    /// repetition between the two: `deliver` is called, with the room locked, for what was missed.
+    /// Whether rooms remember events.
+    pub fn is_recoverable(&self) -> bool {
+        self.config.history.is_some()
+    }
+
+    /// Puts a member in a room and says what it missed there, with no gap and no
+    /// repetition between the two: if the room is recoverable, `deliver` is called with the room
+    /// locked. A member that is there already has missed nothing that this could give it.
     ///
     /// # Errors
     /// As [`Hub::join`].
@@ -256,25 +290,32 @@ impl Hub {
         &self,
         member: &Arc<Member>,
         room: &ByteString,
-        since: Position,
-        deliver: impl FnOnce(&Recovery),
+        seen: Seen,
+        now: Instant,
+        deliver: impl FnOnce(Recovery),
     ) -> Result<(), JoinError> {
-        self.join_and(member, room, |history| {
-            deliver(&match history {
-                None => Recovery::NotRecoverable,
-                Some(history) => match history.after(since) {
-                    Some(missed) => Recovery::Recovered(missed.cloned().collect()),
-                    None => Recovery::Lost(history.position()),
-                },
+        self.join_and(member, room, |history, is_new| {
+            let Some(history) = history else { return };
+            history.forget_old(now);
+            let missed = match seen {
+                Seen::Nothing if is_new => return deliver(Recovery::Fresh(history.position())),
+                Seen::Nothing => return,
+                Seen::UpTo(position) if is_new => history.after(position),
+                Seen::UpTo(_) | Seen::Unknown => None,
+            };
+            deliver(match missed {
+                Some(missed) => Recovery::Recovered(missed.cloned().collect()),
+                None => Recovery::Lost(history.position()),
             });
         })
     }
 
+    /// `then` learns what the room remembers and whether the member is new to it.
     fn join_and(
         &self,
         member: &Arc<Member>,
         room: &ByteString,
-        then: impl FnOnce(Option<&History>),
+        then: impl FnOnce(Option<&mut History>, bool),
     ) -> Result<(), JoinError> {
         let mut journal = self.journal.as_ref().map(Journal::lock);
         self.put(member, room, then)?;
@@ -288,7 +329,7 @@ impl Hub {
         &self,
         member: &Arc<Member>,
         room: &ByteString,
-        then: impl FnOnce(Option<&History>),
+        then: impl FnOnce(Option<&mut History>, bool),
     ) -> Result<(), JoinError> {
         if room.len() > self.config.name_len_max {
             return Err(JoinError::NameTooLong);
@@ -304,9 +345,10 @@ impl Hub {
         }
         {
             let mut shard = self.shard(room).lock();
-            let entry = shard.entry(room.clone()).or_insert_with(|| self.new_room());
-            entry.members.insert(member.key, Arc::clone(member));
-            then(entry.history.as_ref());
+            shard.idle.shift_remove(room);
+            let entry = shard.rooms.entry(room.clone()).or_insert_with(|| self.new_room());
+            let is_new = entry.members.insert(member.key, Arc::clone(member)).is_none();
+            then(entry.history.as_mut(), is_new);
         }
         // A member that left in the meantime must not stay as a ghost.
         if !self.everybody.lock().members.contains_key(&member.key) {
@@ -332,20 +374,24 @@ impl Hub {
 
     fn remove(&self, key: MemberKey, room: &ByteString) {
         let mut shard = self.shard(room).lock();
-        if let Some(entry) = shard.get_mut(room) {
-            entry.members.swap_remove(&key);
-            if entry.members.is_empty() && entry.history.is_none() {
-                shard.remove(room);
-            }
+        let Some(entry) = shard.rooms.get_mut(room) else { return };
+        entry.members.swap_remove(&key);
+        if !entry.members.is_empty() {
+            return;
+        }
+        match entry.history {
+            Some(_) => shard.rest(room, self.config.idle_rooms_max.div_ceil(SHARD_COUNT)),
+            None => drop(shard.rooms.remove(room)),
         }
     }
 
     fn new_room(&self) -> Room {
-        let history = self.config.history.map(|limits| History::new(limits, self.config.epoch));
-        Room { members: Members::default(), history }
+        let new_history =
+            |limits| History::new(limits, self.next_epoch.fetch_add(1, Ordering::Relaxed));
+        Room { members: Members::default(), history: self.config.history.map(new_history) }
     }
 
-    fn shard(&self, room: &str) -> &Mutex<HashMap<ByteString, Room>> {
+    fn shard(&self, room: &str) -> &Mutex<Shard> {
         let hash = self.hasher.hash_one(room) as usize;
         &self.shards[hash % SHARD_COUNT]
     }
@@ -353,16 +399,18 @@ impl Hub {
     /// Who is in any of these rooms; with no rooms, everybody. Each once.
     pub fn members(&self, rooms: &[ByteString]) -> Vec<Arc<Member>> {
         let mut found = Members::default();
-        self.each_set(rooms, |members, _| {
+        self.each_set(rooms, |_, members, _| {
             found.extend(members.iter().map(|(key, member)| (*key, Arc::clone(member))));
         });
         found.into_values().collect()
     }
 
-    /// What a room remembers, oldest first.
-    pub fn history(&self, room: &str) -> Option<Vec<Stored>> {
-        let shard = self.shard(room).lock();
-        Some(shard.get(room)?.history.as_ref()?.iter().cloned().collect())
+    /// What a room remembers now, oldest first.
+    pub fn history(&self, room: &str, now: Instant) -> Option<Vec<Stored>> {
+        let mut shard = self.shard(room).lock();
+        let history = shard.rooms.get_mut(room)?.history.as_mut()?;
+        history.forget_old(now);
+        Some(history.iter().cloned().collect())
     }
 
     /// Hands a publication to everybody it is for. `encode` is called once per wire form (and once
@@ -391,21 +439,22 @@ impl Hub {
         let mut seen: HashSet<MemberKey> = HashSet::new();
         let several = target.rooms.len() > 1;
         let mut forms = Forms { position: None, cache: SmallVec::new() };
-        if self.config.history.is_some() && publication.remembered {
+        if self.config.history.is_some() && publication.remembered.is_some() {
             self.create(target.rooms);
         }
-        self.each_set(target.rooms, |members, history| {
-            let history = history.filter(|_| publication.remembered);
-            let position =
-                history.map(|history| history.append(publication.name, publication.args));
+        self.each_set(target.rooms, |room, members, history| {
+            let history = history.zip(publication.remembered);
+            let position = history
+                .map(|(history, now)| history.append(now, publication.name, publication.args));
             if position != forms.position {
                 forms = Forms { position, cache: SmallVec::new() };
             }
+            let place = position.map(|position| Place { room, position });
             for (key, member) in members {
                 if except.contains(key) || several && !seen.insert(*key) {
                     continue;
                 }
-                let Some(prepared) = forms.get(member.wire, encode, &mut delivery) else {
+                let Some(prepared) = forms.get(member.wire, place, encode, &mut delivery) else {
                     continue;
                 };
                 match hand_over(member, prepared) {
@@ -422,7 +471,7 @@ impl Hub {
     fn except(&self, target: &Target<'_>) -> HashSet<MemberKey> {
         let mut except: HashSet<MemberKey> = target.except.iter().copied().collect();
         if !target.except_rooms.is_empty() {
-            self.each_set(target.except_rooms, |members, _| except.extend(members.keys()));
+            self.each_set(target.except_rooms, |_, members, _| except.extend(members.keys()));
         }
         except
     }
@@ -432,7 +481,10 @@ impl Hub {
         for room in rooms.iter().filter(|room| room.len() <= self.config.name_len_max) {
             if self.member(room).is_none() {
                 let mut shard = self.shard(room).lock();
-                shard.entry(room.clone()).or_insert_with(|| self.new_room());
+                if !shard.rooms.contains_key(room) {
+                    shard.rooms.insert(room.clone(), self.new_room());
+                    shard.rest(room, self.config.idle_rooms_max.div_ceil(SHARD_COUNT));
+                }
             }
         }
     }
@@ -441,22 +493,35 @@ impl Hub {
     fn each_set(
         &self,
         rooms: &[ByteString],
-        mut visit: impl FnMut(&Members, Option<&mut History>),
+        mut visit: impl FnMut(&str, &Members, Option<&mut History>),
     ) {
         if rooms.is_empty() {
-            visit(&self.everybody.lock().members, None);
+            visit("", &self.everybody.lock().members, None);
         }
         for room in rooms {
             {
                 let mut shard = self.shard(room).lock();
-                if let Some(entry) = shard.get_mut(room) {
-                    visit(&entry.members, entry.history.as_mut());
+                if let Some(entry) = shard.rooms.get_mut(room) {
+                    visit(room, &entry.members, entry.history.as_mut());
                     continue;
                 }
             }
             if let Some(member) = self.member(room) {
-                visit(&Members::from_iter([(member.key, member)]), None);
+                visit(room, &Members::from_iter([(member.key, member)]), None);
             }
+        }
+    }
+}
+
+impl Shard {
+    /// A room has no members, but a history. Too many such: the one that rests longest is
+    /// forgotten.
+    fn rest(&mut self, room: &str, idle_max: usize) {
+        self.idle.insert(room.into());
+        if self.idle.len() > idle_max
+            && let Some(oldest) = self.idle.shift_remove_index(0)
+        {
+            self.rooms.remove(&oldest);
         }
     }
 }
@@ -471,6 +536,7 @@ impl Forms {
     fn get(
         &mut self,
         wire: WireForm,
+        place: Option<Place<'_>>,
         encode: &mut Encode<'_>,
         delivery: &mut Delivery,
     ) -> Option<&Prepared> {
@@ -479,7 +545,7 @@ impl Forms {
             Some(index) => index,
             None => {
                 delivery.encodings += 1;
-                self.cache.push((id, encode(wire, self.position)));
+                self.cache.push((id, encode(wire, place)));
                 self.cache.len() - 1
             }
         };

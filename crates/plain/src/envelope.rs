@@ -1,7 +1,7 @@
 #![doc = include_str!("../ENVELOPE.md")]
 
 use bytes::{Bytes, BytesMut};
-use omniwire_session::{Args, ByteString, Call, CallId, Event, Fault, Link, json};
+use omniwire_session::{Args, ByteString, Call, CallId, Event, Fault, Link, Position, json};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -12,8 +12,8 @@ mod write;
 pub use listener::{Heard, Listener};
 pub(crate) use write::write_array;
 pub use write::{
-    write_close, write_end, write_error, write_item, write_open, write_outgoing, write_pong,
-    write_refused, write_reply,
+    write_close, write_cursor, write_end, write_error, write_item, write_open, write_outgoing, write_pong,
+    write_refused, write_reply, write_resume,
 };
 
 /// An envelope from a client.
@@ -62,6 +62,8 @@ pub enum Envelope {
         room: ByteString,
         /// Set if an answer is wanted.
         call: Option<Call>,
+        /// The last event of the room that the client has seen, if it comes back.
+        since: Option<Position>,
     },
     /// A wish to leave a room.
     Leave {
@@ -96,7 +98,7 @@ impl Envelope {
             Self::Reply { call, outcome } => Event::Reply { link, call, outcome },
             Self::Item { stream, item } => Event::Item { link, stream, item },
             Self::End { stream, error } => Event::End { link, stream, error },
-            Self::Join { room, call } => Event::Join { link, room, call },
+            Self::Join { room, call, since } => Event::Join { link, room, call, since },
             Self::Leave { room, call } => Event::LeaveRoom { link, room, call },
             Self::Ping(ping) => return Err(ping),
         })

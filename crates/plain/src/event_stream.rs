@@ -3,20 +3,24 @@
 //! | field | holds |
 //! |---|---|
 //! | `event:` | the event's name |
-//! | `id:` | `EPOCH-OFFSET`, if the event came from a recoverable room |
+//! | `id:` | if the event came from a recoverable room: where the client stands in all of them |
 //! | `data:` | the arguments as a JSON array, byte strings as base64 |
 //!
 //! All that is no bare event has `event: omniwire` and a whole [`crate::envelope`] as data: the
-//! envelopes `open`, `reply`, `item`, `end`, `error`, `refused`, `close`; events that want an
+//! envelopes `open`, `resume`, `reply`, `item`, `end`, `error`, `refused`, `close`; events that want an
 //! answer; and events whose name an `EventSource` would misread: `open`, `error` and `message`
 //! (its own), `omniwire` (ours), the empty name, and names with control characters.
 //!
 //! The end of the stream makes an `EventSource` come back. A client that was told `refused` or
 //! `close` calls its `close()`, or gets a new session.
+//!
+//! An `EventSource` that comes back says the last `id:` as `Last-Event-ID` ([`Places`]), and is told
+//! for each room by the envelope `resume` whether all that it missed follows.
 
-use crate::envelope;
+use crate::places::{read_place, write_place};
+use crate::{Places, envelope};
 use bytes::BytesMut;
-use omniwire_session::{Outgoing, Position};
+use omniwire_session::{Outgoing, Place, Resume};
 use std::fmt::Write as _;
 
 /// `Content-Type` of the response.
@@ -34,50 +38,74 @@ pub const ENVELOPE_EVENT: &str = "omniwire";
 
 /// Writes what the application says.
 pub fn write_outgoing(out: &mut BytesMut, what: Outgoing<'_>) {
+    let place = match what {
+        Outgoing::Event { position, .. } => position,
+        _ => None,
+    };
+    let mut data = BytesMut::new();
     match what {
-        Outgoing::Event { name, args, call: None, position } if is_plain_name(name) => {
-            out.extend_from_slice(b"event: ");
-            out.extend_from_slice(name.as_bytes());
-            write_id(out, position);
-            let mut data = BytesMut::with_capacity(args.json().len() + 2);
+        Outgoing::Event { name, args, call: None, .. } if is_plain_name(name) => {
             envelope::write_array(&mut data, args);
-            write_data(out, &data);
+            write_event(out, name, &data, place);
         }
         _ => {
-            let mut data = BytesMut::new();
             envelope::write_outgoing(&mut data, what);
-            let position = match what {
-                Outgoing::Event { position, .. } => position,
-                _ => None,
-            };
-            write_enveloped(out, &data, position);
+            write_event(out, ENVELOPE_EVENT, &data, place);
         }
     }
 }
 
 /// Writes a whole envelope as an event of its own.
 pub fn write_envelope(out: &mut BytesMut, envelope: &[u8]) {
-    write_enveloped(out, envelope, None);
+    write_event(out, ENVELOPE_EVENT, envelope, None);
 }
 
-fn write_enveloped(out: &mut BytesMut, envelope: &[u8], position: Option<Position>) {
-    out.extend_from_slice(b"event: ");
-    out.extend_from_slice(ENVELOPE_EVENT.as_bytes());
-    write_id(out, position);
-    write_data(out, envelope);
+/// Writes where a client stands in a room that it has just joined.
+pub fn write_resume(out: &mut BytesMut, resume: Resume<'_>) {
+    let mut data = BytesMut::new();
+    envelope::write_resume(&mut data, resume);
+    write_event(out, ENVELOPE_EVENT, &data, Some(resume.place));
 }
+
+/// Writes an event. Its id, if it has one, comes first: there [`write_with_places`] finds it.
+fn write_event(out: &mut BytesMut, name: &str, data: &[u8], place: Option<Place<'_>>) {
+    if let Some(place) = place {
+        out.extend_from_slice(ID_FIELD);
+        // Writing to memory doesn't fail.
+        let _ = write_place(out, place);
+        out.extend_from_slice(b"\n");
+    }
+    out.extend_from_slice(b"event: ");
+    out.extend_from_slice(name.as_bytes());
+    write_data(out, data);
+}
+
+/// Writes an event that [`crate::SSE`] encoded. Its id names one room, but a browser remembers one
+/// id for all: so it becomes the client's places in all rooms.
+pub(crate) fn write_with_places(out: &mut BytesMut, places: &mut Places, event: &[u8]) {
+    let place = event.strip_prefix(ID_FIELD).and_then(|rest| {
+        let end = memchr::memchr(b'\n', rest)?;
+        let (id, rest) = rest.split_at(end);
+        Some((read_place(std::str::from_utf8(id).ok()?)?, rest))
+    });
+    let Some(((room, position), rest)) = place else {
+        return out.extend_from_slice(event);
+    };
+    places.set(room, position);
+    if places.len() == 1 {
+        return out.extend_from_slice(event);
+    }
+    out.extend_from_slice(ID_FIELD);
+    let _ = write!(out, "{places}");
+    out.extend_from_slice(rest);
+}
+
+const ID_FIELD: &[u8] = b"id: ";
 
 /// Whether an `EventSource` takes the name for what it is.
 fn is_plain_name(name: &str) -> bool {
     !matches!(name, "" | "open" | "error" | "message" | ENVELOPE_EVENT)
         && !name.bytes().any(|byte| byte.is_ascii_control())
-}
-
-fn write_id(out: &mut BytesMut, position: Option<Position>) {
-    if let Some(Position { epoch, offset }) = position {
-        // Writing to memory doesn't fail.
-        let _ = write!(out, "\nid: {epoch}-{offset}");
-    }
 }
 
 /// Writes the data, split at each CR, LF and CRLF (which stand between the tokens of JSON, where

@@ -9,11 +9,15 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
 
+mod cursor;
 pub mod envelope;
 pub mod event_stream;
+mod places;
 mod session;
 mod wire;
 
+pub use cursor::Cursor;
+pub use places::{PLACES_MAX, Places};
 pub use session::{Config, Manner, PlainSession};
 pub use wire::{ENVELOPE, EnvelopeWire, RAW, RawWire, SSE, SseWire};
 

@@ -1,6 +1,8 @@
 //! The session of a plain peer.
 
+use crate::cursor::Cursor;
 use crate::envelope::{self, Heard, Listener};
+use crate::places::{self, Places};
 use crate::{ENVELOPE, JSON, RAW, SSE, event_stream};
 use bytes::{Bytes, BytesMut};
 use omniwire_session::{
@@ -26,12 +28,12 @@ pub enum Manner {
 pub struct Config {
     /// How a WebSocket speaks.
     pub manner: Manner,
-    /// How long a session whose event stream broke waits for the next one.
-    pub resume_timeout: Duration,
     /// After this long a poll that brought nothing is answered by `[]`.
     pub poll_timeout: Duration,
     /// How long a session waits for the next poll.
     pub poll_gap_max: Duration,
+    /// The same after a poll that the client broke off: it comes again soon, or has gone.
+    pub abort_gap_max: Duration,
     /// Time between two comments in an event stream.
     pub heartbeat_interval: Duration,
     /// The answer to one poll ends with the message that reaches this length.
@@ -44,9 +46,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             manner: Manner::Raw,
-            resume_timeout: Duration::from_secs(15),
             poll_timeout: Duration::from_secs(25),
             poll_gap_max: Duration::from_secs(15),
+            abort_gap_max: Duration::from_secs(5),
             heartbeat_interval: Duration::from_secs(15),
             poll_len_max: 1 << 20,
             chunk_len_max: 1 << 16,
@@ -67,6 +69,10 @@ pub struct PlainSession {
     /// That carrier is a poll which [`Session::pack`] has filled.
     spent: bool,
     listener: Listener,
+    /// Where the client stands, as far as it was told over HTTP.
+    places: Places,
+    /// Polls that brought something.
+    poll_count: u64,
     /// Envelopes that wait until `open` has been said.
     early: Vec<ByteString>,
     deadline: Option<Instant>,
@@ -114,6 +120,8 @@ impl PlainSession {
             carrier: None,
             spent: false,
             listener: Listener::default(),
+            places: Places::default(),
+            poll_count: 0,
             early: Vec::new(),
             deadline: None,
             outputs: VecDeque::new(),
@@ -176,14 +184,11 @@ impl PlainSession {
         self.outputs.push_back(Output::Carry(Some(id)));
     }
 
-    /// From now on the outbox gathers.
-    fn wait(&mut self, now: Instant) {
+    /// Until the next poll the outbox gathers.
+    fn wait(&mut self, now: Instant, gap_max: Duration) {
         self.carrier = None;
         self.spent = false;
-        self.deadline = Some(match self.speech {
-            Speech::Poll => now + self.config.poll_gap_max,
-            _ => now + self.config.resume_timeout,
-        });
+        self.deadline = Some(now + gap_max);
         self.outputs.push_back(Output::Carry(None));
     }
 
@@ -191,9 +196,14 @@ impl PlainSession {
         if self.carrier != Some(id) {
             return;
         }
-        if self.speech.is_http() {
-            return self.wait(now);
+        if self.speech == Speech::Poll {
+            return self.wait(now, match how {
+                Detached::Lost => self.config.abort_gap_max,
+                Detached::Done | Detached::Closed { .. } => self.config.poll_gap_max,
+            });
         }
+        // An event stream ends like a WebSocket: its client comes back as another peer, with its
+        // last id.
         let reason = match how {
             Detached::Lost => Reason::ConnectionLost,
             Detached::Done | Detached::Closed { .. } => Reason::ConnectionClosed,
@@ -346,7 +356,7 @@ impl PlainSession {
             }
             (Some(id), Speech::Poll) if !self.spent => {
                 self.outputs.push_back(Output::End { id, ending: self.idle_ending() });
-                self.wait(now);
+                self.wait(now, self.config.poll_gap_max);
             }
             // It is being answered at this moment.
             (Some(_), _) => {}
@@ -408,40 +418,47 @@ impl Session for PlainSession {
     ) -> Packed {
         match carrier {
             Carrier::LongPoll => {
-                pack_poll(queue, out, self.config.poll_len_max);
+                self.pack_poll(queue, out);
                 self.spent |= self.carrier == Some(id);
                 Packed::Full
             }
             Carrier::EventStream | Carrier::Streaming | Carrier::WebSocket => {
-                pack_stream(queue, out, self.config.chunk_len_max);
+                self.pack_stream(queue, out);
                 Packed::Open
             }
         }
     }
 }
 
-/// A JSON array of envelopes.
-fn pack_poll(queue: &mut VecDeque<Frame>, out: &mut BytesMut, len_max: usize) {
-    let start = out.len();
-    let mut before: &[u8] = b"[";
-    while out.len() - start < len_max
-        && let Some(frame) = queue.pop_front()
-    {
-        out.reserve(frame.len() + 2);
-        out.extend_from_slice(before);
-        out.extend_from_slice(frame.as_payload());
-        before = b",";
+impl PlainSession {
+    /// A JSON array of envelopes, the last of which is the cursor for the next poll.
+    fn pack_poll(&mut self, queue: &mut VecDeque<Frame>, out: &mut BytesMut) {
+        let start = out.len();
+        out.extend_from_slice(b"[");
+        while out.len() - start < self.config.poll_len_max
+            && let Some(frame) = queue.pop_front()
+        {
+            if let Some((room, position)) = places::of_envelope(frame.as_payload()) {
+                self.places.set(room, position);
+            }
+            out.reserve(frame.len() + 1);
+            out.extend_from_slice(frame.as_payload());
+            out.extend_from_slice(b",");
+        }
+        self.poll_count += 1;
+        let cursor = Cursor { token: &self.token, number: self.poll_count, places: &self.places };
+        envelope::write_cursor(out, cursor);
+        out.extend_from_slice(b"]");
     }
-    out.extend_from_slice(b"]");
-}
 
-/// Frames that are finished parts of a stream.
-fn pack_stream(queue: &mut VecDeque<Frame>, out: &mut BytesMut, len_max: usize) {
-    let start = out.len();
-    while out.len() - start < len_max
-        && let Some(frame) = queue.pop_front()
-    {
-        out.extend_from_slice(frame.as_payload());
+    /// Frames that are finished parts of a stream.
+    fn pack_stream(&mut self, queue: &mut VecDeque<Frame>, out: &mut BytesMut) {
+        let start = out.len();
+        while out.len() - start < self.config.chunk_len_max
+            && let Some(frame) = queue.pop_front()
+        {
+            event_stream::write_with_places(out, &mut self.places, frame.as_payload());
+        }
     }
 }
 

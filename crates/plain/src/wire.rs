@@ -2,7 +2,7 @@
 
 use crate::{envelope, event_stream};
 use bytes::BytesMut;
-use omniwire_session::{Args, Encoding, Outgoing, Wire, WireId, json};
+use omniwire_session::{Args, Encoding, Outgoing, Resume, Wire, WireId, json};
 
 /// [`RawWire`], for use as a `&'static dyn Wire`.
 pub static RAW: RawWire = RawWire;
@@ -64,6 +64,10 @@ impl Wire for EnvelopeWire {
     fn encode(&self, _namespace: &str, what: Outgoing<'_>, out: &mut Encoding) {
         envelope::write_outgoing(out.text(), what);
     }
+
+    fn encode_resume(&self, resume: Resume<'_>, out: &mut Encoding) {
+        envelope::write_resume(out.text(), resume);
+    }
 }
 
 impl Wire for SseWire {
@@ -73,6 +77,10 @@ impl Wire for SseWire {
 
     fn encode(&self, _namespace: &str, what: Outgoing<'_>, out: &mut Encoding) {
         event_stream::write_outgoing(out.text(), what);
+    }
+
+    fn encode_resume(&self, resume: Resume<'_>, out: &mut Encoding) {
+        event_stream::write_resume(out.text(), resume);
     }
 }
 

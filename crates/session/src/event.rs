@@ -128,6 +128,8 @@ pub enum Event {
         room: ByteString,
         /// Whether it wants an answer.
         call: Option<Call>,
+        /// The last event of the room that the client has seen, if it comes back.
+        since: Option<Position>,
     },
     /// The client asks to leave a room.
     LeaveRoom {

@@ -40,7 +40,8 @@ pub use event::{
 pub use fault::Fault;
 pub use message::{Kind, Message};
 pub use wire::{
-    Encoding, Frame, HEADROOM, Outgoing, Position, Positions, Prepared, Wire, WireForm, WireId,
+    Encoding, Frame, HEADROOM, Outgoing, Place, Position, Positions, Prepared, Resume, Wire,
+    WireForm, WireId,
 };
 
 use bytes::{Bytes, BytesMut};

@@ -170,6 +170,8 @@ limits! {
         "Rooms that one peer may be in.";
     name_len_max: bytes = 255,
         "The name of a room, an event or a namespace.";
+    idle_rooms_max: count = 10_000,
+        "Recoverable rooms without members that a namespace remembers.";
     sessions_max: count = 1_000_000,
         "Sessions that may exist at once.";
     connections_max: count = 1_000_000,

@@ -34,6 +34,24 @@ pub enum Positions {
     Journal,
 }
 
+/// Where an event stands, and in which room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The room; empty for a journal.
+    pub room: &'a str,
+    /// Where in its history.
+    pub position: Position,
+}
+
+/// Where a peer stands in a recoverable room that it has just joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resume<'a> {
+    /// What follows of the room comes after this.
+    pub place: Place<'a>,
+    /// Set if the peer came back: whether it gets all that it missed.
+    pub recovered: Option<bool>,
+}
+
 /// Something the application says to a peer.
 #[derive(Debug, Clone, Copy)]
 pub enum Outgoing<'a> {
@@ -46,7 +64,7 @@ pub enum Outgoing<'a> {
         /// Set if an answer is wanted: it comes back as [`crate::Event::Reply`].
         call: Option<u64>,
         /// Set if the event stands in a recoverable room or a journal: see [`Wire::positions`].
-        position: Option<Position>,
+        position: Option<Place<'a>>,
     },
     /// The answer to a client's call.
     Reply {
@@ -85,6 +103,10 @@ pub trait Wire: fmt::Debug + Send + Sync {
     /// Appends the message or messages that say `what`, as a peer in `namespace` gets them.
     /// Appends none if this kind of peer has no words for it.
     fn encode(&self, namespace: &str, what: Outgoing<'_>, out: &mut Encoding);
+
+    /// Appends the message that says where a peer stands in a room. None by default: most kinds of
+    /// peers do not resume by rooms.
+    fn encode_resume(&self, _resume: Resume<'_>, _out: &mut Encoding) {}
 }
 
 /// A reference to a wire form, compared by its number.

@@ -119,7 +119,7 @@ fn read_completion(
 /// Writes a message with its length prefix.
 pub(crate) fn write(out: &mut BytesMut, what: Outgoing<'_>) {
     write_prefixed(out, |out| match what {
-        Outgoing::Event { name, args, call, position: _ } => {
+        Outgoing::Event { name, args, call, .. } => {
             encode::array(out, 6);
             encode::uint(out, 1);
             encode::map(out, 0);

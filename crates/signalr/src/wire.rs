@@ -53,7 +53,7 @@ impl Protocol {
 /// them can hold a 0x1E or close a bracket that it did not open.
 pub(crate) fn write_json(out: &mut BytesMut, what: Outgoing<'_>) {
     match what {
-        Outgoing::Event { name, args, call, position: _ } => {
+        Outgoing::Event { name, args, call, .. } => {
             out.reserve(args.json().len() + name.len() + 48);
             out.extend_from_slice(b"{\"type\":1,");
             if let Some(call) = call {

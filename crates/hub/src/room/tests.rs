@@ -1,7 +1,10 @@
+mod recovery;
+
 use super::*;
 use crate::{Drained, Outbox, OutboxLimits};
 use omniwire_session::{Encoding, Link, Outgoing, Wire};
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 #[derive(Debug)]
 struct Plain(u16);
@@ -11,7 +14,7 @@ impl Wire for Plain {
     }
     fn encode(&self, _: &str, what: Outgoing<'_>, out: &mut Encoding) {
         if let Outgoing::Event { name, position, .. } = what {
-            let offset = position.map_or(0, |position| position.offset);
+            let offset = position.map_or(0, |place| place.position.offset);
             out.text().extend_from_slice(format!("{}{name}{offset}", self.0).as_bytes());
         }
     }
@@ -20,8 +23,10 @@ impl Wire for Plain {
 static WIRES: [Plain; 3] = [Plain(0), Plain(1), Plain(2)];
 
 fn hub(history: bool) -> Hub {
-    let history = history.then_some(HistoryLimits { count_max: 3, len_max: 1000 });
-    Hub::new(HubConfig { rooms_max: 2, name_len_max: 8, history, journal: None, epoch: 1 })
+    let age_max = Duration::from_secs(60);
+    let history = history.then_some(HistoryLimits { count_max: 3, len_max: 1000, age_max });
+    let idle_rooms_max = SHARD_COUNT;
+    Hub::new(HubConfig { rooms_max: 2, name_len_max: 8, history, journal: None, epoch: 1, idle_rooms_max })
 }
 
 fn enter(hub: &Hub, key: u64) -> Arc<Member> {
@@ -33,13 +38,17 @@ fn enter(hub: &Hub, key: u64) -> Arc<Member> {
     member
 }
 
+fn event<'a>(name: &'a str, args: &'a Args, place: Option<Place<'a>>) -> Outgoing<'a> {
+    Outgoing::Event { name, args, call: None, position: place }
+}
+
 fn say(hub: &Hub, name: &str, target: Target<'_>) -> Delivery {
     let name: ByteString = name.into();
     let args = Args::default();
-    let publication = Publication { name: &name, args: &args, remembered: true };
-    hub.broadcast(target, publication, &mut |wire, position| {
+    let publication = Publication { name: &name, args: &args, remembered: Some(Instant::now()) };
+    hub.broadcast(target, publication, &mut |wire, place| {
         let mut out = Encoding::default();
-        let what = Outgoing::Event { name: &name, args: &args, call: None, position };
+        let what = event(&name, &args, place);
         wire.0.encode("/", what, &mut out);
         out.finish(|_, _, _| 2)
     })
@@ -94,7 +103,7 @@ fn limits_and_ghosts() {
     assert_eq!(hub.exit(&a), ["1"]);
     assert_eq!(hub.join(&a, &"1".into()), Err(JoinError::Gone));
     assert!(hub.members(&["1".into()]).is_empty() && hub.is_empty());
-    assert!(hub.shards.iter().all(|shard| shard.lock().is_empty()), "no room is left behind");
+    assert!(hub.shards.iter().all(|shard| shard.lock().rooms.is_empty()), "no room is left behind");
 }
 
 #[test]
@@ -111,27 +120,6 @@ fn a_full_outbox_is_refused_and_the_others_are_served() {
 }
 
 #[test]
-fn a_returning_member_misses_nothing_and_gets_nothing_twice() {
-    let hub = hub(true);
-    let room: ByteString = "r".into();
-    let target = Target { rooms: std::slice::from_ref(&room), ..Target::default() };
-    for name in ["a", "b", "c", "d"] {
-        say(&hub, name, target);
-    }
-    let since = |offset| {
-        let member = enter(&hub, 100 + offset);
-        let mut recovery = None;
-        let position = Position { epoch: 1, offset };
-        hub.join_since(&member, &room, position, |given| recovery = Some(given.clone())).unwrap();
-        recovery.unwrap()
-    };
-    let Recovery::Recovered(missed) = since(2) else { panic!("recoverable") };
-    assert_eq!(missed.iter().map(|stored| &*stored.name).collect::<Vec<_>>(), ["c", "d"]);
-    assert_eq!(since(0), Recovery::Lost(Position { epoch: 1, offset: 4 }));
-    assert_eq!(hub.history("r").unwrap().len(), 3);
-}
-
-#[test]
 fn what_is_volatile_reaches_the_ready_and_is_not_remembered() {
     let hub = hub(true);
     let room: ByteString = "r".into();
@@ -144,13 +132,13 @@ fn what_is_volatile_reaches_the_ready_and_is_not_remembered() {
     let target = Target { rooms: std::slice::from_ref(&room), ..Target::default() };
     let name: ByteString = "v".into();
     let args = Args::default();
-    let publication = Publication { name: &name, args: &args, remembered: false };
+    let publication = Publication { name: &name, args: &args, remembered: None };
     let delivery = hub.broadcast_with(
         target,
         publication,
-        &mut |wire, position| {
+        &mut |wire, place| {
             let mut out = Encoding::default();
-            let what = Outgoing::Event { name: &name, args: &args, call: None, position };
+            let what = event(&name, &args, place);
             wire.0.encode("/", what, &mut out);
             out.finish(|_, _, _| 2)
         },
@@ -158,5 +146,5 @@ fn what_is_volatile_reaches_the_ready_and_is_not_remembered() {
     );
     assert_eq!((delivery.taken, delivery.skipped), (1, 1));
     assert_eq!((got(&ready), got(&busy)), (vec!["0v0".to_owned()], vec![]));
-    assert!(hub.history("r").unwrap().is_empty());
+    assert!(hub.history("r", Instant::now()).unwrap().is_empty());
 }

@@ -3,7 +3,7 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use super::{BadEnvelope, Envelope, Ping, UPLOADS_COUNT_MAX};
-use omniwire_session::{Args, ByteString, Call, CallId, json};
+use omniwire_session::{Args, ByteString, Call, CallId, Position, json};
 use std::borrow::Cow;
 
 /// Reads one envelope. Everything taken from it is a slice of `text`, but names with escapes.
@@ -38,6 +38,7 @@ struct Members {
     result: Option<ByteString>,
     error: Option<ByteString>,
     value: Option<ByteString>,
+    resume: Option<ByteString>,
 }
 
 impl Members {
@@ -72,6 +73,7 @@ impl Members {
             "result" => &mut self.result,
             "error" => &mut self.error,
             "value" => &mut self.value,
+            "resume" => &mut self.resume,
             _ => return,
         };
         *place = Some(value);
@@ -108,6 +110,7 @@ impl Members {
             Kind::Join => Envelope::Join {
                 room: text(subject).ok_or("the room's name must be a string")?,
                 call: self.call()?,
+                since: self.since()?,
             },
             Kind::Leave => Envelope::Leave {
                 room: text(subject).ok_or("the room's name must be a string")?,
@@ -153,6 +156,25 @@ impl Members {
             names.push(name.ok_or("the names of uploads must be strings")?);
         }
         Ok(names)
+    }
+
+    fn since(&self) -> Result<Option<Position>, BadEnvelope> {
+        let Some(resume) = self.resume.as_ref().filter(|resume| !is_null(resume)) else {
+            return Ok(None);
+        };
+        let wrong = "resume must be an object with a whole offset and epoch";
+        let (mut offset, mut epoch) = (None, None);
+        for (name, value) in json::members(resume).map_err(|_| wrong)? {
+            match &*name {
+                "offset" => offset = value.parse().ok(),
+                "epoch" => epoch = value.parse().ok(),
+                _ => {}
+            }
+        }
+        match (offset, epoch) {
+            (Some(offset), Some(epoch)) => Ok(Some(Position { epoch, offset })),
+            _ => Err(wrong.into()),
+        }
     }
 
     fn outcome(&self) -> Result<Args, ByteString> {

@@ -1,5 +1,5 @@
 use super::*;
-use omniwire_session::{Blob, CallError, CallErrorKind, Outgoing, Position, Refusal};
+use omniwire_session::{Blob, CallError, CallErrorKind, Outgoing, Place, Refusal};
 use proptest::prelude::*;
 use serde_json::{Value, json as value};
 
@@ -63,7 +63,22 @@ fn all_other_kinds() {
         (r#"{"item":"up"}"#, item("null")),
         (r#"{"end":"up"}"#, end(None)),
         (r#"{"end":"up","error":"broken"}"#, end(Some("broken"))),
-        (r#"{"join":"r","id":1}"#, Envelope::Join { room: "r".into(), call: call("1", false) }),
+        (
+            r#"{"join":"r","id":1}"#,
+            Envelope::Join { room: "r".into(), call: call("1", false), since: None },
+        ),
+        (
+            r#"{"resume":{"epoch":7,"x":1,"offset":12},"join":"r"}"#,
+            Envelope::Join {
+                room: "r".into(),
+                call: None,
+                since: Some(Position { epoch: 7, offset: 12 }),
+            },
+        ),
+        (
+            r#"{"join":"r","resume":null}"#,
+            Envelope::Join { room: "r".into(), call: None, since: None },
+        ),
         (r#"{"leave":"r"}"#, Envelope::Leave { room: "r".into(), call: None }),
         (r#"{"ping":[1]}"#, Envelope::Ping(Ping { value: "[1]".into() })),
     ];
@@ -106,6 +121,10 @@ fn what_is_no_envelope() {
         r#"{"cancel":null}"#,
         r#"{"item":1,"value":2}"#,
         r#"{"join":null}"#,
+        r#"{"join":"r","resume":1}"#,
+        r#"{"join":"r","resume":{"offset":1}}"#,
+        r#"{"join":"r","resume":{"offset":-1,"epoch":1}}"#,
+        r#"{"join":"r","resume":{"offset":"1","epoch":1}}"#,
     ] {
         bad(text);
     }
@@ -145,11 +164,11 @@ fn outgoing_events() {
     let args = args("1,\"two\"");
     let plain = Outgoing::Event { name: "a\"b", args: &args, call: None, position: None };
     assert_eq!(write(plain), value!({"event": "a\"b", "args": [1, "two"]}));
-    let position = Some(Position { epoch: 9, offset: 4 });
+    let position = Some(Place { room: "r\"", position: Position { epoch: 9, offset: 4 } });
     let full = Outgoing::Event { name: "a", args: &args, call: Some(5), position };
     assert_eq!(
         write(full),
-        value!({"event": "a", "args": [1, "two"], "call": 5, "offset": 4, "epoch": 9})
+        value!({"event": "a", "args": [1, "two"], "call": 5, "room": "r\"", "offset": 4, "epoch": 9})
     );
 }
 

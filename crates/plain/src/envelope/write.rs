@@ -1,7 +1,8 @@
 //! Writing envelopes.
 
+use crate::Cursor;
 use bytes::BytesMut;
-use omniwire_session::{Args, CallError, CallErrorKind, CallId, Outgoing, Refusal, json};
+use omniwire_session::{Args, CallError, CallErrorKind, CallId, Outgoing, Place, Position, Refusal, Resume, json};
 use std::fmt::Write as _;
 
 /// Writes what the application says.
@@ -17,7 +18,7 @@ pub fn write_outgoing(out: &mut BytesMut, what: Outgoing<'_>) {
                 let _ = write!(out, ",\"call\":{call}");
             }
             if let Some(at) = position {
-                let _ = write!(out, ",\"offset\":{},\"epoch\":{}", at.offset, at.epoch);
+                write_place(out, at);
             }
             out.extend_from_slice(b"}");
         }
@@ -25,6 +26,25 @@ pub fn write_outgoing(out: &mut BytesMut, what: Outgoing<'_>) {
         Outgoing::Item { call, item } => write_item(out, call, item),
         Outgoing::End { call, error } => write_end(out, call, error),
     }
+}
+
+/// Writes where a client stands in a room that it has just joined.
+pub fn write_resume(out: &mut BytesMut, resume: Resume<'_>) {
+    out.extend_from_slice(match resume.recovered {
+        None => b"{\"resume\":\"new\"",
+        Some(true) => b"{\"resume\":\"recovered\"",
+        Some(false) => b"{\"resume\":\"lost\"",
+    });
+    write_place(out, resume.place);
+    out.extend_from_slice(b"}");
+}
+
+/// The last members of an envelope that has a place: what [`crate::Places`] looks for.
+fn write_place(out: &mut BytesMut, Place { room, position }: Place<'_>) {
+    let Position { epoch, offset } = position;
+    out.extend_from_slice(b",\"room\":");
+    json::write_str(out, room);
+    let _ = write!(out, ",\"offset\":{offset},\"epoch\":{epoch}");
 }
 
 /// Writes the answer to a call: `{"reply":ID,"result":VALUE}`, where the value is `null` for no
@@ -109,6 +129,12 @@ pub fn write_close(out: &mut BytesMut, code: u16, reason: &str) {
     let _ = write!(out, "{{\"close\":{{\"code\":{code},\"reason\":");
     json::write_str(out, reason);
     out.extend_from_slice(b"}}");
+}
+
+/// Writes `{"cursor":"..."}`, the last envelope of a poll's answer.
+pub fn write_cursor(out: &mut BytesMut, cursor: Cursor<'_>) {
+    // It has no characters that JSON would escape.
+    let _ = write!(out, "{{\"cursor\":\"{cursor}\"}}");
 }
 
 /// Writes all arguments as a JSON array.

@@ -266,7 +266,7 @@ fn the_server_ends_it() {
 }
 
 #[test]
-fn an_event_stream_has_heartbeats_and_can_resume() {
+fn an_event_stream_has_heartbeats_and_ends_with_its_connection() {
     let (mut bench, id) = Bench::entered(Manner::Raw, Carrier::EventStream);
     let (slept, outputs) = bench.sleep();
     assert_eq!((slept, outputs.len()), (15 * SECOND, 0));
@@ -274,15 +274,23 @@ fn an_event_stream_has_heartbeats_and_can_resume() {
     assert_eq!(bench.said(), [": \n\n", ": \n\n"]);
 
     let outputs = bench.put(Input::Detach { id, how: Detached::Lost });
-    assert!(matches!(outputs.as_slice(), [Output::Carry(None)]));
-    bench.now += 14 * SECOND;
-    assert!(bench.put(Input::Timeout).is_empty(), "too early");
-    let (again, outputs) = bench.attach(Carrier::EventStream);
-    assert!(matches!(outputs.as_slice(), [Output::Carry(Some(id))] if *id == again));
+    assert!(matches!(outputs.as_slice(), [Output::Event(Event::Leave { .. }), Output::Closed { .. }]));
+    assert_eq!(closed(&outputs).0, Reason::ConnectionLost);
+}
 
-    bench.put(Input::Detach { id: again, how: Detached::Done });
+#[test]
+fn a_poll_that_was_broken_off_is_waited_for_less_long() {
+    let (mut bench, _) = Bench::entered(Manner::Raw, Carrier::LongPoll);
+    let (id, _) = bench.attach(Carrier::LongPoll);
+    let outputs = bench.put(Input::Detach { id, how: Detached::Lost });
+    assert!(matches!(outputs.as_slice(), [Output::Carry(None)]));
+    bench.now += 4 * SECOND;
+    assert!(bench.put(Input::Timeout).is_empty(), "too early");
+    let (id, outputs) = bench.attach(Carrier::LongPoll);
+    assert!(matches!(outputs.as_slice(), [Output::Carry(Some(carried))] if *carried == id));
+    bench.put(Input::Detach { id, how: Detached::Lost });
     let (slept, outputs) = bench.sleep();
-    assert_eq!(slept, 15 * SECOND);
+    assert_eq!(slept, 5 * SECOND);
     assert_eq!(closed(&outputs), (Reason::PingTimeout, 1001));
 }
 
@@ -317,8 +325,24 @@ fn polls_are_arrays() {
     bench.accept();
     bench.queue.push_back(frame("{\"event\":\"a\"}"));
     let (body, packed) = bench.pack(id, Carrier::LongPoll);
-    assert_eq!(body, r#"[{"open":{"peer":"peer","session":"token"}},{"event":"a"}]"#);
+    assert_eq!(body, r#"[{"open":{"peer":"peer","session":"token"}},{"event":"a"},{"cursor":"token.1"}]"#);
     assert_eq!(packed, Packed::Full);
+}
+
+#[test]
+fn a_cursor_says_where_the_client_stands() {
+    let (mut bench, _) = Bench::entered(Manner::Raw, Carrier::LongPoll);
+    for (event, cursor) in [
+        (r#"{"event":"a","args":[],"room":"r","offset":1,"epoch":9}"#, "token.2~9.1.r"),
+        (r#"{"event":"own","args":[]}"#, "token.3~9.1.r"),
+        (r#"{"resume":"new","room":"s","offset":4,"epoch":8}"#, "token.4~9.1.r~8.4.s"),
+    ] {
+        let (id, _) = bench.attach(Carrier::LongPoll);
+        bench.queue.push_back(frame(event));
+        let (body, _) = bench.pack(id, Carrier::LongPoll);
+        assert_eq!(body, format!(r#"[{event},{{"cursor":"{cursor}"}}]"#));
+        bench.put(Input::Detach { id, how: Detached::Done });
+    }
 }
 
 #[test]
@@ -327,7 +351,7 @@ fn a_long_answer_is_cut_between_messages() {
     bench.session.config.poll_len_max = 10;
     let (id, _) = bench.attach(Carrier::LongPoll);
     bench.queue.extend([frame("\"12345\""), frame("\"6789\""), frame("0")]);
-    assert_eq!(bench.pack(id, Carrier::LongPoll).0, r#"["12345","6789"]"#);
+    assert_eq!(bench.pack(id, Carrier::LongPoll).0, r#"["12345","6789",{"cursor":"token.2"}]"#);
     assert_eq!(bench.queue.len(), 1);
 }
 
