@@ -19,7 +19,7 @@
 
 use crate::places::{read_place, write_place};
 use crate::{Places, envelope};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use omniwire_session::{Outgoing, Place, Resume};
 use std::fmt::Write as _;
 
@@ -27,8 +27,15 @@ use std::fmt::Write as _;
 pub const CONTENT_TYPE: &str = "text/event-stream";
 
 /// What the server writes first, at once, so that `onopen` fires, and so that clients come back
-/// two seconds after a broken connection.
-pub const PRELUDE: &[u8] = b": omniwire\nretry: 2000\n\n";
+/// two seconds after a broken connection. The comment in it has at least `padding` bytes, at most
+/// [`PADDING_MAX`]: some proxies hold back the first part of an answer.
+pub fn prelude(padding: usize) -> Bytes {
+    let padding = " ".repeat(padding.min(PADDING_MAX));
+    Bytes::from(format!(": omniwire{padding}\nretry: 2000\n\n"))
+}
+
+/// Padding that a client may ask for, in bytes.
+pub const PADDING_MAX: usize = 16 << 10;
 
 /// A comment, written now and then so that no proxy takes the connection for dead.
 pub const HEARTBEAT: &str = ": \n\n";

@@ -197,10 +197,13 @@ impl PlainSession {
             return;
         }
         if self.speech == Speech::Poll {
-            return self.wait(now, match how {
-                Detached::Lost => self.config.abort_gap_max,
-                Detached::Done | Detached::Closed { .. } => self.config.poll_gap_max,
-            });
+            return self.wait(
+                now,
+                match how {
+                    Detached::Lost => self.config.abort_gap_max,
+                    Detached::Done | Detached::Closed { .. } => self.config.poll_gap_max,
+                },
+            );
         }
         // An event stream ends like a WebSocket: its client comes back as another peer, with its
         // last id.

@@ -1,13 +1,20 @@
 //! Pairs the protocols' wire forms with the WebSocket's frames: whatever carries it, an event is
 //! encoded once, with the frame's header already in front.
 
-use omniwire_session::{Encoding, HEADROOM, Kind, Message, Outgoing, Prepared, WireForm};
+use omniwire_session::{Encoding, HEADROOM, Kind, Message, Outgoing, Prepared, Resume, WireForm};
 use omniwire_websocket::{OpCode, frame};
 
 /// One event in one wire form. `None`: that kind of peer has no words for it.
 pub(crate) fn encode(wire: WireForm, namespace: &str, what: Outgoing<'_>) -> Option<Prepared> {
     let mut encoding = Encoding::with_capacity(usual_len(what));
     wire.0.encode(namespace, what, &mut encoding);
+    finish(encoding)
+}
+
+/// Where a peer stands in a room. `None`: that kind of peer has no words for it.
+pub(crate) fn encode_resume(wire: WireForm, resume: Resume<'_>) -> Option<Prepared> {
+    let mut encoding = Encoding::default();
+    wire.0.encode_resume(resume, &mut encoding);
     finish(encoding)
 }
 

@@ -43,6 +43,13 @@ pub struct Place<'a> {
     pub position: Position,
 }
 
+impl Place<'_> {
+    /// In the journal of a namespace.
+    pub fn in_journal(position: Position) -> Self {
+        Self { room: "", position }
+    }
+}
+
 /// Where a peer stands in a recoverable room that it has just joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resume<'a> {

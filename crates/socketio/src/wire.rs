@@ -107,6 +107,7 @@ impl Wire for SocketIoWire {
     fn encode(&self, namespace: &str, what: Outgoing<'_>, out: &mut Encoding) {
         match what {
             Outgoing::Event { name, args, call, position } => {
+                let position = position.map(|place| place.position);
                 self.encode_event(namespace, name, args, Ending { call, position }, out);
             }
             // The id is the client's own digits: a session lets no others in.

@@ -4,7 +4,7 @@ use crate::escape::{write_string, write_valid_string};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::BytesMut;
-use omniwire_session::{Args, Encoding, Kind, Outgoing, Wire, WireId, json};
+use omniwire_session::{Args, Encoding, Kind, Outgoing, Resume, Wire, WireId, json};
 
 /// [`RawWire`], for use as a `&'static dyn Wire`.
 pub static RAW: RawWire = RawWire;
@@ -54,16 +54,10 @@ impl Wrapped {
     pub const fn new(inner: &'static dyn Wire, id: WireId) -> Self {
         Self { inner, id }
     }
-}
 
-impl Wire for Wrapped {
-    fn id(&self) -> WireId {
-        self.id
-    }
-
-    fn encode(&self, namespace: &str, what: Outgoing<'_>, out: &mut Encoding) {
+    fn wrap(&self, encode: impl FnOnce(&dyn Wire, &mut Encoding), out: &mut Encoding) {
         let mut inner = Encoding::default();
-        self.inner.encode(namespace, what, &mut inner);
+        encode(self.inner, &mut inner);
         let Some(prepared) = inner.finish(|_, _, _| 0) else { return };
         for frame in prepared.frames() {
             let out = out.text();
@@ -74,6 +68,20 @@ impl Wire for Wrapped {
             }
             out.extend_from_slice(b"]");
         }
+    }
+}
+
+impl Wire for Wrapped {
+    fn id(&self) -> WireId {
+        self.id
+    }
+
+    fn encode(&self, namespace: &str, what: Outgoing<'_>, out: &mut Encoding) {
+        self.wrap(|inner, encoding| inner.encode(namespace, what, encoding), out);
+    }
+
+    fn encode_resume(&self, resume: Resume<'_>, out: &mut Encoding) {
+        self.wrap(|inner, encoding| inner.encode_resume(resume, encoding), out);
     }
 }
 

@@ -20,7 +20,15 @@ const LIMITS: JournalLimits =
 
 fn hub(limits: JournalLimits) -> Hub {
     let journal = Some(limits);
-    Hub::new(HubConfig { rooms_max: 9, name_len_max: 9, history: None, journal, epoch: 7 })
+    let config = HubConfig {
+        rooms_max: 9,
+        name_len_max: 9,
+        history: None,
+        journal,
+        epoch: 7,
+        idle_rooms_max: 9,
+    };
+    Hub::new(config)
 }
 
 fn member(key: u64) -> Arc<Member> {

@@ -26,7 +26,14 @@ fn hub(history: bool) -> Hub {
     let age_max = Duration::from_secs(60);
     let history = history.then_some(HistoryLimits { count_max: 3, len_max: 1000, age_max });
     let idle_rooms_max = SHARD_COUNT;
-    Hub::new(HubConfig { rooms_max: 2, name_len_max: 8, history, journal: None, epoch: 1, idle_rooms_max })
+    Hub::new(HubConfig {
+        rooms_max: 2,
+        name_len_max: 8,
+        history,
+        journal: None,
+        epoch: 1,
+        idle_rooms_max,
+    })
 }
 
 fn enter(hub: &Hub, key: u64) -> Arc<Member> {

@@ -2,7 +2,9 @@
 
 use crate::Cursor;
 use bytes::BytesMut;
-use omniwire_session::{Args, CallError, CallErrorKind, CallId, Outgoing, Place, Position, Refusal, Resume, json};
+use omniwire_session::{
+    Args, CallError, CallErrorKind, CallId, Outgoing, Place, Position, Refusal, Resume, json,
+};
 use std::fmt::Write as _;
 
 /// Writes what the application says.

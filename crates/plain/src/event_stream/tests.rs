@@ -109,8 +109,12 @@ fn a_stream_of_several_rooms_has_the_places_in_all_as_its_id() {
 
 #[test]
 fn comments_dispatch_nothing() {
-    let stream = format!("{}{HEARTBEAT}", std::str::from_utf8(PRELUDE).unwrap());
-    assert_eq!(read(&stream), []);
+    for padding in [0, 2048, usize::MAX] {
+        let prelude = prelude(padding);
+        let stream = format!("{}{HEARTBEAT}", std::str::from_utf8(&prelude).unwrap());
+        assert_eq!(read(&stream), []);
+        assert!((padding.min(PADDING_MAX)..PADDING_MAX + 100).contains(&prelude.len()));
+    }
 }
 
 proptest! {

@@ -24,7 +24,8 @@ fn texts() {
 
 #[test]
 fn what_is_none_of_ours() {
-    for text in ["x", "1", "1.2", "1.2.a_", "1.2.a_zz", "1.-2.a", "-1.2.a", "1.2._ff", "4294967296.1.a"]
+    for text in
+        ["x", "1", "1.2", "1.2.a_", "1.2.a_zz", "1.-2.a", "-1.2.a", "1.2._ff", "4294967296.1.a"]
     {
         assert_eq!(Places::parse(text), None, "{text}");
     }

@@ -274,7 +274,10 @@ fn an_event_stream_has_heartbeats_and_ends_with_its_connection() {
     assert_eq!(bench.said(), [": \n\n", ": \n\n"]);
 
     let outputs = bench.put(Input::Detach { id, how: Detached::Lost });
-    assert!(matches!(outputs.as_slice(), [Output::Event(Event::Leave { .. }), Output::Closed { .. }]));
+    assert!(matches!(
+        outputs.as_slice(),
+        [Output::Event(Event::Leave { .. }), Output::Closed { .. }]
+    ));
     assert_eq!(closed(&outputs).0, Reason::ConnectionLost);
 }
 
@@ -325,7 +328,10 @@ fn polls_are_arrays() {
     bench.accept();
     bench.queue.push_back(frame("{\"event\":\"a\"}"));
     let (body, packed) = bench.pack(id, Carrier::LongPoll);
-    assert_eq!(body, r#"[{"open":{"peer":"peer","session":"token"}},{"event":"a"},{"cursor":"token.1"}]"#);
+    assert_eq!(
+        body,
+        r#"[{"open":{"peer":"peer","session":"token"}},{"event":"a"},{"cursor":"token.1"}]"#
+    );
     assert_eq!(packed, Packed::Full);
 }
 

@@ -8,7 +8,7 @@ use crate::wires;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use omniwire_hub::{Delivery, HandOver, MemberKey, Publication, Publishing, Target};
-use omniwire_session::{Args as RawArgs, ByteString, Outgoing, Positions, WireForm};
+use omniwire_session::{Args as RawArgs, ByteString, Outgoing, Place, Positions, WireForm};
 use std::sync::Arc;
 use std::time::{Duration, Instant as Moment};
 use tokio::time::{Instant, timeout_at};
@@ -146,16 +146,18 @@ impl Audience {
 
     fn broadcast(&self, said: &Said, remembered: bool, hand_over: &mut HandOver<'_>) -> Delivery {
         let Said { event, args, call } = said;
-        let publication = Publication { name: event, args, remembered };
-        let mut publishing = self.space.hub.journal().and_then(|journal| match remembered {
+        let hub = &self.space.hub;
+        let at = (remembered && hub.is_recoverable()).then(Moment::now);
+        let publication = Publication { name: event, args, remembered: at };
+        let mut publishing = hub.journal().and_then(|journal| match remembered {
             true => Some(journal.publish(Moment::now(), self.target(), event, args)),
             false => journal.pass(args),
         });
         let journaled = publishing.as_ref().and_then(Publishing::position);
-        let encode = &mut |wire: WireForm, position| {
+        let encode = &mut |wire: WireForm, place: Option<Place<'_>>| {
             let position = match wire.0.positions() {
-                Positions::Room => position,
-                Positions::Journal => journaled,
+                Positions::Room => place,
+                Positions::Journal => journaled.map(Place::in_journal),
             };
             let what = Outgoing::Event { name: event, args, call: *call, position };
             wires::encode(wire, &self.space.name, what)
@@ -167,7 +169,7 @@ impl Audience {
             }
             Ok(taken)
         };
-        self.space.hub.broadcast_with(self.target(), publication, encode, hand_over)
+        hub.broadcast_with(self.target(), publication, encode, hand_over)
     }
 
     /// The peers.
@@ -188,7 +190,7 @@ impl Audience {
     pub fn join(&self, room: impl Into<ByteString>) {
         let room = room.into();
         for peer in self.peers() {
-            if let Err(error) = self.space.hub.join(&peer.0.member, &room) {
+            if let Err(error) = peer.0.join(&room, None) {
                 tracing::debug!(peer = %peer.id(), %error, "not joined");
             }
         }

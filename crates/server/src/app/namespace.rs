@@ -19,6 +19,7 @@ use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 /// An application's address space, with handlers that serve every protocol: a Socket.IO
 /// namespace, a SignalR hub, a SockJS prefix, the path of plain clients.
@@ -225,12 +226,21 @@ impl Namespace {
         self
     }
 
-    /// Makes the rooms recoverable: each remembers its last `count` events (at most 1 MiB of
-    /// them), which [`NamespaceHandle::history`] gives, and tells clients where each event stands
-    /// (`offset` and `epoch` in envelopes, `id` in event streams).
+    /// Makes the rooms recoverable: each remembers its last `count` events, which
+    /// [`NamespaceHandle::history`] gives, at most 1 MiB of them and for five minutes. Clients are
+    /// told where each event stands (`offset` and `epoch` in envelopes, `id` in event streams), and
+    /// those that come back get what they missed, or are told that they can't. An event that was
+    /// said to several rooms stands in each.
     #[must_use]
-    pub fn recoverable(mut self, count: usize) -> Self {
-        self.history = Some(HistoryLimits { count_max: count, len_max: 1 << 20 });
+    pub fn recoverable(self, count: usize) -> Self {
+        let age_max = Duration::from_secs(300);
+        self.recoverable_within(HistoryLimits { count_max: count, len_max: 1 << 20, age_max })
+    }
+
+    /// The same with other limits.
+    #[must_use]
+    pub fn recoverable_within(mut self, limits: HistoryLimits) -> Self {
+        self.history = Some(limits);
         self
     }
 
@@ -266,6 +276,7 @@ impl Namespace {
                 history: self.history,
                 journal: self.recovery.as_ref().map(ConnectionRecovery::journal),
                 epoch,
+                idle_rooms_max: limits.idle_rooms_max,
             }),
             recovery: self.recovery.map(Recovery::new),
             peers: RwLock::default(),
@@ -431,6 +442,6 @@ impl NamespaceHandle {
     /// What a recoverable room remembers, oldest first; `None` if there is no such room or it
     /// remembers nothing.
     pub fn history(&self, room: &str) -> Option<Vec<Stored>> {
-        self.0.hub.history(room)
+        self.0.hub.history(room, Instant::now())
     }
 }

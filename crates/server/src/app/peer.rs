@@ -7,7 +7,7 @@ use crate::request::RequestInfo;
 use crate::session::peers::{Away, PeerCell};
 use crate::wires;
 use omniwire_hub::{JoinError, Journal, Publishing, PushError, Target};
-use omniwire_session::{Args as RawArgs, ByteString, Outgoing};
+use omniwire_session::{Args as RawArgs, ByteString, Outgoing, Place};
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
@@ -117,7 +117,7 @@ impl Peer {
     /// # Errors
     /// The name is too long, it is in too many rooms, or it is gone.
     pub fn join(&self, room: impl Into<ByteString>) -> Result<(), JoinError> {
-        self.0.space.hub.join(&self.0.member, &room.into())
+        self.0.join(&room.into(), None)
     }
 
     /// Takes it out of a room. Whether it was there.
@@ -200,7 +200,7 @@ impl Peer {
             Some(_) => journal.pass(args),
         });
         let position = publishing.as_ref().and_then(Publishing::position);
-        let what = Outgoing::Event { name, args, call, position };
+        let what = Outgoing::Event { name, args, call, position: position.map(Place::in_journal) };
         let Some(prepared) = wires::encode(member.wire, &self.0.space.name, what) else {
             return Ok(());
         };

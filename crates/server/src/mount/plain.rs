@@ -5,16 +5,16 @@ use crate::carrier::long_poll::Poll;
 use crate::carrier::{stream, upstream};
 use crate::edge::access::Origins;
 use crate::edge::answers::{self, Headers, respond};
-use crate::request::query_value;
+use crate::request::{query_pairs, query_value};
 use crate::server::fresh_id;
-use crate::session::cell::{Cell, Entrance, LastPoll, PeerIds, Terms};
+use crate::session::cell::{Cell, Entrance, Past, PeerIds, Terms};
 use crate::session::peers::{Answer as Outcome, Arrival, Pending, RoomWish};
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::{Method, Response, StatusCode};
 use omniwire_plain::envelope::{self, Envelope};
-use omniwire_plain::{JSON, PlainSession, event_stream};
-use omniwire_session::{Answer, Call, Carrier, Event, Input, Link};
+use omniwire_plain::{Cursor, JSON, PLACES_MAX, Places, PlainSession, event_stream};
+use omniwire_session::{Answer, ByteString, Call, Carrier, Event, Input, Link};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -38,12 +38,19 @@ impl PlainMount {
         Self { namespace: namespace.into(), way, origins: None }
     }
 
-    /// Server-sent events: `GET`, with `?session=` to come back to a session.
+    /// Server-sent events: `GET`, with `?room=` (any number of them) to join rooms. The header
+    /// `Last-Event-ID`, or `?last_event_id=` where it can't be set, brings what was missed in
+    /// recoverable rooms. With `?padding=2048` the stream begins with that much of a comment, for
+    /// proxies that hold back the first part of an answer. `?session=` takes over a session from
+    /// the stream that it has.
     pub fn event_stream(namespace: impl Into<String>) -> Self {
         Self::new(namespace, Way::EventStream)
     }
 
-    /// Long polling: `GET`, then with `?cursor=` from the last answer.
+    /// Long polling: `GET`, then with `?cursor=` from the last answer, and with `?room=` (any number
+    /// of them) to join rooms. The cursor of a session that is over, because its client was away for
+    /// too long or the server was restarted, opens a new one in the same rooms, and brings what
+    /// was missed in those that are recoverable.
     pub fn long_poll(namespace: impl Into<String>) -> Self {
         Self::new(namespace, Way::LongPoll)
     }
@@ -120,10 +127,18 @@ const NO_SUCH_SESSION: &str = "no such session\n";
 const UNCACHED: Headers = Headers(&[("cache-control", "no-store, no-transform")]);
 
 impl Endpoint {
-    fn new_session(&self, incoming: &Incoming) -> Result<Arc<Cell>, Response<Body>> {
+    /// `places`: where the client stands, if it was here before.
+    fn new_session(
+        &self,
+        incoming: &Incoming,
+        places: Option<Places>,
+    ) -> Result<Arc<Cell>, Response<Body>> {
         let token = fresh_id();
         let machine = PlainSession::new(omniwire_plain::Config::default(), token.clone());
-        incoming.open_session(&self.terms, token, PeerIds::Fresh, Box::new(machine))
+        let machine = Box::new(machine);
+        let cell = incoming.open_session(&self.terms, token, PeerIds::Fresh, machine)?;
+        *cell.past.lock() = Some(Box::new(Past { places, ..Past::default() }));
+        Ok(cell)
     }
 
     /// The session with this token, if it is one of clients without a library, in this namespace.
@@ -138,10 +153,14 @@ impl Endpoint {
     }
 
     fn open_stream(&self, incoming: &Incoming) -> Response<Body> {
+        let rooms = match asked_rooms(incoming) {
+            Ok(rooms) => rooms,
+            Err(refusal) => return refusal,
+        };
         let session = query_value(incoming.query(), "session");
         let cell = match session {
             Some(token) => self.find(incoming, &token),
-            None => self.new_session(incoming),
+            None => self.new_session(incoming, last_event_id(incoming)),
         };
         let cell = match cell {
             Ok(cell) => cell,
@@ -151,34 +170,47 @@ impl Endpoint {
             Ok(id) => id,
             Err(fault) => return answers::refuse(fault),
         };
-        join_asked_room(incoming, &cell);
-        let prelude = Bytes::from_static(event_stream::PRELUDE);
+        join_rooms(&cell, rooms);
+        let prelude = event_stream::prelude(padding(incoming));
         stream::respond(&cell, id, event_stream::CONTENT_TYPE, UNCACHED, prelude)
     }
 
     async fn poll(&self, incoming: &Incoming) -> Response<Body> {
-        let cursor = query_value(incoming.query(), "cursor").filter(|cursor| !cursor.is_empty());
-        let Some(cursor) = cursor else {
-            return match self.new_session(incoming) {
-                Ok(cell) => poll_next(incoming, &cell, 0).await,
+        let mut rooms = match asked_rooms(incoming) {
+            Ok(rooms) => rooms,
+            Err(refusal) => return refusal,
+        };
+        let text = query_value(incoming.query(), "cursor").filter(|cursor| !cursor.is_empty());
+        let Some(text) = text else {
+            return match self.new_session(incoming, None) {
+                Ok(cell) => poll_next(&cell, rooms, 0, Places::default()).await,
                 Err(refusal) => refusal,
             };
         };
-        let Some((token, number)) = read_cursor(&cursor) else {
+        let Some(Cursor { token, number, places }) = Cursor::parse(&text) else {
             return answers::plain(StatusCode::BAD_REQUEST, "this is no cursor\n");
         };
         let cell = match self.find(incoming, token) {
             Ok(cell) => cell,
-            Err(refusal) => return refusal,
+            Err(refusal) if places.is_empty() => return refusal,
+            Err(_) => {
+                if rooms.is_empty() {
+                    rooms.extend(places.rooms().cloned());
+                }
+                return match self.new_session(incoming, Some(places)) {
+                    Ok(cell) => poll_next(&cell, rooms, 0, Places::default()).await,
+                    Err(refusal) => refusal,
+                };
+            }
         };
-        let last = {
-            let last = cell.last_poll.lock();
-            (last.number == number + 1).then(|| last.body.clone()).ok_or(last.number)
+        let last = match cell.past.lock().as_deref() {
+            Some(past) if past.number == number + 1 => Ok(past.body.clone()),
+            past => Err(past.map_or(0, |past| past.number)),
         };
         match last {
             // The last answer did not come through: it is given again.
             Ok(body) => answer_poll(body),
-            Err(last) if last == number => poll_next(incoming, &cell, number).await,
+            Err(last) if last == number => poll_next(&cell, rooms, number, places).await,
             Err(_) => answers::plain(StatusCode::GONE, "what this cursor asks for is gone\n"),
         }
     }
@@ -190,7 +222,7 @@ impl Endpoint {
                 Ok(cell) => cell,
                 Err(refusal) => return refusal,
             },
-            None => match self.new_session(&incoming) {
+            None => match self.new_session(&incoming, None) {
                 Ok(cell) => {
                     passing = Passing { _poll: Poll::attach(&cell).ok(), cell };
                     Arc::clone(&passing.cell)
@@ -215,33 +247,58 @@ impl Endpoint {
     }
 }
 
-/// `TOKEN.NUMBER`: the session, and the number of the last answer that came through.
-fn read_cursor(cursor: &str) -> Option<(&str, u64)> {
-    let (token, number) = cursor.rsplit_once('.')?;
-    Some((token, number.parse().ok()?))
+/// `?room=`, as often as it is given.
+fn asked_rooms(incoming: &Incoming) -> Result<Vec<ByteString>, Response<Body>> {
+    let pairs = query_pairs(incoming.query()).filter(|(key, _)| key == "room");
+    let rooms: Vec<_> = pairs.map(|(_, room)| room.into()).take(PLACES_MAX + 1).collect();
+    match rooms.len() > PLACES_MAX {
+        true => Err(answers::plain(StatusCode::BAD_REQUEST, "more than 32 rooms\n")),
+        false => Ok(rooms),
+    }
+}
+
+/// Where the client stands, if it was here before. An id that is none of ours names no place: then
+/// the client is told in each room that it can't go on.
+fn last_event_id(incoming: &Incoming) -> Option<Places> {
+    let header = incoming.request.headers().get("last-event-id");
+    let header = header.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
+    let id = header.or_else(|| query_value(incoming.query(), "last_event_id"));
+    id.filter(|id| !id.is_empty()).map(|id| Places::parse(&id).unwrap_or_default())
+}
+
+fn padding(incoming: &Incoming) -> usize {
+    let asked = query_value(incoming.query(), "padding");
+    asked.and_then(|len| len.parse().ok()).unwrap_or(0)
 }
 
 /// Waits for the answer after the one with this number, and keeps it until it was received.
-async fn poll_next(incoming: &Incoming, cell: &Arc<Cell>, number: u64) -> Response<Body> {
+async fn poll_next(
+    cell: &Arc<Cell>,
+    rooms: Vec<ByteString>,
+    number: u64,
+    places: Places,
+) -> Response<Body> {
     let poll = match Poll::attach(cell) {
         Ok(poll) => poll,
         Err(fault) => return answers::refuse(fault),
     };
-    join_asked_room(incoming, cell);
-    let answer = poll.answer(JSON).await;
-    if answer.status != 200 {
-        return respond(answer);
+    join_rooms(cell, rooms);
+    let Answer { status, content_type, body } = poll.answer(JSON).await;
+    if status != 200 {
+        return respond(Answer { status, content_type, body });
     }
-    let envelopes = answer.body.strip_suffix(b"]").unwrap_or_default();
     // An answer without news must not take the place of one that may have been lost: another
     // poll with the same cursor may bring that at this moment.
-    if envelopes.len() <= 1 {
-        return answer_poll(format!("[{{\"cursor\":\"{}.{number}\"}}]", cell.token).into());
+    if body.len() <= b"[]".len() {
+        let mut body = BytesMut::from(&b"["[..]);
+        envelope::write_cursor(&mut body, Cursor { token: &cell.token, number, places: &places });
+        body.extend_from_slice(b"]");
+        return answer_poll(body.freeze());
     }
-    let next = number + 1;
-    let cursor = format!(",{{\"cursor\":\"{}.{next}\"}}]", cell.token);
-    let body = Bytes::from([envelopes, cursor.as_bytes()].concat());
-    *cell.last_poll.lock() = LastPoll { number: next, body: body.clone() };
+    if let Some(past) = cell.past.lock().as_deref_mut() {
+        past.number = number + 1;
+        past.body = body.clone();
+    }
     answer_poll(body)
 }
 
@@ -251,12 +308,13 @@ fn answer_poll(body: Bytes) -> Response<Body> {
     response
 }
 
-/// `?room=`: asks to join, as the envelope `{"join":"room"}` does; once, though each poll may ask.
-fn join_asked_room(incoming: &Incoming, cell: &Arc<Cell>) {
-    let asked = query_value(incoming.query(), "room");
-    if let Some(room) = asked.filter(|room| !cell.is_in(Link::FIRST, room)) {
-        let wish = RoomWish { room: room.into(), ..RoomWish::default() };
-        cell.arrive(Link::FIRST, Arrival::Join(wish));
+/// Asks to join, as the envelope `{"join":"room"}` does; once, though each poll may ask.
+fn join_rooms(cell: &Arc<Cell>, rooms: Vec<ByteString>) {
+    for room in rooms {
+        if !cell.is_in(Link::FIRST, &room) {
+            let wish = RoomWish { room, ..RoomWish::default() };
+            cell.arrive(Link::FIRST, Arrival::Join(wish));
+        }
     }
 }
 
@@ -316,14 +374,14 @@ fn hand_over(cell: &Arc<Cell>, envelope: Envelope) -> Option<Owed> {
             cell.arrive(link, Arrival::Message(Pending { name, args, call, uploads, answer }));
             owed
         }
-        Event::Join { link, room, call } => {
+        Event::Join { link, room, call, since } => {
             let (answer, owed) = owe_for(call.as_ref());
-            cell.arrive(link, Arrival::Join(RoomWish { room, call, answer }));
+            cell.arrive(link, Arrival::Join(RoomWish { room, call, since, answer }));
             owed
         }
         Event::LeaveRoom { link, room, call } => {
             let (answer, owed) = owe_for(call.as_ref());
-            cell.arrive(link, Arrival::LeaveRoom(RoomWish { room, call, answer }));
+            cell.arrive(link, Arrival::LeaveRoom(RoomWish { room, call, since: None, answer }));
             owed
         }
         event => {

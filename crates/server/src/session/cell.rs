@@ -16,7 +16,8 @@ use crate::request::RequestInfo;
 use crate::server::{Shared, fresh_id};
 use crate::wires;
 use bytes::Bytes;
-use omniwire_hub::{Outbox, OutboxLimits};
+use omniwire_hub::{Outbox, OutboxLimits, Seen};
+use omniwire_plain::Places;
 use omniwire_session::{
     ByteString, Carrier, CarrierId, Detached, Ending, Event, Fault, Input, Link, Output, Reason,
     Refusal, Session,
@@ -94,17 +95,22 @@ pub(crate) struct Cell {
     waiting: AtomicUsize,
     /// A POST of this session is being read.
     pub(crate) posting: AtomicBool,
-    /// What the last poll of a plain session brought, until the next one says that it came.
-    pub(crate) last_poll: Mutex<LastPoll>,
+    /// What is known of a plain session that is carried by HTTP.
+    pub(crate) past: Mutex<Option<Box<Past>>>,
     /// Counts as long as the session is there.
     _seat: Option<Seat>,
 }
 
-/// The answer to a poll, and its number.
+/// What a client that speaks HTTP may come back to.
 #[derive(Debug, Default)]
-pub(crate) struct LastPoll {
+pub(crate) struct Past {
+    /// The number of the last poll that brought something...
     pub(crate) number: u64,
+    /// ...and what it brought, until the next one says that it came.
     pub(crate) body: Bytes,
+    /// Set if the client was here in an earlier session: where it stood in rooms that it has not
+    /// joined again.
+    pub(crate) places: Option<Places>,
 }
 
 impl fmt::Debug for Cell {
@@ -173,7 +179,7 @@ impl Cell {
             }),
             waiting: AtomicUsize::new(0),
             posting: AtomicBool::new(false),
-            last_poll: Mutex::default(),
+            past: Mutex::default(),
             _seat: seat,
         });
         shared.table.opened(&cell);
@@ -309,11 +315,11 @@ impl Cell {
                 let pending = Pending { name, args, call, uploads, answer: None };
                 (link, Arrival::Message(pending))
             }
-            Event::Join { link, room, call } => {
-                (link, Arrival::Join(RoomWish { room, call, answer: None }))
+            Event::Join { link, room, call, since } => {
+                (link, Arrival::Join(RoomWish { room, call, since, answer: None }))
             }
             Event::LeaveRoom { link, room, call } => {
-                (link, Arrival::LeaveRoom(RoomWish { room, call, answer: None }))
+                (link, Arrival::LeaveRoom(RoomWish { room, call, ..RoomWish::default() }))
             }
             Event::Leave { link, reason } => (link, Arrival::Leave(reason)),
             Event::Reply { link, call, outcome } => {
@@ -380,6 +386,15 @@ impl Cell {
         let first = peer.arrive(arrival);
         peer.pump(first);
         true
+    }
+
+    /// Up to where its client has seen a room's events, as it said when it came.
+    pub(crate) fn has_seen(&self, room: &str) -> Seen {
+        let mut past = self.past.lock();
+        match past.as_mut().and_then(|past| past.places.as_mut()) {
+            None => Seen::Nothing,
+            Some(places) => places.take(room).map_or(Seen::Unknown, Seen::UpTo),
+        }
     }
 
     /// Whether its peer of this link is in a room.

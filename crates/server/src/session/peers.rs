@@ -2,6 +2,7 @@
 
 mod guarded;
 mod returning;
+mod rooms;
 
 pub(crate) use guarded::Away;
 
@@ -20,7 +21,7 @@ use futures_util::StreamExt as _;
 use omniwire_hub::{Member, MemberKey};
 use omniwire_session::{
     Args as RawArgs, ByteString, Call, CallError, CallErrorKind, CallId, Input, Link, Outgoing,
-    Reason, WireForm,
+    Position, Reason, WireForm,
 };
 use parking_lot::Mutex;
 use std::any::Any;
@@ -73,6 +74,8 @@ pub(crate) enum Arrival {
 pub(crate) struct RoomWish {
     pub(crate) room: ByteString,
     pub(crate) call: Option<Call>,
+    /// To join: the last event of the room that the client says it has seen.
+    pub(crate) since: Option<Position>,
     /// Where the answer goes instead of the outbox.
     pub(crate) answer: Option<oneshot::Sender<Answer>>,
 }
@@ -367,7 +370,7 @@ impl PeerCell {
             }
             Arrival::Message(pending) => self.start_message(pending, queued.uploads, takes_slot),
             Arrival::Join(wish) => self.start_join(wish),
-            Arrival::LeaveRoom(RoomWish { room, call, answer }) => {
+            Arrival::LeaveRoom(RoomWish { room, call, answer, .. }) => {
                 self.space.hub.leave(&self.member, &room);
                 let answering = Answering { event: room, call, channel: answer };
                 self.answer(answering, Ok(RawArgs::default()));
@@ -448,7 +451,7 @@ impl PeerCell {
     }
 
     fn start_join(self: &Arc<Self>, wish: RoomWish) {
-        let RoomWish { room, call, answer } = wish;
+        let RoomWish { room, call, since, answer } = wish;
         let answering = Answering { event: room.clone(), call, channel: answer };
         let Some(handler) = &self.space.handlers.join else {
             let error = CallError {
@@ -464,7 +467,7 @@ impl PeerCell {
         let peer = Arc::clone(self);
         let joined = async move {
             let outcome = allowed.await?;
-            let joined = peer.space.hub.join(&peer.member, &room);
+            let joined = peer.join(&room, since);
             joined.map_err(|error| Failure::client(error.to_string()))?;
             Ok(outcome)
         };

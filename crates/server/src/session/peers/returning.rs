@@ -5,7 +5,7 @@ use crate::app::failure::Failure;
 use crate::session::recovery::{Away, Former, Recoverable, Recovery};
 use crate::wires;
 use omniwire_hub::{Entry, MemberKey, PushError};
-use omniwire_session::{ByteString, Input, Outgoing, Prepared, Reason};
+use omniwire_session::{ByteString, Input, Outgoing, Place, Prepared, Reason};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -89,7 +89,8 @@ impl PeerCell {
         let (mut len, mut count) = (0, 0);
         let mut prepared: Vec<Prepared> = Vec::new();
         for Entry { name, args, position, .. } in missed {
-            let what = Outgoing::Event { name, args, call: None, position: Some(*position) };
+            let position = Some(Place::in_journal(*position));
+            let what = Outgoing::Event { name, args, call: None, position };
             let Some(event) = wires::encode(self.member.wire, &self.space.name, what) else {
                 continue;
             };

@@ -1,0 +1,58 @@
+//! How a peer gets into a room, and what it missed there.
+
+use super::PeerCell;
+use crate::wires;
+use omniwire_hub::{JoinError, Recovery, Seen, Stored};
+use omniwire_session::{ByteString, Outgoing, Place, Position, Prepared, Resume};
+use std::time::Instant;
+
+impl PeerCell {
+    /// Puts it in a room. If the room is recoverable and the peer's protocol has words for it, the
+    /// peer is told where it stands there, and if it was there before, gets what it missed.
+    pub(crate) fn join(&self, room: &ByteString, since: Option<Position>) -> Result<(), JoinError> {
+        let hub = &self.space.hub;
+        if !hub.is_recoverable() {
+            return hub.join(&self.member, room);
+        }
+        let seen = since.map_or_else(|| self.cell.has_seen(room), Seen::UpTo);
+        hub.join_since(&self.member, room, seen, Instant::now(), |recovery| {
+            for prepared in self.words_for(room, seen, recovery) {
+                // A session that is over hears nothing.
+                self.member.push(&prepared).ok();
+            }
+        })
+    }
+
+    /// The word that says where it stands, and the events that it missed. More than its outbox can
+    /// take is as good as forgotten: else it would be closed as slow whenever it came back.
+    fn words_for(&self, room: &str, seen: Seen, recovery: Recovery) -> Vec<Prepared> {
+        let resume = |position, recovered| {
+            let resume = Resume { place: Place { room, position }, recovered };
+            wires::encode_resume(self.member.wire, resume).into_iter().collect()
+        };
+        let (missed, since) = match (recovery, seen) {
+            (Recovery::Recovered(missed), Seen::UpTo(since)) => (missed, since),
+            (Recovery::Recovered(_), _) => return Vec::new(),
+            (Recovery::Fresh(position), _) => return resume(position, None),
+            (Recovery::Lost(position), _) => return resume(position, Some(false)),
+        };
+        let mut words: Vec<Prepared> = resume(since, Some(true));
+        if words.is_empty() {
+            return words;
+        }
+        words.extend(missed.iter().filter_map(|stored| self.encode_stored(room, stored)));
+        let len = words.iter().map(Prepared::len).sum();
+        if self.member.outbox.could_take(len, words.len()) {
+            return words;
+        }
+        let last = missed.last().map_or(since, |stored| stored.position);
+        resume(last, Some(false))
+    }
+
+    fn encode_stored(&self, room: &str, stored: &Stored) -> Option<Prepared> {
+        let position = Some(Place { room, position: stored.position });
+        let Stored { name, args, .. } = stored;
+        let what = Outgoing::Event { name, args, call: None, position };
+        wires::encode(self.member.wire, &self.space.name, what)
+    }
+}
