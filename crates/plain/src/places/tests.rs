@@ -44,7 +44,9 @@ fn too_many_rooms_drop_the_one_that_moved_longest_ago() {
 
 proptest! {
     #[test]
-    fn survive_their_text(rooms in prop::collection::vec((any::<String>(), any::<(u32, u64)>()), 0..5)) {
+    fn survive_their_text(
+        rooms in prop::collection::vec((any::<String>(), any::<(u32, u64)>()), 0..5),
+    ) {
         let mut places = Places::default();
         for (room, (epoch, offset)) in rooms {
             places.set(room.into(), position(epoch, offset));
@@ -68,7 +70,8 @@ proptest! {
         placed in any::<bool>(),
     ) {
         let at = position(at.0, at.1);
-        let nested = format!("{{\"a\":1,\"room\":\"x\",\"offset\":1,\"epoch\":2}},{}", json::quote(&value));
+        let nested = r#"{"a":1,"room":"x","offset":1,"epoch":2}"#;
+        let nested = format!("{nested},{}", json::quote(&value));
         let args = Args::from_elements(nested.into()).unwrap();
         let mut out = BytesMut::new();
         let place = placed.then_some(Place { room: &room, position: at });
