@@ -48,9 +48,9 @@ impl PlainMount {
     }
 
     /// Long polling: `GET`, then with `?cursor=` from the last answer, and with `?room=` (any
-    /// number of them) to join rooms. The cursor of a session that is over, because its client was away
-    /// for too long or the server was restarted, opens a new one in the same rooms, and brings
-    /// what was missed in those that are recoverable.
+    /// number of them) to join rooms. The cursor of a session that is over, because its client was
+    /// away for too long or the server was restarted, opens a new one in the same rooms, and
+    /// brings what was missed in those that are recoverable.
     pub fn long_poll(namespace: impl Into<String>) -> Self {
         Self::new(namespace, Way::LongPoll)
     }
