@@ -29,9 +29,9 @@ export class Server {
   #child;
 
   /** Starts the binary and waits until it says where it listens. */
-  static async start(args, ready, environment = {}) {
+  static async start(args, ready, environment = {}, binary = BINARY) {
     const server = new Server();
-    server.#child = spawn(BINARY, args, {
+    server.#child = spawn(binary, args, {
       stdio: ["ignore", "pipe", "inherit"],
       env: { ...process.env, ...environment },
     });
@@ -53,6 +53,11 @@ export class Server {
         if (found) resolve(found.groups.address);
       });
     });
+  }
+
+  /** For what does not mind SIGTERM. */
+  kill() {
+    this.#child.kill("SIGKILL");
   }
 
   /** SIGTERM: it must end within its time, and with exit code 0. */

@@ -84,6 +84,12 @@ const STEPS: &[Step] = &[
         run: autobahn::selection,
     },
     Step {
+        name: "example",
+        what: "the example of docs/signalr.md, with Microsoft's client",
+        needs: &["install"],
+        run: example,
+    },
+    Step {
         name: "python",
         what: "the Python clients in one room",
         needs: &["install", "release"],
@@ -154,6 +160,15 @@ fn unit(repository: &Repository) -> Result {
 fn pairs(repository: &Repository) -> Result {
     let files = ["pairs.test.mjs", "shutdown.test.mjs"];
     node::test(repository, &files.map(str::to_owned), &[])
+}
+
+fn example(repository: &Repository) -> Result {
+    let what = ["build", "--locked", "--package", "omniwire", "--example", "notifications"];
+    process::run(repository.cargo().args(what))?;
+    let binary = repository.debug_binary("examples/notifications");
+    let binary = binary.display().to_string();
+    let files = ["notifications.test.mjs".to_owned()];
+    node::test(repository, &files, &[("NOTIFICATIONS_BIN", &binary)])
 }
 
 fn python(repository: &Repository) -> Result {

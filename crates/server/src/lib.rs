@@ -78,6 +78,11 @@ pub mod protocols {
     pub use omniwire_websocket as websocket;
 }
 
+/// Compiles the example of the guide for those who come from ASP.NET Core.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/signalr.md")]
+struct SignalRGuide;
+
 /// Compiles the example of the repository's README.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
