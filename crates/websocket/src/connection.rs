@@ -267,6 +267,12 @@ impl Connection {
         self.receiver.missing(buf)
     }
 
+    /// See [`Receiver::unfinished_frame`].
+    #[must_use]
+    pub fn unfinished_frame(&self, buf: &BytesMut) -> Option<u32> {
+        self.receiver.unfinished_frame(buf)
+    }
+
     /// The peer is gone: nothing can be sent any more.
     pub fn lost(&mut self) {
         self.close_state = CloseState::Closed;

@@ -35,6 +35,8 @@ pub struct Receiver {
     /// The message whose first fragment has come and whose last has not.
     assembly: Option<Box<Assembly>>,
     inflater: Option<Inflater>,
+    /// Frames whose header has been read.
+    frames: u32,
     role: Role,
     ended: bool,
 }
@@ -72,7 +74,7 @@ impl Receiver {
     /// For a connection without extensions.
     #[must_use]
     pub const fn new(role: Role, limits: Limits) -> Self {
-        Self { limits, frame: None, assembly: None, inflater: None, role, ended: false }
+        Self { limits, frame: None, assembly: None, inflater: None, frames: 0, role, ended: false }
     }
 
     /// For a connection with permessage-deflate.
@@ -111,6 +113,17 @@ impl Receiver {
         })
     }
 
+    /// The number of the frame of which a part has come and not all, once [`Receiver::receive`] has
+    /// nothing more to give. A peer that sends it octet by octet is alive only in appearance.
+    #[must_use]
+    pub fn unfinished_frame(&self, buf: &BytesMut) -> Option<u32> {
+        match &self.frame {
+            Some(_) => Some(self.frames),
+            None if buf.is_empty() || self.ended => None,
+            None => Some(self.frames.wrapping_add(1)),
+        }
+    }
+
     /// Whether nothing is in progress.
     #[must_use]
     pub const fn is_idle(&self) -> bool {
@@ -126,6 +139,7 @@ impl Receiver {
                         return Ok(None);
                     };
                     self.admit(&header)?;
+                    self.frames = self.frames.wrapping_add(1);
                     buf.advance(len);
                     Partial { header, done: 0, text: Incremental::default() }
                 }

@@ -311,6 +311,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self
     }
 
+    /// The number of the frame of which a part has come and not all, for drivers that bound how
+    /// long a frame may take; asked when [`WebSocket::poll_recv`] is pending.
+    #[must_use]
+    pub fn unfinished_frame(&self) -> Option<u32> {
+        self.connection.unfinished_frame(&self.buf)
+    }
+
     /// How far the closing handshake has come.
     #[must_use]
     pub fn close_state(&self) -> CloseState {

@@ -4,6 +4,9 @@
 //! up to their first wait, then moves what the outbox has to the socket and writes it at once:
 //! all output of a turn leaves in one write.
 
+mod watch;
+
+use self::watch::Watch;
 use super::Place;
 use crate::session::cell::{Cell, Step};
 use hyper::upgrade::OnUpgrade;
@@ -27,6 +30,9 @@ const UNWRITTEN_LEN_MAX: usize = 64 << 10;
 /// Messages taken in one turn, so that one busy peer does not hold up its thread.
 const MESSAGES_PER_TURN: usize = 64;
 
+/// The same in bytes, after decompression.
+const LEN_PER_TURN: u64 = 256 << 10;
+
 /// Carries a session over a WebSocket whose handshake was answered, until it ends.
 pub(crate) async fn run(cell: Arc<Cell>, id: CarrierId, upgrade: OnUpgrade, config: Config) {
     let place = Place::new(&cell, id);
@@ -47,8 +53,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     if let Ok(socket) = WebSocket::from_parts(io, Role::Server, config, leftover) {
-        let (socket, gone) = (socket.hold_close(), Detached::Lost);
-        tokio::spawn(Driver { place, socket, ended: false, gone, stalled: None });
+        let (socket, gone, watch) = (socket.hold_close(), Detached::Lost, Watch::default());
+        tokio::spawn(Driver { place, socket, ended: false, gone, stalled: None, watch });
     }
 }
 
@@ -61,6 +67,7 @@ struct Driver<S> {
     gone: Detached,
     /// Runs while the peer takes nothing of what is written to it.
     stalled: Option<(Pin<Box<Sleep>>, usize)>,
+    watch: Watch,
 }
 
 /// What was taken in one turn.
@@ -89,7 +96,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// Ready when the connection is over.
     fn turn(&mut self, context: &mut Context<'_>) -> Poll<Detached> {
         let driver = self;
-        if !driver.is_blocked(context) && driver.take_messages(context).is_ready() {
+        if driver.is_blocked(context) {
+            driver.watch.look_away();
+        } else if driver.take_messages(context).is_ready() {
             return Poll::Ready(driver.gone);
         }
         while driver.take_output(context) == Turn::Again {
@@ -133,12 +142,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let mut heard = self.ended;
         for taken in 0..MESSAGES_PER_TURN {
             if !self.ended && self.cell().poll_uncongested(context).is_pending() {
+                self.watch.look_away();
                 return Poll::Pending;
             }
-            if taken > 0 && !self.ended && !self.cell().outbox.has_room() {
+            let enough = tally.len >= LEN_PER_TURN || !self.cell().outbox.has_room();
+            if taken > 0 && !self.ended && enough {
                 break;
             }
-            match std::task::ready!(self.socket.poll_recv(context)) {
+            let Poll::Ready(received) = self.socket.poll_recv(context) else {
+                return self.watch_frame(context);
+            };
+            match received {
                 Some(Ok(message)) => {
                     if !std::mem::replace(&mut heard, true) {
                         self.cell().heard(self.place.id);
@@ -181,7 +195,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 self.ended = true;
                 return;
             }
-            Message::Ping(_) | Message::Pong(_) => return,
+            Message::Ping(_) | Message::Pong(_) => {
+                if !self.watch.allow_control(&self.place.cell.shared.limits) {
+                    self.end(&Ending::close(1008, "too many pings"));
+                }
+                return;
+            }
         };
         tally.count += 1;
         tally.len += given.as_bytes().len() as u64;
@@ -196,6 +215,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             // What does not fit is lost with the connection.
             let _ = self.take_output(context);
         }
+    }
+
+    /// Pending, but for a frame that takes too long, with which the connection ends.
+    fn watch_frame(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.ended {
+            return Poll::Pending;
+        }
+        let timeout = self.cell().shared.limits.frame_timeout;
+        std::task::ready!(self.watch.poll_frame(self.socket.unfinished_frame(), timeout, context));
+        tracing::debug!("a frame took too long");
+        self.end(&Ending::close(1008, "the frame took too long"));
+        // Turns to the Close at once, which bounds what is left by a timer of its own.
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Moves messages from the outbox to the socket. `Again`: the socket must be written first.

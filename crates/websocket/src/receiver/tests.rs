@@ -429,3 +429,17 @@ proptest! {
         prop_assert_eq!(feed(&mut server(), &octets), (vec![Message::binary(payload)], Ok(())));
     }
 }
+
+#[test]
+fn a_frame_is_unfinished_from_its_first_octet_to_its_last() {
+    let mut receiver = Receiver::new(Role::Client, Limits::default());
+    let mut buf = BytesMut::new();
+    let mut seen = Vec::new();
+    // Two frames, octet by octet: a fragment and its end.
+    for octet in *b"\x01\x02ab\x80\x01c" {
+        buf.extend_from_slice(&[octet]);
+        while let Ok(Some(_)) = receiver.receive(&mut buf) {}
+        seen.push(receiver.unfinished_frame(&buf));
+    }
+    assert_eq!(seen, [Some(1), Some(1), Some(1), None, Some(2), Some(2), None]);
+}
