@@ -1,5 +1,6 @@
 //! The tasks of this repository, each one command for a newcomer: `cargo xtask --help`.
 
+mod attack;
 mod autobahn;
 mod bench;
 mod conformance;
@@ -43,6 +44,8 @@ enum Task {
     Bench(bench::Bench),
     /// Feed everything that reads bytes with inputs from anywhere
     Fuzz(fuzz::Fuzz),
+    /// Turn hostile peers on the server, and judge how it withstands
+    Attack(attack::Attack),
     /// Install what the checks need (Debian packages, npm packages, a Python environment)
     Install,
 }
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Task::Conformance(conformance) => return conformance.run(&repository),
         Task::Bench(bench) => bench.run(&repository),
         Task::Fuzz(fuzz) => fuzz.run(&repository),
+        Task::Attack(attack) => attack.run(&repository),
         Task::Install => install::run(&repository),
     };
     match outcome {

@@ -8,7 +8,9 @@ use crate::process::{self, Failure, Result};
 use crate::repository::Repository;
 use crate::server::Server;
 use crate::steps::Steps;
-use crate::{autobahn, conformance, cost, differential, fuzz, install, node, server, tidy, web};
+use crate::{
+    attack, autobahn, conformance, cost, differential, fuzz, install, node, server, tidy, web,
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Test {
@@ -88,6 +90,10 @@ const STEPS: &[Step] = &[
         what: "the example of docs/signalr.md, with Microsoft's client",
         needs: &["install"],
         run: example,
+        name: "attack",
+        what: "malformed handshakes and hostile peers",
+        needs: &["release"],
+        run: attack::short,
     },
     Step {
         name: "python",

@@ -266,9 +266,11 @@ impl Outbox {
         Drained::Some
     }
 
-    /// Whether no more than half of what may wait does.
+    /// Whether a peer may go on to say things that are answered here: not if much waits that it
+    /// has not taken, however much others may still put there.
     pub fn has_room(&self) -> bool {
-        self.is_roomy(&self.queue.lock())
+        let queue = self.queue.lock();
+        queue.len <= ANSWERS_LEN_MAX && self.is_roomy(&queue)
     }
 
     fn is_roomy(&self, queue: &Queue) -> bool {
@@ -335,6 +337,9 @@ fn wake(waker: Option<Waker>) {
         waker.wake();
     }
 }
+
+/// What a peer's own messages may cause to wait for it.
+const ANSWERS_LEN_MAX: usize = 256 << 10;
 
 #[cfg(test)]
 mod tests;

@@ -475,7 +475,8 @@ fn gone() -> Fault {
 fn close_code(reason: Reason) -> u16 {
     match reason {
         Reason::Shutdown => 1001,
-        Reason::Slow | Reason::NeverEntered => 1008,
+        Reason::NeverEntered => 1008,
+        Reason::Slow => 1013,
         Reason::ProtocolError => 1007,
         _ => 1000,
     }

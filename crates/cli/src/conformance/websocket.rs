@@ -14,12 +14,14 @@ use std::time::Duration;
 /// Limit of one message, and of one frame, where the contract does not say otherwise.
 const MESSAGE_LEN_MAX: usize = 64 << 20;
 const FRAGMENTS_MAX: usize = 70_000;
+/// What may wait for one peer; a larger message fits where nothing waits.
+const OUTBOX_LEN_MAX: usize = 16 << 20;
 
 pub(super) fn site(basis: &Basis) -> Result<Site, Mistake> {
     let mut limits = Limits::default();
     limits.message_len_max = MESSAGE_LEN_MAX;
     limits.fragments_max = FRAGMENTS_MAX;
-    limits.outbox_len_max = 2 * MESSAGE_LEN_MAX;
+    limits.outbox_len_max = OUTBOX_LEN_MAX;
     let with_deflate = || WebSocketMount::new("/echo").deflate(everything());
     let builder = basis
         .builder(limits)?

@@ -63,6 +63,11 @@ pub(crate) fn misdirected() -> Response<Body> {
     plain(StatusCode::MISDIRECTED_REQUEST, "this server has another name\n")
 }
 
+/// 400 for a Host that is none (RFC 9112, 3.2).
+pub(crate) fn bad_host() -> Response<Body> {
+    plain(StatusCode::BAD_REQUEST, "the Host header is malformed\n")
+}
+
 /// The refusal of a session more: for the whole server 503, for one address 429.
 pub(crate) fn too_many_sessions(status: StatusCode) -> Response<Body> {
     let mut response = plain(status, "there are too many sessions\n");

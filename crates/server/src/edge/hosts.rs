@@ -6,8 +6,8 @@
 //! strangers, answers to nothing but local names, unless it is told more.
 
 use http::uri::Authority;
-use http::{HeaderMap, Request, header};
-use std::net::IpAddr;
+use http::{Request, header};
+use std::net::{IpAddr, Ipv6Addr};
 
 /// The names that a server answers to ([`crate::Builder::hosts`]). By default any, but on a
 /// loopback address only local ones: IP addresses, `localhost` and below, and names without a dot,
@@ -38,24 +38,54 @@ impl Hosts {
 
     /// Whether the server, which listens on this address, answers a request. One that names no host
     /// passes: whether it may do so is for others to say.
-    pub(crate) fn allow<T>(&self, request: &Request<T>, local: IpAddr) -> bool {
-        let named = match &self.0 {
-            Rule::Any => return true,
-            Rule::LocalOnLoopback if !local.to_canonical().is_loopback() => return true,
-            Rule::LocalOnLoopback => &[][..],
-            Rule::List(names) => names,
-        };
-        let target = request.uri().host();
-        target.is_none_or(|host| is_allowed(host, named)) && headers(request.headers(), named)
+    pub(crate) fn judge<T>(&self, request: &Request<T>, local: IpAddr) -> Verdict {
+        let target = request.uri().authority().cloned();
+        let headers = request.headers().get_all(header::HOST).iter();
+        let parsed = headers.map(|value| Authority::try_from(value.as_bytes()));
+        let mut verdict = Verdict::Ours;
+        for authority in target.map(Ok).into_iter().chain(parsed) {
+            match authority.ok().as_ref().and_then(host_of) {
+                None => return Verdict::Malformed,
+                Some(host) if !self.allow(host, local) => verdict = Verdict::NotOurs,
+                Some(_) => {}
+            }
+        }
+        verdict
+    }
+
+    fn allow(&self, host: &str, local: IpAddr) -> bool {
+        match &self.0 {
+            Rule::Any => true,
+            Rule::LocalOnLoopback if !local.to_canonical().is_loopback() => true,
+            Rule::LocalOnLoopback => is_allowed(host, &[]),
+            Rule::List(names) => is_allowed(host, names),
+        }
     }
 }
 
-fn headers(headers: &HeaderMap, named: &[String]) -> bool {
-    headers.get_all(header::HOST).iter().all(|value| {
-        let authority = Authority::try_from(value.as_bytes());
-        // What is no host at all is answered as such later.
-        authority.is_ok_and(|authority| is_allowed(authority.host(), named)) || value.is_empty()
-    })
+/// What is to become of a request, by the host that it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Ours,
+    /// 421.
+    NotOurs,
+    /// 400 (RFC 9112, 3.2).
+    Malformed,
+}
+
+/// The host of an authority that is a host and perhaps a port, and nothing else (RFC 9110, 7.2).
+fn host_of(authority: &Authority) -> Option<&str> {
+    let host = authority.host();
+    let behind = authority.as_str().strip_prefix(host)?;
+    let port_is_good = match behind.strip_prefix(':') {
+        Some(port) => port.is_empty() || authority.port_u16().is_some(),
+        None => behind.is_empty(),
+    };
+    let host_is_good = match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']')?.parse::<Ipv6Addr>().is_ok(),
+        None => !host.is_empty(),
+    };
+    (port_is_good && host_is_good).then_some(host)
 }
 
 fn is_allowed(host: &str, named: &[String]) -> bool {

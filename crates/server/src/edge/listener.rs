@@ -2,7 +2,7 @@
 
 use super::answers;
 use super::crowd::{Connection, Crowd};
-use super::hosts::Hosts;
+use super::hosts::{Hosts, Verdict};
 use crate::mount::Remote;
 use crate::server::Omniwire;
 use axum::Router;
@@ -115,13 +115,19 @@ async fn serve_connection(site: Arc<Site>, stream: TcpStream, router: Router, vi
     let (hosts, local, asking) = (site.hosts.clone(), site.local, Arc::clone(&connection));
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         asking.greeted();
-        let allowed = hosts.allow(&request, local);
+        let verdict = hosts.judge(&request, local);
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Remote(remote));
         // A WebSocket outlives its HTTP connection, and still counts.
         request.extensions_mut().insert(Arc::clone(&asking));
         let mut router = router.clone();
-        async move { if allowed { router.call(request).await } else { Ok(misdirected(&request)) } }
+        async move {
+            match verdict {
+                Verdict::Ours => router.call(request).await,
+                Verdict::NotOurs => Ok(misdirected(&request)),
+                Verdict::Malformed => Ok(answers::bad_host()),
+            }
+        }
     });
     let io = TokioIo::new(stream);
     let mut serving = std::pin::pin!(site.builder.serve_connection_with_upgrades(io, service));

@@ -2,7 +2,7 @@ use super::*;
 
 fn allows(hosts: &Hosts, local: &str, host: &str) -> bool {
     let request = Request::get("/").header(header::HOST, host).body(()).unwrap();
-    hosts.allow(&request, local.parse().unwrap())
+    hosts.judge(&request, local.parse().unwrap()) == Verdict::Ours
 }
 
 #[test]
@@ -49,10 +49,23 @@ fn target_and_every_host_header_count() {
     let hosts = Hosts::default();
     let local = "127.0.0.1".parse().unwrap();
     let absolute = Request::get("http://evil.example/").header(header::HOST, "localhost");
-    assert!(!hosts.allow(&absolute.body(()).unwrap(), local));
+    assert_eq!(hosts.judge(&absolute.body(()).unwrap(), local), Verdict::NotOurs);
     let twice = Request::get("/").header(header::HOST, "localhost");
     let twice = twice.header(header::HOST, "evil.example");
-    assert!(!hosts.allow(&twice.body(()).unwrap(), local));
+    assert_eq!(hosts.judge(&twice.body(()).unwrap(), local), Verdict::NotOurs);
     let none = Request::get("/").body(()).unwrap();
-    assert!(hosts.allow(&none, local));
+    assert_eq!(hosts.judge(&none, local), Verdict::Ours);
+}
+
+#[test]
+fn what_is_no_host_is_refused_wherever_it_comes() {
+    for host in
+        ["", ":80", "a@b", "[zz]", "[::1", "localhost:port", "localhost:99999", "a b", "a/b"]
+    {
+        for hosts in [Hosts::default(), Hosts::any(), Hosts::list(["a"])] {
+            let request = Request::get("/").header(header::HOST, host).body(()).unwrap();
+            let verdict = hosts.judge(&request, "192.0.2.1".parse().unwrap());
+            assert_eq!(verdict, Verdict::Malformed, "{host}");
+        }
+    }
 }

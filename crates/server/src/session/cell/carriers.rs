@@ -144,7 +144,10 @@ impl Cell {
                 let mut core = self.core.lock();
                 let core = &mut *core;
                 let main = core.main == Some(id);
-                let Some(attached) = core.attached(id) else { return Step::Idle };
+                let Some(attached) = core.attached(id) else {
+                    // The session has let go of it: nothing came after a ping.
+                    return Step::End(Ending::close(1001, "no answer to a ping"));
+                };
                 if !attached.direct.is_empty() {
                     take(&mut attached.direct);
                     return Step::Took;

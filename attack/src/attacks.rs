@@ -1,0 +1,29 @@
+//! The attacks, by what they are aimed at.
+
+mod closing;
+mod deflate;
+mod flow;
+mod frames;
+mod handshake;
+mod http2;
+mod signalr;
+mod socketio;
+mod sockjs;
+
+use crate::attack::Attack;
+
+/// All of them, in the order in which they run.
+pub(crate) fn all() -> Vec<Attack> {
+    [
+        handshake::ATTACKS,
+        frames::ATTACKS,
+        flow::ATTACKS,
+        deflate::ATTACKS,
+        closing::ATTACKS,
+        socketio::ATTACKS,
+        sockjs::ATTACKS,
+        signalr::ATTACKS,
+        http2::ATTACKS,
+    ]
+    .concat()
+}

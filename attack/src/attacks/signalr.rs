@@ -1,0 +1,203 @@
+//! SignalR: records without end, lengths and depths that lie, connections that are never used.
+
+use crate::attack::{Attack, Outcome, Target, all, cases};
+use crate::wire::frame::{BINARY, CONTINUATION, FIN, TEXT, masked, text};
+use crate::wire::http::{exchange, post};
+use crate::wire::socket::{End, Socket};
+use std::collections::HashSet;
+use std::time::Duration;
+
+pub(super) const ATTACKS: &[Attack] = &[
+    Attack {
+        name: "signalr-records",
+        what: "records that are no messages, nested 100,000 deep, or without an end",
+        run: |target| Box::pin(records(target)),
+        ..SIGNALR
+    },
+    Attack {
+        name: "signalr-msgpack",
+        what: "MessagePack whose lengths, counts and depths lie",
+        run: |target| Box::pin(msgpack(target)),
+        ..SIGNALR
+    },
+    Attack {
+        name: "signalr-negotiations",
+        what: "2,000 connections that are negotiated and never made: ids, memory, expiry",
+        growth_max_mib: 12,
+        short: false,
+        run: |target| Box::pin(negotiations(target)),
+        ..SIGNALR
+    },
+    Attack {
+        name: "signalr-handshake",
+        what: "100 clients that never shake hands",
+        run: |target| Box::pin(no_handshake(target)),
+        ..SIGNALR
+    },
+    Attack {
+        name: "signalr-streams",
+        what: "a client that opens 10,000 streams without end",
+        growth_max_mib: 48,
+        run: |target| Box::pin(streams(target)),
+        ..SIGNALR
+    },
+];
+
+const SIGNALR: Attack = Attack { suite: "signalr", ..Attack::DEFAULT };
+const SOON: Duration = Duration::from_secs(6);
+
+async fn enter(target: Target, protocol: &str) -> Outcome<Socket> {
+    let mut socket = Socket::open(target, "/hubs/test").await?;
+    let hello = format!("{{\"protocol\":\"{protocol}\",\"version\":1}}\u{1e}");
+    socket.send(&text(&hello)).await.map_err(|error| error.to_string())?;
+    socket.expect("{}\u{1e}").await?;
+    Ok(socket)
+}
+
+async fn records(target: Target) -> Outcome {
+    let call = |argument: &str| {
+        format!(
+            "{{\"type\":1,\"invocationId\":\"1\",\"target\":\"Echo\",\"arguments\":[{argument}]}}\u{1e}"
+        )
+    };
+    let list = vec![
+        "\u{1e}".to_owned(),
+        "\u{1e}".repeat(10_000),
+        "{}\u{1e}".to_owned(),
+        "null\u{1e}".to_owned(),
+        "[]\u{1e}".to_owned(),
+        "{\"type\":1}\u{1e}".to_owned(),
+        "{\"type\":\"1\"}\u{1e}".to_owned(),
+        "{\"type\":1e400}\u{1e}".to_owned(),
+        "{\"type\":99}\u{1e}".to_owned(),
+        "{\"type\":2,\"invocationId\":\"x\",\"item\":1}\u{1e}".to_owned(),
+        "{\"type\":3,\"invocationId\":\"x\",\"result\":1,\"error\":\"e\"}\u{1e}".to_owned(),
+        "{\"type\":1,\"target\":1,\"arguments\":[]}\u{1e}".to_owned(),
+        "{\"type\":1,\"target\":\"Echo\",\"arguments\":{}}\u{1e}".to_owned(),
+        "{\"type\":1,\"type\":6,\"target\":\"Echo\",\"arguments\":[]}\u{1e}".to_owned(),
+        call(&"[".repeat(15_000)),
+        call(&("[".repeat(10_000) + &"]".repeat(10_000))),
+        call("\"\\ud800\""),
+        "x".repeat(40_000),
+        format!("{{\"type\":1,\"target\":\"{}\",\"arguments\":[]}}\u{1e}", "n".repeat(30_000)),
+    ];
+    cases(list, move |record| async move {
+        let mut socket = enter(target, "json").await?;
+        socket.flood(&text(&record), SOON).await;
+        match socket.end(Duration::from_millis(700)).await {
+            Ok(End::Close(1006)) => Err(format!("{record:.40}: a code that may not be sent")),
+            _ => Ok(()),
+        }
+    })
+    .await?;
+    // A record without an end, in frames that each have one.
+    all(4, move |_| async move {
+        let mut socket = enter(target, "json").await?;
+        socket.flood(&masked(FIN | TEXT, &[b'x'; 8192]).repeat(400), SOON).await;
+        socket.ends(SOON).await?;
+        let mut socket = enter(target, "json").await?;
+        let mut flood = masked(TEXT, &[b'x'; 8192]);
+        flood.extend(masked(CONTINUATION, &[b'x'; 8192]).repeat(400));
+        socket.flood(&flood, SOON).await;
+        socket.ends(SOON).await
+    })
+    .await
+}
+
+/// A record of the binary protocol: its length as a varint, then itself.
+fn record(body: &[u8]) -> Vec<u8> {
+    let (mut record, mut len) = (Vec::new(), body.len());
+    while len >= 128 {
+        record.push((len % 128) as u8 | 128);
+        len /= 128;
+    }
+    record.push(len as u8);
+    record.extend_from_slice(body);
+    record
+}
+
+async fn msgpack(target: Target) -> Outcome {
+    // [1, {}, null, "Echo", [...]]: an invocation up to its arguments.
+    let call = |arguments: &[u8]| {
+        let mut body = vec![0x96, 1, 0x80, 0xa1, b'1', 0xa4, b'E', b'c', b'h', b'o'];
+        body.extend_from_slice(arguments);
+        body.push(0x90);
+        record(&body)
+    };
+    let list: Vec<Vec<u8>> = vec![
+        vec![0xff; 5],
+        vec![0xff, 0xff, 0xff, 0xff, 0x7f],
+        vec![0xff, 0xff, 0xff, 0xff, 0x07],
+        vec![0x80; 6],
+        record(&[0xdd, 0xff, 0xff, 0xff, 0xff]),
+        record(&[0xdf, 0xff, 0xff, 0xff, 0xff]),
+        record(&[0xdb, 0xff, 0xff, 0xff, 0xff]),
+        record(&[0xc6, 0xff, 0xff, 0xff, 0xff]),
+        record(&[0xc9, 0xff, 0xff, 0xff, 0xff, 1]),
+        record(&[0xc1]),
+        record(&[]),
+        record(&[0x91; 10_000]),
+        call(&[0x91; 10_000]),
+        call(&[&[0x91][..], &[0x81, 0xa1, b'a'].repeat(5000)].concat()),
+        call(&[0x91, 0xdd, 0x7f, 0xff, 0xff, 0xff]),
+        call(&[0x91, 0xdf, 0x7f, 0xff, 0xff, 0xff]),
+        call(&[0x91, 0xc6, 0x7f, 0xff, 0xff, 0xff]),
+        call(&[0x91, 0xc9, 0x7f, 0xff, 0xff, 0xff, 5]),
+        call(&[0x91, 0xc7, 0x0c, 0xff]),
+        call(&[0x91, 0xa1, 0xff]),
+    ];
+    cases(list, move |octets| async move {
+        let mut socket = enter(target, "messagepack").await?;
+        socket.flood(&masked(FIN | BINARY, &octets), SOON).await;
+        match socket.end(Duration::from_millis(700)).await {
+            Ok(End::Close(1006)) => Err("ended by a code that may not be sent".to_owned()),
+            _ => Ok(()),
+        }
+    })
+    .await
+}
+
+async fn negotiations(target: Target) -> Outcome {
+    let mut tokens = HashSet::new();
+    let mut first = String::new();
+    for _ in 0..2000 {
+        let path = "/hubs/test/negotiate?negotiateVersion=1";
+        let answer = exchange(target, &post(target, path, "", b""), SOON).await?;
+        let token = answer.body.split("\"connectionToken\":\"").nth(1);
+        let token = token.and_then(|rest| rest.split('"').next()).unwrap_or_default().to_owned();
+        if token.len() < 20 || !tokens.insert(token.clone()) {
+            return Err(format!("the token '{token}' can be guessed"));
+        }
+        if first.is_empty() {
+            first = token;
+        }
+    }
+    // Fifteen seconds without a carrier end a connection, and one more for a slow machine.
+    tokio::time::sleep(Duration::from_secs(17)).await;
+    let path = format!("/hubs/test?id={first}");
+    match exchange(target, &post(target, &path, "", b"x"), SOON).await?.status {
+        404 => Ok(()),
+        status => Err(format!("a connection that was never made lives on: {status}")),
+    }
+}
+
+async fn no_handshake(target: Target) -> Outcome {
+    all(100, move |_| async move {
+        let mut socket = Socket::open(target, "/hubs/fast").await?;
+        socket.ends(Duration::from_secs(6)).await
+    })
+    .await
+}
+
+async fn streams(target: Target) -> Outcome {
+    let mut socket = enter(target, "json").await?;
+    let mut flood = Vec::new();
+    for number in 0..10_000 {
+        flood.extend(text(&format!(
+            "{{\"type\":4,\"invocationId\":\"{number}\",\"target\":\"Infinite\",\
+             \"arguments\":[\"k{number}\",60000]}}\u{1e}"
+        )));
+    }
+    socket.flood(&flood, SOON).await;
+    Ok(())
+}
