@@ -18,6 +18,7 @@ use crate::app::namespace::Space;
 use crate::edge::access::Origins;
 use crate::edge::answers;
 use crate::edge::crowd::TooMany;
+use crate::quoted::quoted;
 use crate::request::RequestInfo;
 use crate::server::Shared;
 use crate::session::cell::{Cell, Entrance, Opening, PeerIds, Terms};
@@ -231,8 +232,8 @@ impl Mounts {
         if !origins.allow(request.headers()) {
             let origin = request.headers().get(header::ORIGIN);
             tracing::info!(
-                ?origin,
-                path = request.uri().path(),
+                origin = ?origin.map(quoted),
+                path = %quoted(request.uri().path()),
                 "refused a page of another origin; Builder::origins (or `origins` in the \
                  configuration) says which may"
             );

@@ -1,6 +1,7 @@
 //! Namespaces that are made when somebody asks to enter them.
 
 use super::namespace::{Namespace, Space};
+use crate::quoted::quoted;
 use omniwire_session::ByteString;
 use omniwire_session::limits::Limits;
 use parking_lot::Mutex;
@@ -75,7 +76,7 @@ impl DynamicSpaces {
         // What is not wanted takes itself off the registry, which needs the lock.
         drop(spaces);
         if full {
-            tracing::warn!(%name, "there are too many namespaces");
+            tracing::warn!(name = %quoted(name), "there are too many namespaces");
             return None;
         }
         Some(known.unwrap_or(made))

@@ -1,6 +1,7 @@
 //! What a handler may say when it fails.
 
 use super::arguments::{ArgsError, IntoArgs};
+use crate::quoted::quoted;
 use omniwire_session::{Args as RawArgs, ByteString, CallErrorKind, Refusal};
 use std::fmt;
 
@@ -12,6 +13,8 @@ pub struct Failure {
     pub(crate) kind: CallErrorKind,
     pub(crate) message: String,
     pub(crate) data: RawArgs,
+    /// The handler panicked: our bug, or the application's.
+    pub(crate) is_panic: bool,
 }
 
 impl Failure {
@@ -26,7 +29,12 @@ impl Failure {
     }
 
     fn new(kind: CallErrorKind, message: String) -> Self {
-        Self { kind, message, data: RawArgs::default() }
+        Self { kind, message, data: RawArgs::default(), is_panic: false }
+    }
+
+    pub(crate) fn panic(message: &str) -> Self {
+        let message = format!("a handler panicked: {message}");
+        Self { is_panic: true, ..Self::new(CallErrorKind::Internal, message) }
     }
 
     /// Adds data for the client's program: the `data` of a Socket.IO connection error.
@@ -47,7 +55,7 @@ impl Failure {
 
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.kind, self.message)
+        write!(f, "{:?}: {}", self.kind, quoted(&self.message))
     }
 }
 

@@ -4,6 +4,7 @@ use super::answers;
 use super::crowd::{Connection, Crowd};
 use super::hosts::{Hosts, Verdict};
 use crate::mount::Remote;
+use crate::quoted::quoted;
 use crate::server::Omniwire;
 use axum::Router;
 use axum::body::Body;
@@ -155,7 +156,7 @@ async fn serve_connection(site: Arc<Site>, stream: TcpStream, router: Router, vi
 fn misdirected(request: &Request<Body>) -> Response<Body> {
     let host = request.headers().get(http::header::HOST);
     tracing::info!(
-        ?host,
+        host = ?host.map(quoted),
         "refused a name that is not ours; Builder::hosts (or `hosts` in the configuration) says \
          which are"
     );
@@ -172,3 +173,19 @@ fn prepare(stream: &TcpStream, limits: &Limits) {
 
 /// Hyper reads at least so many bytes of a head.
 const HYPER_BUF_LEN_MIN: usize = 8 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_kernel_lets_go_of_a_peer_that_acknowledges_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let limits = Limits::default();
+        prepare(&stream, &limits);
+        let timeout = SockRef::from(&stream).tcp_user_timeout().unwrap();
+        assert_eq!(timeout, Some(limits.unacknowledged_timeout));
+    }
+}

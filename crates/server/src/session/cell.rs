@@ -12,6 +12,7 @@ use self::carriers::{Attached, Ping};
 use super::peers::{Admission, Arrival, PeerCell, Pending, Queued, RoomWish};
 use crate::app::namespace::{Denied, Space};
 use crate::edge::crowd::Seat;
+use crate::quoted::quoted;
 use crate::request::RequestInfo;
 use crate::server::{Shared, fresh_id};
 use crate::wires;
@@ -212,7 +213,9 @@ impl Cell {
         };
         self.finish(after);
         if let Err(fault) = &result {
-            tracing::debug!(protocol = self.terms.protocol, %fault, "the peer broke the rules");
+            let fault = fault.to_string();
+            let protocol = self.terms.protocol;
+            tracing::debug!(protocol, fault = %quoted(&fault), "the peer broke the rules");
         }
         result
     }

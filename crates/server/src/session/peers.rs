@@ -15,6 +15,7 @@ use crate::app::handler::{BoxedHandler, CallContext, Items, Outcome, OutcomeFutu
 use crate::app::namespace::Space;
 use crate::app::peer::Peer;
 use crate::app::upload;
+use crate::quoted::quoted;
 use crate::request::RequestInfo;
 use crate::wires;
 use futures_util::StreamExt as _;
@@ -313,6 +314,7 @@ impl PeerCell {
                 Input::Accept { link, id: self.member.id.clone(), token }
             }
             Err(failure) => {
+                self.count_panic(&failure);
                 tracing::debug!(peer = %self.member.id, ?failure, "turned away");
                 self.exit(None);
                 self.member.outbox.forget(link);
@@ -346,6 +348,7 @@ impl PeerCell {
         context.reason = Some(reason);
         conclude(guard(handler, context), move |outcome| {
             if let Err(failure) = outcome {
+                peer.count_panic(&failure);
                 tracing::warn!(peer = %peer.member.id, ?failure, "on_disconnect failed");
             }
             peer.exit(Some(reason));
@@ -390,7 +393,8 @@ impl PeerCell {
         let handler = match self.find_handler(&answering, &args, uploads.len()) {
             Ok(handler) => handler,
             Err(error) => {
-                tracing::debug!(event = %name, message = %error.message, "an event is refused");
+                let (event, message) = (quoted(&*name), quoted(&*error.message));
+                tracing::debug!(%event, %message, "an event is refused");
                 return self.answer(answering, Err(error));
             }
         };
@@ -524,6 +528,7 @@ impl PeerCell {
         let peer = Arc::clone(self);
         conclude(Guarded::new(after), move |outcome| {
             if let Err(failure) = outcome {
+                peer.count_panic(&failure);
                 tracing::warn!(peer = %peer.member.id, ?failure, "what followed an answer failed");
             }
         });
@@ -583,14 +588,24 @@ impl PeerCell {
         } else if let Some(call) = answering.call {
             self.say(Outgoing::Reply { call: &call.id, outcome: outcome.as_ref() });
         } else if let Err(error) = outcome {
-            tracing::debug!(event = %answering.event, message = %error.message, "event failed");
+            let (event, message) = (quoted(&*answering.event), quoted(&*error.message));
+            tracing::debug!(%event, %message, "event failed");
+        }
+    }
+
+    /// A panic costs one call, and is counted.
+    fn count_panic(&self, failure: &Failure) {
+        if failure.is_panic {
+            self.cell.shared.counters.handler_panics.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     fn call_error(&self, event: &ByteString, failure: Failure) -> CallError {
+        self.count_panic(&failure);
         let Failure { kind, mut message, .. } = failure;
         let detailed = self.space.handlers.detailed_errors;
         if kind == CallErrorKind::Internal {
+            let (event, message) = (quoted(&**event), quoted(&message));
             tracing::error!(peer = %self.member.id, %event, %message, "a handler failed");
         }
         let hidden = matches!(kind, CallErrorKind::Internal | CallErrorKind::BadArguments)

@@ -105,8 +105,49 @@ async fn the_gate_is_passed_on_every_way() {
     // Socket.IO names its namespace later, in a packet: its gate is tested with its clients.
     for way in (0..WAYS.len()).filter(|way| *way != 1) {
         assert_eq!(try_way(address, way, "", "closed", "").await, 401, "{}", WAYS[way].0);
-        assert_eq!(try_way(address, way, "token=bad", "closed", "").await, 401, "{}", WAYS[way].0);
+        for token in ["token=bad", "token=expired", "token=", "token=good%00", "token=GOOD"] {
+            assert_eq!(try_way(address, way, token, "closed", "").await, 401, "{}", WAYS[way].0);
+        }
         assert!(try_way(address, way, "token=good", "closed", "").await < 300, "{}", WAYS[way].0);
+    }
+}
+
+/// The gate looks at each request, not only at the one that opened the session.
+#[tokio::test]
+async fn the_gate_is_passed_again_by_each_request_of_a_session() {
+    let address = server(Origins::default()).await;
+    let post = "Connection: close\nContent-Length: 0\n\n";
+    let line = "POST /signalr/closed/negotiate?negotiateVersion=1&token=good HTTP/1.0\nHost: x\n";
+    let answer = http(address, &format!("{line}{post}")).await;
+    let token =
+        answer.split("\"connectionToken\":\"").nth(1).and_then(|rest| rest.split('"').next());
+    let token = token.expect("a connection token");
+    let poll = format!("/signalr/closed?id={token}");
+    let opened =
+        http(address, "POST /sockjs/closed/0/s/xhr?token=good HTTP/1.0\nHost: x\n\n").await;
+    assert!(opened.starts_with("HTTP/1.0 200"), "{opened}");
+    for request in [
+        format!("GET {poll} HTTP/1.0\n"),
+        format!("POST {poll} HTTP/1.0\n"),
+        format!("DELETE {poll} HTTP/1.0\n"),
+        "POST /sockjs/closed/0/s/xhr HTTP/1.0\n".to_owned(),
+        "POST /sockjs/closed/0/s/xhr_send HTTP/1.0\n".to_owned(),
+    ] {
+        assert_eq!(status(address, &format!("{request}Host: x\n{post}")).await, 401, "{request}");
+    }
+}
+
+/// A page whose own name has been made to mean 127.0.0.1 has that name for its Host and its Origin.
+#[tokio::test]
+async fn on_loopback_other_names_are_misdirected_on_every_way() {
+    let address = server(Origins::any()).await;
+    for (first, more) in WAYS {
+        let line = first.replace("NS", "open").replace("?Q", "").replace("&Q", "");
+        let names = "Host: evil.example\nOrigin: http://evil.example\nConnection: close\n";
+        let request = format!("{line} HTTP/1.1\n{names}{more}\n");
+        let request = request.replace("Connection: close\nUpgrade", "Upgrade");
+        let answer = read_head(address, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 421"), "{line}: {answer}");
     }
 }
 

@@ -82,6 +82,21 @@ async fn a_panic_ends_one_call_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn panics_are_counted() {
+    let panicking = Namespace::new("/panics").on("panic", || async {
+        if true {
+            panic!("as the test wants it");
+        }
+    });
+    let (omniwire, address) = serve(Omniwire::builder().namespace(panicking)).await;
+    let mut client = Client::connect(address, "/ws/panics").await;
+    for count in 1..=3 {
+        client.call("panic", json!([])).await;
+        assert_eq!(omniwire.stats().handler_panics, count);
+    }
+}
+
+#[tokio::test]
 async fn streams_come_item_by_item() {
     let mut client = client().await;
     client.send(json!({"event": "count", "args": [3], "stream": 1})).await;

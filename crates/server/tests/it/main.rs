@@ -5,4 +5,5 @@ mod calls;
 mod ends;
 mod harness;
 mod hubs;
+mod log;
 mod rooms;

@@ -68,7 +68,7 @@ async fn who_is_turned_away_was_never_there() {
     let mut socket = crate::harness::open(address, "/ws/closed", "omniwire.json.v1").await;
     let first = socket.recv().await.unwrap().unwrap();
     assert_eq!(first, Message::text(r#"{"refused":{"message":"full"}}"#));
-    assert_eq!(u16::from(crate::harness::closed(&mut socket).await), 1013);
+    assert_eq!(u16::from(crate::harness::closed(&mut socket).await), 1008);
     let namespace = omniwire.namespace("/closed").unwrap();
     until(|| namespace.is_empty() && namespace.to("inside").peers().is_empty()).await;
 }
@@ -96,7 +96,7 @@ async fn nothing_is_handled_of_who_is_turned_away() {
     }
     until(|| omniwire.stats().messages_in == 3).await;
     go.notify_one();
-    assert_eq!(u16::from(crate::harness::closed(&mut socket).await), 1013);
+    assert_eq!(u16::from(crate::harness::closed(&mut socket).await), 1008);
     until(|| omniwire.stats().sessions == 0).await;
     assert!(!handled.load(Relaxed));
 }

@@ -140,12 +140,8 @@ pub(super) fn guard(handler: &BoxedHandler, context: CallContext) -> Guarded {
 pub(super) fn panicked(panic: &(dyn Any + Send)) -> Failure {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Panicked(text.unwrap_or("no message").to_owned()).into()
+    Failure::panic(text.unwrap_or("no message"))
 }
-
-#[derive(Debug, thiserror::Error)]
-#[error("a handler panicked: {0}")]
-struct Panicked(String);
 
 /// Calls `then` with what a handler answers: now if it does not wait, else from a task.
 pub(super) fn conclude(

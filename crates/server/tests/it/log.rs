@@ -1,0 +1,107 @@
+//! What the log says of peers: no secret, and nothing that they could have written themselves.
+
+use crate::harness::{Client, http, serve};
+use omniwire::{Denied, Failure, Namespace, Omniwire, RequestInfo};
+use serde_json::json;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+const CANARY: &str = "canary-5f3a9c";
+
+/// What is written here can be read again.
+#[derive(Clone, Default)]
+struct Paper(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Paper {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(octets)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Everything that this thread logs, down to the last detail.
+fn listen() -> (Paper, tracing::subscriber::DefaultGuard) {
+    let paper = Paper::default();
+    let writer = paper.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    (paper, tracing::subscriber::set_default(subscriber))
+}
+
+fn read(paper: &Paper) -> String {
+    String::from_utf8(paper.0.lock().unwrap().clone()).expect("a log is text")
+}
+
+/// Single-threaded, as the subscriber is.
+#[tokio::test]
+async fn no_secret_of_a_request_is_logged_on_any_way() {
+    let (paper, _guard) = listen();
+    let gate = |request: &RequestInfo| match request.query_value("access_token").as_deref() {
+        Some(CANARY) => Ok(()),
+        _ => Err(Denied::unauthorized("a token is needed")),
+    };
+    let builder = Omniwire::builder()
+        .namespace(Namespace::new("/open"))
+        .namespace(Namespace::new("/closed").authorize(gate));
+    let (_omniwire, address) = serve(builder).await;
+    for origin in ["http://evil.example", ""] {
+        for namespace in ["open", "closed"] {
+            for line in [
+                "GET /ws/NS?Q",
+                "GET /socket.io/?EIO=4&transport=polling&Q",
+                "GET /socket.io/?EIO=9&Q",
+                "POST /signalr/NS/negotiate?Q",
+                "GET /signalr/NS?id=none&Q",
+                "GET /sockjs/NS/info?Q",
+                "POST /sockjs/NS/0/s/xhr?Q",
+                "POST /send/NS?Q",
+                "GET /poll/NS?cursor=x&Q",
+                "GET /none?Q",
+            ] {
+                let line = line.replace("NS", namespace);
+                let line = line.replace('Q', &format!("access_token={CANARY}&token={CANARY}"));
+                let origin = if origin.is_empty() { "" } else { "Origin: http://evil.example\n" };
+                http(
+                    address,
+                    &format!(
+                        "{line} HTTP/1.0\nHost: x\n{origin}Authorization: Bearer {CANARY}\n\
+                     Cookie: session={CANARY}\nSec-WebSocket-Protocol: {CANARY}\n\
+                     Content-Length: 0\n\n"
+                    ),
+                )
+                .await;
+            }
+        }
+    }
+    let log = read(&paper);
+    assert!(log.contains("refused a page of another origin"), "{log}");
+    assert!(!log.contains(CANARY), "{log}");
+}
+
+#[tokio::test]
+async fn a_peer_can_not_forge_a_line_of_the_log_nor_fill_it() {
+    let (paper, _guard) = listen();
+    let failing = Namespace::new("/failing")
+        .on_any(|| async { Err::<(), Failure>(io::Error::other("it fails").into()) });
+    let (_omniwire, address) = serve(Omniwire::builder().namespace(failing)).await;
+    let forged = "x\r\n2026-01-01T00:00:00Z ERROR omniwire: forged \u{1b}[31m";
+    let mut client = Client::connect(address, "/ws/failing").await;
+    client.call(forged, json!([])).await;
+    client.call(&"long".repeat(60), json!([])).await;
+    http(address, "GET /ws/failing HTTP/1.0\nHost: x\nOrigin: \u{1b}[31mred\n\n").await;
+    let log = read(&paper);
+    assert!(log.contains("forged"), "the event is named: {log}");
+    assert!(log.contains("a handler failed"), "{log}");
+    let ours = |line: &&str| line.contains("omniwire");
+    for line in log.lines().filter(ours) {
+        assert!(!line.trim_start().starts_with("2026-01-01"), "{line}");
+        assert!(!line.contains('\u{1b}'), "{line:?}");
+        assert!(line.len() < 1000, "{line}");
+    }
+}
