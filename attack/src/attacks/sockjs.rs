@@ -137,7 +137,7 @@ async fn upgrades(target: Target) -> Outcome {
                 let octets = get(target, &path, &more);
                 let time = Duration::from_millis(400);
                 let answer = exchange(target, &octets, time).await?;
-                if answer.status == 101 || answer.status >= 500 && answer.status != 500 {
+                if answer.status == 101 || answer.status > 500 {
                     return Err(format!("{upgrade} at {path} was answered {}", answer.status));
                 }
             }
