@@ -103,6 +103,7 @@ pub(super) fn all(target: Target) -> Vec<Case> {
     list.field_syntax();
     list.subprotocols();
     list.extensions();
+    list.odd_extensions();
     list.bodies();
     list.sizes();
     list.cases
@@ -540,6 +541,10 @@ impl List {
                 DoesNotCompress,
             );
         }
+    }
+
+    fn odd_extensions(&mut self) {
+        let field = "Sec-WebSocket-Extensions";
         for odd in [
             "constructor",
             "__proto__",
@@ -573,7 +578,7 @@ impl List {
         );
         self.add(
             "ext-two-lines",
-            &self.head().with(field, "foo").with(field, deflate("")),
+            &self.head().with(field, "foo").with(field, "permessage-deflate"),
             Compresses,
         );
         self.add(
