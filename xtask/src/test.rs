@@ -90,6 +90,8 @@ const STEPS: &[Step] = &[
         what: "the example of docs/signalr.md, with Microsoft's client",
         needs: &["install"],
         run: example,
+    },
+    Step {
         name: "attack",
         what: "malformed handshakes and hostile peers",
         needs: &["release"],
