@@ -12,6 +12,7 @@ mod reader;
 mod timestamp;
 
 pub use reader::{Reader, Token};
+pub use timestamp::date_text;
 
 use std::fmt;
 

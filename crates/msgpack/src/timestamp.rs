@@ -26,6 +26,12 @@ pub(crate) fn write_marked_millis(out: &mut BytesMut, millis: i64) -> Option<()>
     write_marked(out, &wide(millis.div_euclid(1000), nanos))
 }
 
+/// The text, in the form of ISO 8601 and in UTC, of milliseconds since 1970.
+pub fn date_text(millis: i64) -> Option<String> {
+    let nanos = u32::try_from(millis.rem_euclid(1000)).ok()? * 1_000_000;
+    to_text(&wide(millis.div_euclid(1000), nanos))
+}
+
 /// Milliseconds since 1970 of a marked text, in its quotes.
 pub(crate) fn millis_from_marked(quoted: &str) -> Option<i64> {
     let (seconds, nanos) = from_text(quoted.strip_prefix(MARK)?.strip_suffix('"')?)?;

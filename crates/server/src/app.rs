@@ -1,5 +1,6 @@
 //! What an application writes and holds: namespaces with their handlers, peers, rooms.
 
+pub(crate) mod admin;
 pub(crate) mod arguments;
 pub(crate) mod audience;
 pub(crate) mod dynamic;

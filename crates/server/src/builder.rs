@@ -1,5 +1,6 @@
 //! From namespaces and mounts to a server.
 
+use crate::app::admin::{AdminUi, Feed};
 use crate::app::dynamic::{DynamicSpaces, Make};
 use crate::app::namespace::Namespace;
 use crate::edge::access::Origins;
@@ -28,6 +29,7 @@ pub struct Builder {
     hosts: Hosts,
     namespaces: Vec<(Namespace, bool)>,
     makers: Vec<Make>,
+    admin: Option<AdminUi>,
     mounts: Vec<(String, Mount)>,
     socketio: bool,
 }
@@ -50,6 +52,7 @@ impl Omniwire {
             hosts: Hosts::default(),
             namespaces: Vec::new(),
             makers: Vec::new(),
+            admin: None,
             mounts: Vec::new(),
             socketio: true,
         }
@@ -133,6 +136,12 @@ impl Builder {
         self
     }
 
+    /// Adds the namespace of Socket.IO's Admin UI.
+    pub fn admin_ui(mut self, admin: AdminUi) -> Self {
+        self.admin = Some(admin);
+        self
+    }
+
     /// Mounts a protocol at a path.
     pub fn mount(mut self, path: impl Into<String>, mount: impl Into<Mount>) -> Self {
         self.mounts.push((path.into(), mount.into()));
@@ -153,7 +162,15 @@ impl Builder {
         let epoch = epoch();
         let mut spaces = HashMap::new();
         let mut mounts = self.mounts;
-        for (namespace, mounted) in self.namespaces {
+        let (mut namespaces, mut makers) = (self.namespaces, self.makers);
+        let admin = self.admin.map(AdminUi::into_parts);
+        let feed = admin.as_ref().map(|(_, feed)| Arc::clone(feed));
+        namespaces.extend(admin.map(|(namespace, _)| (namespace, false)));
+        if let Some(feed) = &feed {
+            makers = makers.into_iter().map(|make| fed(make, Arc::clone(feed))).collect();
+        }
+        for (mut namespace, mounted) in namespaces {
+            namespace.feed.clone_from(&feed);
             let name = namespace.name.clone();
             if !name.starts_with('/') {
                 return Err(BuildError::NoSlash(name.to_string()));
@@ -170,7 +187,7 @@ impl Builder {
             mounts.push(("/socket.io".to_owned(), SocketIoMount::new().into()));
         }
         let shared = Arc::new(Shared {
-            dynamic: DynamicSpaces::new(self.makers, self.limits.clone(), epoch),
+            dynamic: DynamicSpaces::new(makers, self.limits.clone(), epoch),
             crowd: Crowd::new(&self.limits),
             hosts: self.hosts,
             limits: self.limits,
@@ -179,6 +196,9 @@ impl Builder {
             timers: Arc::default(),
             counters: Counters::default(),
         });
+        if let Some(feed) = feed {
+            feed.attach(&shared);
+        }
         let site = Site { shared: &shared, origins: &self.origins };
         let mut mounted = Mounts::default();
         for (path, mount) in mounts {
@@ -186,6 +206,15 @@ impl Builder {
         }
         Ok(Omniwire { shared, mounts: Arc::new(mounted) })
     }
+}
+
+/// What is made is heard of too.
+fn fed(make: Make, feed: Arc<Feed>) -> Make {
+    Box::new(move |name| {
+        let mut namespace = make(name)?;
+        namespace.feed = Some(Arc::clone(&feed));
+        Some(namespace)
+    })
 }
 
 fn customary(namespace: &str) -> Vec<(String, Mount)> {

@@ -43,6 +43,7 @@ mod server;
 mod session;
 mod wires;
 
+pub use app::admin::AdminUi;
 pub use app::arguments::{ArgsError, Binary, FromArgs, IntoArgs, Json, Raw, Relayed};
 pub use app::audience::{Answers, Audience};
 pub use app::failure::Failure;

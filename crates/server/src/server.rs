@@ -37,6 +37,8 @@ impl fmt::Debug for Shared {
 pub(crate) struct Counters {
     /// Carriers that exist now.
     pub(crate) connections: AtomicUsize,
+    pub(crate) sessions_opened: AtomicU64,
+    pub(crate) sessions_closed: AtomicU64,
     pub(crate) messages_in: AtomicU64,
     pub(crate) messages_out: AtomicU64,
     pub(crate) bytes_in: AtomicU64,

@@ -9,7 +9,8 @@ mod words;
 use super::{Basis, Site};
 use crate::Mistake;
 use omniwire::{
-    Args, Auth, EmitError, Failure, Limits, Namespace, Peer, RawArgs, Relayed, Reply, SocketIoMount,
+    AdminUi, Args, Auth, EmitError, Failure, Limits, Namespace, Peer, RawArgs, Relayed, Reply,
+    SocketIoMount,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -34,8 +35,12 @@ pub(super) fn site(basis: &Basis) -> Result<Site, Mistake> {
         }
     };
     let main = if settings.official { official(contract("/")) } else { welcomed(contract("/")) };
-    let omniwire = basis
-        .builder(Limits::default())?
+    let mut builder = basis.builder(Limits::default())?;
+    if settings.admin {
+        let admin = AdminUi::new(Namespace::new("/admin")).server_id(settings.node);
+        builder = builder.admin_ui(admin.show(|peer| Some(events::data(peer).0)));
+    }
+    let omniwire = builder
         .without_socketio()
         .bare_namespace(main)
         .bare_namespace(welcomed(contract("/chat")))

@@ -81,6 +81,14 @@ impl Audience {
         event: impl Into<ByteString>,
         args: impl IntoArgs,
     ) -> Result<Delivery, ArgsError> {
+        self.emit_now(event, args)
+    }
+
+    pub(crate) fn emit_now(
+        &self,
+        event: impl Into<ByteString>,
+        args: impl IntoArgs,
+    ) -> Result<Delivery, ArgsError> {
         let said = Said { event: event.into(), args: args.into_args()?, call: None };
         Ok(self
             .broadcast(&said, true, &mut |member, prepared| member.push(prepared).map(|()| true)))
@@ -162,14 +170,23 @@ impl Audience {
             let what = Outgoing::Event { name: event, args, call: *call, position };
             wires::encode(wire, &self.space.name, what)
         };
+        let mut told = Vec::new();
         let hand_over: &mut HandOver<'_> = &mut |member, prepared| {
             let taken = hand_over(member, prepared)?;
             if let Some(publishing) = publishing.as_mut().filter(|_| taken) {
                 publishing.told(member.key);
             }
+            if taken && self.space.feed.is_some() {
+                told.push(member.id.clone());
+            }
             Ok(taken)
         };
-        hub.broadcast_with(self.target(), publication, encode, hand_over)
+        let delivery = hub.broadcast_with(self.target(), publication, encode, hand_over);
+        drop(publishing);
+        if let Some(feed) = &self.space.feed {
+            told.iter().for_each(|id| feed.event("event_sent", &self.space.name, id, event, args));
+        }
+        delivery
     }
 
     /// The peers.
@@ -190,7 +207,7 @@ impl Audience {
     pub fn join(&self, room: impl Into<ByteString>) {
         let room = room.into();
         for peer in self.peers() {
-            if let Err(error) = peer.0.join(&room, None) {
+            if let Err(error) = peer.join(room.clone()) {
                 tracing::debug!(peer = %peer.id(), %error, "not joined");
             }
         }
@@ -199,7 +216,7 @@ impl Audience {
     /// Takes all of them out of a room.
     pub fn leave(&self, room: &str) {
         for peer in self.peers() {
-            self.space.hub.leave(&peer.0.member, room);
+            peer.leave(room);
         }
     }
 

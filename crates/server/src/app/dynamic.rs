@@ -57,6 +57,11 @@ impl DynamicSpaces {
         self.registry.0.lock().get(name)?.upgrade()
     }
 
+    /// All that live.
+    pub(crate) fn living(&self) -> Vec<Arc<Space>> {
+        self.registry.0.lock().values().filter_map(Weak::upgrade).collect()
+    }
+
     /// The namespace of this name, made if need be.
     pub(crate) fn enter(&self, name: &ByteString) -> Option<Arc<Space>> {
         if let Some(space) = self.find(name) {

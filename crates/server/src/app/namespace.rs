@@ -1,5 +1,6 @@
 //! One application's address space: its handlers and its rooms.
 
+use super::admin::Feed;
 use super::audience::Audience;
 use super::dynamic::Listed;
 use super::failure::Failure;
@@ -43,6 +44,7 @@ pub struct Namespace {
     pub(crate) recovery: Option<ConnectionRecovery>,
     filters: Filters,
     identify: Option<Identify>,
+    pub(crate) feed: Option<Arc<Feed>>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -90,6 +92,7 @@ impl Namespace {
             recovery: None,
             filters: Filters::default(),
             identify: None,
+            feed: None,
         }
     }
 
@@ -279,6 +282,7 @@ impl Namespace {
                 idle_rooms_max: limits.idle_rooms_max,
             }),
             recovery: self.recovery.map(Recovery::new),
+            feed: self.feed,
             peers: RwLock::default(),
             _listed: listed,
         })
@@ -341,6 +345,8 @@ pub(crate) struct Space {
     pub(crate) identify: Option<Identify>,
     pub(crate) hub: Hub,
     pub(crate) recovery: Option<Recovery>,
+    /// Whom the Admin UI hears of this namespace by.
+    pub(crate) feed: Option<Arc<Feed>>,
     pub(crate) peers: RwLock<HashMap<MemberKey, Weak<PeerCell>>>,
     /// Where it is listed as long as it lives, if it was made on demand.
     _listed: Option<Listed>,

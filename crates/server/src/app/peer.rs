@@ -117,12 +117,22 @@ impl Peer {
     /// # Errors
     /// The name is too long, it is in too many rooms, or it is gone.
     pub fn join(&self, room: impl Into<ByteString>) -> Result<(), JoinError> {
-        self.0.join(&room.into(), None)
+        let room = room.into();
+        let feed = self.0.space.feed.as_ref().filter(|_| !self.rooms().contains(&room));
+        self.0.join(&room, None)?;
+        if let Some(feed) = feed {
+            feed.joined(self, &room);
+        }
+        Ok(())
     }
 
     /// Takes it out of a room. Whether it was there.
     pub fn leave(&self, room: &str) -> bool {
-        self.0.space.hub.leave(&self.0.member, room)
+        let left = self.0.space.hub.leave(&self.0.member, room);
+        if let Some(feed) = self.0.space.feed.as_ref().filter(|_| left) {
+            feed.left(self, room);
+        }
+        left
     }
 
     /// The rooms it is in, in the order in which it joined them.
@@ -193,6 +203,14 @@ impl Peer {
     }
 
     fn say(&self, name: &ByteString, args: &RawArgs, call: Option<u64>) -> Result<(), EmitError> {
+        self.push(name, args, call)?;
+        if let Some(feed) = &self.0.space.feed {
+            feed.event("event_sent", &self.0.space.name, self.id(), name, args);
+        }
+        Ok(())
+    }
+
+    fn push(&self, name: &ByteString, args: &RawArgs, call: Option<u64>) -> Result<(), EmitError> {
         let member = &self.0.member;
         let target = Target { rooms: std::slice::from_ref(&member.id), ..Target::default() };
         let mut publishing = self.journal().and_then(|journal| match call {
@@ -250,6 +268,10 @@ impl Peer {
         let mut kept = self.0.values.lock();
         kept.retain(|kept| !kept.is::<T>());
         kept.push(value);
+        drop(kept);
+        if let Some(feed) = &self.0.space.feed {
+            feed.updated(self);
+        }
     }
 
     /// The value of this type that was kept with the peer.

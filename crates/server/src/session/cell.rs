@@ -184,6 +184,7 @@ impl Cell {
             _seat: seat,
         });
         shared.table.opened(&cell);
+        shared.counters.sessions_opened.fetch_add(1, Ordering::Relaxed);
         // A state machine may have something to say, and a deadline, from the start.
         cell.run(|_, _| Ok(())).ok();
         cell
@@ -370,6 +371,7 @@ impl Cell {
         }
         if after.closed {
             self.shared.table.closed(self);
+            self.shared.counters.sessions_closed.fetch_add(1, Ordering::Relaxed);
         }
         for (peer, first) in after.arrivals {
             peer.pump(first);

@@ -297,6 +297,9 @@ impl PeerCell {
         {
             return self.admit(Err(Failure::client(error.to_string())));
         }
+        if let Some(feed) = &space.feed {
+            feed.connected(&Peer(Arc::clone(self)));
+        }
         let Some(handler) = &space.handlers.connect else { return self.admit(Ok(())) };
         let outcome = guard(handler, self.context(ByteString::from_static("connect")));
         let peer = Arc::clone(self);
@@ -390,6 +393,9 @@ impl PeerCell {
     ) {
         let Pending { name, args, call, uploads: _, answer } = pending;
         let answering = Answering { event: name.clone(), call, channel: answer };
+        if let Some(feed) = &self.space.feed {
+            feed.event("event_received", &self.space.name, &self.member.id, &name, &args);
+        }
         let handler = match self.find_handler(&answering, &args, uploads.len()) {
             Ok(handler) => handler,
             Err(error) => {

@@ -14,6 +14,8 @@ pub(super) struct Settings {
     pub(super) config: socketio::Config,
     pub(super) origins: Option<Origins>,
     pub(super) recovery: Option<ConnectionRecovery>,
+    pub(super) admin: bool,
+    pub(super) node: String,
     /// Exactly the settings of the official Socket.IO 5 suite, so `/` behaves as that wants.
     pub(super) official: bool,
 }
@@ -24,13 +26,8 @@ pub(crate) fn port() -> Result<u16, Mistake> {
 }
 
 /// Variables whose features are still to come, with the values that ask for nothing.
-const MISSING: [(&str, &str); 5] = [
-    ("SIO_REDIS", ""),
-    ("SIO_ADMIN", "0"),
-    ("SIO_WT_PORT", ""),
-    ("SIO_WT_CERT", ""),
-    ("SIO_WT_KEY", ""),
-];
+const MISSING: [(&str, &str); 4] =
+    [("SIO_REDIS", ""), ("SIO_WT_PORT", ""), ("SIO_WT_CERT", ""), ("SIO_WT_KEY", "")];
 
 /// Variables that the official suite does without, and so are not set for it.
 const BESIDE_OFFICIAL: [&str; 8] = [
@@ -65,7 +62,9 @@ impl Settings {
         let recovery = environment.recovery(&engine)?;
         config.engine = Arc::new(engine);
         let (path, origins) = (environment.path()?, environment.origins()?);
-        Ok(Self { path, config, origins, recovery, official })
+        let admin = environment.switch("SIO_ADMIN")?.unwrap_or_default();
+        let node = environment.get("SIO_NODE").unwrap_or_else(|| "ref".to_owned());
+        Ok(Self { path, config, origins, recovery, admin, node, official })
     }
 }
 

@@ -114,6 +114,9 @@ impl PeerCell {
     /// Takes it out of the namespace. It may come back if it `left` for a reason that allows that.
     pub(super) fn exit(&self, left: Option<Reason>) {
         let space = &self.space;
+        if let (Some(feed), Some(reason)) = (&space.feed, left) {
+            feed.disconnected(self, &self.member.rooms(), reason);
+        }
         let Some(own) = &self.recovery else {
             space.hub.exit(&self.member);
             space.peers.write().remove(&self.member.key);
