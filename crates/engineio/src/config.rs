@@ -19,6 +19,9 @@ pub struct Config {
     pub transports: Transports,
     /// Whether a polling client may move to a WebSocket. Official name: `allowUpgrades`.
     pub allow_upgrades: bool,
+    /// Polling answers of so many bytes or more are compressed where the client accepts it; `None`:
+    /// never. Official name: `httpCompression.threshold`.
+    pub compression_threshold: Option<usize>,
     /// Serve protocol 3 (Socket.IO 2 clients) too. Official name: `allowEIO3`.
     pub allow_eio3: bool,
     /// A request whose `EIO` is missing or strange counts as protocol 3, as the official server
@@ -56,6 +59,7 @@ impl Default for Config {
             max_payload: 1_000_000,
             transports: Transports::default(),
             allow_upgrades: true,
+            compression_threshold: Some(1024),
             allow_eio3: false,
             assume_eio3: true,
             cookie: None,

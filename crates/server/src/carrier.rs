@@ -1,6 +1,7 @@
 //! What brings the bytes: written once, shared by all protocols. A session decides *what* leaves
 //! on a carrier; these decide *how*.
 
+pub(crate) mod compression;
 pub(crate) mod long_poll;
 pub(crate) mod stream;
 pub(crate) mod upstream;

@@ -2,6 +2,7 @@
 
 use super::websocket::{Door, is_upgrade};
 use super::{BuildError, Incoming, IntoMounted, Mounted, ResponseFuture, Site};
+use crate::carrier::compression::Coding;
 use crate::carrier::long_poll::Poll;
 use crate::carrier::upstream;
 use crate::edge::access::Origins;
@@ -191,7 +192,7 @@ impl Endpoint {
             Err(refusal) => return refusal,
         };
         let Some(handshake) = handshake else {
-            let mut response = poll(&cell, open.jsonp).await;
+            let mut response = self.poll(&cell, open.jsonp, None).await;
             let cookie = self.engine.set_cookie(&cell.token);
             if let Some(Ok(cookie)) = cookie.map(HeaderValue::try_from) {
                 response.headers_mut().insert(header::SET_COOKIE, cookie);
@@ -208,7 +209,9 @@ impl Endpoint {
         cell: &Arc<Cell>,
     ) -> Response<Body> {
         match asked {
-            Request::Poll { jsonp, .. } => poll(cell, jsonp).await,
+            Request::Poll { jsonp, .. } => {
+                self.poll(cell, jsonp, Coding::wanted(incoming.request.headers())).await
+            }
             Request::Post { kind, form, .. } => self.post(incoming, cell, kind, form).await,
             Request::Upgrade { .. } => match self.door.open(&mut incoming.request) {
                 Ok(handshake) => handshake.carry(cell),
@@ -253,23 +256,36 @@ impl Endpoint {
             Err(fault) => refuse(fault),
         }
     }
-}
 
-async fn poll(cell: &Arc<Cell>, index: Option<ByteString>) -> Response<Body> {
-    let poll = match Poll::attach(cell) {
-        Ok(poll) => poll,
-        Err(fault) => return refuse(fault),
-    };
-    let mut answer = poll.answer("").await;
-    if answer.content_type.is_empty() {
-        answer.content_type = payload::content_type(&answer.body);
+    async fn poll(
+        &self,
+        cell: &Arc<Cell>,
+        index: Option<ByteString>,
+        coding: Option<Coding>,
+    ) -> Response<Body> {
+        let poll = match Poll::attach(cell) {
+            Ok(poll) => poll,
+            Err(fault) => return refuse(fault),
+        };
+        let mut answer = poll.answer("").await;
+        if answer.content_type.is_empty() {
+            answer.content_type = payload::content_type(&answer.body);
+        }
+        if let Some(index) = index {
+            let body = jsonp::wrap(&index, &answer.body);
+            answer = Answer::new(answer.status, jsonp::CONTENT_TYPE, body);
+        }
+        let body = answer.body.clone();
+        let mut response = respond(answer);
+        UNCACHED.apply(response.headers_mut());
+        let is_long = |threshold| body.len() >= threshold;
+        if self.engine.compression_threshold.is_some_and(is_long)
+            && let Some(coding) = coding
+        {
+            coding.apply(&body, &mut response);
+        }
+        response
     }
-    if let Some(index) = index {
-        answer = Answer::new(answer.status, jsonp::CONTENT_TYPE, jsonp::wrap(&index, &answer.body));
-    }
-    let mut response = respond(answer);
-    UNCACHED.apply(response.headers_mut());
-    response
 }
 
 /// Marks that a POST of the session is being read.
