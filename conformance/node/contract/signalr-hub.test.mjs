@@ -527,6 +527,30 @@ fact("what the query of a WebSocket says counts, not what negotiate said", async
   line.close();
 });
 
+fact("/hubs/big takes a message of 4 MiB less its frame, over WebSockets too", async () => {
+  const line = await Line.open("/hubs/big");
+  const text = "x".repeat(4_194_000);
+  line.say({ type: 1, invocationId: "1", target: "Length", arguments: [text] });
+  assert.equal((await line.next("the length", ({ type }) => type === 3)).result, 4_194_000);
+  line.close();
+});
+
+fact("what another connection answers in its place is not taken", async () => {
+  const [asked, thief] = [await Line.open("/hubs/test"), await Line.open("/hubs/test")];
+  asked.say({ type: 1, invocationId: "1", target: "AskMe", arguments: ["?"] });
+  const { invocationId } = await asked.next("the question", ({ target }) => target === "Answer");
+  thief.say({ type: 3, invocationId, result: "stolen" });
+  thief.say({ type: 1, invocationId: "2", target: "Echo", arguments: ["after it"] });
+  // Whether it is cut off for it or not, its next answer or its end comes behind the theft.
+  const next = thief.next("an answer", ({ type }) => type === 3);
+  await Promise.race([next, within(thief.closed, "the end")]);
+  asked.say({ type: 3, invocationId, result: "own" });
+  const { result } = await asked.next("the answer", (record) => record.invocationId === "1");
+  assert.equal(result, "answer:own");
+  asked.close();
+  thief.close();
+});
+
 fact("pages of any origin may use every path", async () => {
   const origin = "http://page.example";
   for (const path of ["/hubs/auth/negotiate", "/bar/send"]) {
