@@ -18,12 +18,11 @@ use crate::app::namespace::Space;
 use crate::edge::access::Origins;
 use crate::edge::answers;
 use crate::edge::crowd::TooMany;
-use crate::quoted::quoted;
 use crate::request::RequestInfo;
 use crate::server::Shared;
 use crate::session::cell::{Cell, Entrance, Opening, PeerIds, Terms};
 use axum::body::Body;
-use http::{Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode};
 use omniwire_session::{ByteString, Session};
 use parking_lot::Mutex;
 use std::fmt;
@@ -229,15 +228,8 @@ impl Mounts {
         if let Some(answer) = origins.preflight(request.method(), request.headers()) {
             return answer;
         }
-        if !origins.allow(request.headers()) {
-            let origin = request.headers().get(header::ORIGIN);
-            tracing::info!(
-                origin = ?origin.map(quoted),
-                path = %quoted(request.uri().path()),
-                "refused a page of another origin; Builder::origins (or `origins` in the \
-                 configuration) says which may"
-            );
-            return answers::foreign_origin();
+        if let Some(refusal) = origins.refuse(request.headers(), request.uri().path()) {
+            return refusal;
         }
         let asked = request.headers().clone();
         let mut response = mounted.serve(Incoming::new(request, tail, shared)).await;

@@ -4,6 +4,8 @@
 //! origin is not allowed is refused whatever it asks for; CORS headers only tell the browser of
 //! a page that is allowed.
 
+use super::answers;
+use crate::quoted::quoted;
 use axum::body::Body;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -52,6 +54,20 @@ impl Origins {
         let forwarded = headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
         let secure = forwarded || self.0.pages == Pages::Same && is_secure_page(headers);
         self.0.allows(headers, secure)
+    }
+
+    /// The answer to a request that may not go on. The log names the setting that would let it.
+    pub(crate) fn refuse(&self, headers: &HeaderMap, path: &str) -> Option<Response<Body>> {
+        if self.allow(headers) {
+            return None;
+        }
+        tracing::info!(
+            origin = ?headers.get(ORIGIN).map(quoted),
+            path = %quoted(path),
+            "refused a page of another origin; Builder::origins (or `origins` in the \
+             configuration) says which may"
+        );
+        Some(answers::foreign_origin())
     }
 
     /// The answer to a CORS preflight, if this is one.

@@ -335,8 +335,9 @@ fn refuse(fault: Fault, head: &sockjs::Response) -> Response<Body> {
 impl Mounted for Endpoint {
     fn serve(self: Arc<Self>, incoming: Incoming) -> ResponseFuture {
         Box::pin(async move {
-            if !self.origins.allow(incoming.request.headers()) {
-                return answers::foreign_origin();
+            let request = &incoming.request;
+            if let Some(refusal) = self.origins.refuse(request.headers(), request.uri().path()) {
+                return refusal;
             }
             if let Some(denied) = incoming.denied(&self.terms.entrance) {
                 return denied;
