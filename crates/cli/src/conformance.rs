@@ -9,10 +9,12 @@ mod sockjs;
 mod websocket;
 
 use crate::options::{ConformanceOptions, Suite};
+use crate::run::Security;
 use crate::{Mistake, run, settings};
 use axum::Router;
 use omniwire::{BuildError, Builder, Hosts, Limits, Omniwire};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 /// A suite's server: the protocols, and whatever else it wants at its port.
 struct Site {
@@ -54,10 +56,17 @@ async fn serve(options: &ConformanceOptions) -> Result<(), Mistake> {
     };
     let listeners = run::bind(&options.host, port).await?;
     let address = run::address(&listeners)?;
-    let site = site(options, &format!("http://{address}"))?;
+    let security = security(options)?;
+    let listeners = security.secure(listeners)?;
+    let site = site(options, &format!("{}://{address}", security.scheme()))?;
     let router = site.beside.merge(site.omniwire.router());
     run::announce(&format!("listening on {address}"));
     run::serve(listeners, router, &site.omniwire).await
+}
+
+fn security(options: &ConformanceOptions) -> Result<Security, Mistake> {
+    let mut files = options.tls.iter().flatten().map(PathBuf::as_path);
+    Ok(Security::all(settings::read_tls(files.next(), files.next())?))
 }
 
 fn site(options: &ConformanceOptions, address: &str) -> Result<Site, Mistake> {

@@ -39,7 +39,7 @@ pub(crate) enum ConfigCommand {
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
     /// Configuration file, in TOML: the same settings by the same names (host, port, origins,
-    /// hosts, demo, threads), and a table `limits`, whose names `omniwire config limits` lists
+    /// hosts, demo, threads, tls_cert, tls_key), and a table `limits`, whose names `omniwire config limits` lists
     #[arg(long, value_name = "FILE", env = "OMNIWIRE_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// Address to listen on; `localhost` listens on 127.0.0.1 and ::1 [default: 127.0.0.1]
@@ -59,6 +59,13 @@ pub(crate) struct ServeOptions {
     /// Set a limit, as `omniwire config limits` lists them; may be given several times
     #[arg(long = "limit", value_name = "NAME=VALUE")]
     pub(crate) limits: Vec<String>,
+    /// PEM file with the certificate, and its intermediates behind it: the port then speaks TLS, and
+    /// HTTP/3 on the same UDP port [default: no TLS]
+    #[arg(long, value_name = "FILE", env = "OMNIWIRE_TLS_CERT")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// PEM file with the certificate's private key
+    #[arg(long, value_name = "FILE", env = "OMNIWIRE_TLS_KEY")]
+    pub(crate) tls_key: Option<PathBuf>,
     /// Serve the demo: a chat in namespace /chat and its page at / [default: true]
     #[arg(long, value_name = "BOOL", env = "OMNIWIRE_DEMO")]
     pub(crate) demo: Option<bool>,
@@ -91,6 +98,9 @@ pub(crate) struct ConformanceOptions {
     /// Answer to any name, on a loopback address too
     #[arg(long, hide = true)]
     pub(crate) any_host: bool,
+    /// Speak TLS, and HTTP/3 on the same UDP port
+    #[arg(long, num_args = 2, value_names = ["CERT", "KEY"])]
+    pub(crate) tls: Option<Vec<PathBuf>>,
     /// For sockjs: address of the client's script
     #[arg(long, value_name = "URL", default_value = "http://localhost:8090/sockjs.min.js")]
     pub(crate) sockjs_client_url: String,

@@ -2,7 +2,7 @@
 
 use crate::Mistake;
 use axum::Router;
-use omniwire::Omniwire;
+use omniwire::{Listener, Omniwire, Tls};
 use std::future::Future;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
@@ -67,6 +67,43 @@ pub(crate) async fn bind(host: &str, port: u16) -> Result<Vec<TcpListener>, Mist
     Ok(listeners)
 }
 
+/// What the ports are to speak, besides HTTP over TCP.
+#[derive(Debug, Default)]
+pub(crate) struct Security {
+    /// TLS on the TCP ports.
+    pub(crate) tcp: Option<Tls>,
+    /// HTTP/3 on the UDP ports of the same numbers.
+    pub(crate) udp: Option<Tls>,
+}
+
+impl Security {
+    /// TLS and HTTP/3, if there is a certificate.
+    pub(crate) fn all(tls: Option<Tls>) -> Self {
+        Self { tcp: tls.clone(), udp: tls }
+    }
+
+    /// The scheme of a URL there.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.tcp.is_some() { "https" } else { "http" }
+    }
+
+    pub(crate) fn secure(&self, tcp: Vec<TcpListener>) -> Result<Vec<Listener>, Mistake> {
+        let secure = |tcp: TcpListener| {
+            let mut listener = Listener::from(tcp);
+            if let Some(tls) = &self.tcp {
+                listener = listener.tls(tls);
+            }
+            match &self.udp {
+                Some(tls) => listener.http3(tls).map_err(|error| {
+                    Mistake(format!("cannot listen on the UDP port for HTTP/3: {error}"))
+                }),
+                None => Ok(listener),
+            }
+        };
+        tcp.into_iter().map(secure).collect()
+    }
+}
+
 /// The address to tell people.
 pub(crate) fn address(listeners: &[TcpListener]) -> Result<SocketAddr, Mistake> {
     let first = listeners.first().ok_or_else(|| Mistake("nothing to listen on".into()))?;
@@ -83,7 +120,7 @@ pub(crate) fn announce(line: &str) {
 /// Serves until SIGTERM or Ctrl-C, then ends every session in its own words, and returns when
 /// they are gone, when [`GRACE`] is over, or at the second signal.
 pub(crate) async fn serve(
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     router: Router,
     omniwire: &Omniwire,
 ) -> Result<(), Mistake> {

@@ -1,6 +1,7 @@
 //! `omniwire serve`.
 
 use crate::options::ServeOptions;
+use crate::run::Security;
 use crate::settings::Settings;
 use crate::{Mistake, demo, pages, run};
 use axum::Router;
@@ -26,6 +27,9 @@ async fn serve(settings: &Settings) -> Result<(), Mistake> {
         router = router.fallback(pages::serve);
     }
     let listeners = run::bind(&settings.host, settings.port).await?;
-    run::announce(&format!("Omniwire is at http://{}/", run::address(&listeners)?));
+    let security = Security::all(settings.tls.clone());
+    let address = run::address(&listeners)?;
+    let listeners = security.secure(listeners)?;
+    run::announce(&format!("Omniwire is at {}://{address}/", security.scheme()));
     run::serve(listeners, router, &omniwire).await
 }

@@ -2,11 +2,11 @@
 
 use crate::Mistake;
 use crate::options::ServeOptions;
-use omniwire::{Hosts, Limits, Origins};
+use omniwire::{Hosts, Limits, Origins, Tls};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 /// What `omniwire serve` goes by.
@@ -19,6 +19,7 @@ pub(crate) struct Settings {
     pub(crate) threads: Option<usize>,
     pub(crate) hosts: Hosts,
     pub(crate) limits: Limits,
+    pub(crate) tls: Option<Tls>,
 }
 
 /// The configuration file.
@@ -31,6 +32,8 @@ struct File {
     origins: Vec<String>,
     demo: Option<bool>,
     threads: Option<usize>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
     #[serde(default)]
     hosts: Vec<String>,
     /// As [`Limits::set`] takes them.
@@ -52,6 +55,8 @@ impl Settings {
         if threads == Some(0) {
             return Err(Mistake("threads must be at least 1".into()));
         }
+        let certificate = options.tls_cert.as_deref().or(file.tls_cert.as_deref());
+        let tls = read_tls(certificate, options.tls_key.as_deref().or(file.tls_key.as_deref()))?;
         Ok(Self {
             host: options.host.clone().or(file.host).unwrap_or_else(|| "127.0.0.1".into()),
             port: options.port.or(file.port).unwrap_or(8000),
@@ -60,6 +65,7 @@ impl Settings {
             threads,
             hosts: read_hosts(hosts),
             limits,
+            tls,
         })
     }
 }
@@ -77,6 +83,24 @@ fn read_hosts(given: &[String]) -> Hosts {
         [] => Hosts::default(),
         [any] if any == "*" => Hosts::any(),
         list => Hosts::list(list),
+    }
+}
+
+/// Reads the files, if both are named.
+pub(crate) fn read_tls(
+    certificate: Option<&Path>,
+    key: Option<&Path>,
+) -> Result<Option<Tls>, Mistake> {
+    let missing = |flag: &str, other: &str| {
+        Mistake(format!("{flag} is missing: {other} alone makes no TLS; give both, or neither"))
+    };
+    match (certificate, key) {
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(missing("--tls-key", "--tls-cert")),
+        (None, Some(_)) => Err(missing("--tls-cert", "--tls-key")),
+        (Some(certificate), Some(key)) => Tls::from_pem_files(certificate, key)
+            .map(Some)
+            .map_err(|error| Mistake(format!("{error}; see omniwire serve --help"))),
     }
 }
 

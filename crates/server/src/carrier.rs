@@ -4,6 +4,8 @@
 pub(crate) mod compression;
 pub(crate) mod long_poll;
 pub(crate) mod stream;
+pub(crate) mod tunnel;
+pub(crate) mod upgrade;
 pub(crate) mod upstream;
 pub(crate) mod websocket;
 

@@ -58,7 +58,9 @@ pub use app::upload::Upload;
 pub use builder::Builder;
 pub use edge::access::{BadOrigin, Origins};
 pub use edge::hosts::Hosts;
-pub use edge::listener::serve;
+pub use edge::listener::{Listener, serve};
+#[cfg(feature = "tls")]
+pub use edge::tls::{Tls, TlsError};
 pub use mount::{
     BuildError, EngineIoMount, Mount, Negotiation, PlainMount, SignalRMount, SockJsMount,
     SocketIoMount, WebSocketMount,

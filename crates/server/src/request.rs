@@ -16,7 +16,12 @@ pub struct RequestInfo {
     method: Method,
     version: Version,
     remote: Option<SocketAddr>,
+    secure: bool,
 }
+
+/// Among a request's extensions: it came over TLS or QUIC.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Secure;
 
 impl RequestInfo {
     pub(crate) fn copy_of(request: &Request<()>, remote: Option<SocketAddr>) -> Self {
@@ -30,6 +35,7 @@ impl RequestInfo {
             method: request.method().clone(),
             version: request.version(),
             remote,
+            secure: request.extensions().get::<Secure>().is_some(),
         }
     }
 
@@ -63,9 +69,10 @@ impl RequestInfo {
         }
     }
 
-    /// Whether the target says that it came over TLS: that of HTTP/1.1 says nothing.
+    /// Whether it came over TLS or QUIC, as far as this server can see: behind a proxy that ends
+    /// TLS, only what HTTP/2's target says.
     pub fn is_secure(&self) -> bool {
-        self.target().starts_with("https://")
+        self.secure || self.target().starts_with("https://")
     }
 
     /// The query, without its question mark; empty if there is none.

@@ -8,10 +8,9 @@ mod watch;
 
 use self::watch::Watch;
 use super::Place;
+use super::upgrade::{Upgrade, Upgraded};
 use crate::session::cell::{Cell, Step};
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
-use hyper_util::server::conn::auto;
+use bytes::Bytes;
 use omniwire_session::{ByteString, CarrierId, Detached, Ending, Message as Given};
 use omniwire_websocket::{CloseCode, CloseFrame, Config, Error, Message, Role, WebSocket};
 use std::collections::VecDeque;
@@ -20,7 +19,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 /// The socket takes no more from the outbox while this much is unwritten: what waits longer
@@ -34,21 +32,17 @@ const MESSAGES_PER_TURN: usize = 64;
 const LEN_PER_TURN: u64 = 256 << 10;
 
 /// Carries a session over a WebSocket whose handshake was answered, until it ends.
-pub(crate) async fn run(cell: Arc<Cell>, id: CarrierId, upgrade: OnUpgrade, config: Config) {
+pub(crate) async fn run(cell: Arc<Cell>, id: CarrierId, upgrade: Upgrade, config: Config) {
     let place = Place::new(&cell, id);
-    let upgraded = match upgrade.await {
-        Ok(upgraded) => upgraded,
-        Err(error) => return tracing::debug!(%error, "no WebSocket came of a handshake"),
-    };
-    // A plain TCP socket is taken out of hyper: no layer stays between it and the frames.
-    match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
-        Ok(parts) => drive(place, parts.io.into_inner(), parts.read_buf, config),
-        Err(upgraded) => drive(place, TokioIo::new(upgraded), bytes::Bytes::new(), config),
+    match upgrade.wait().await {
+        Ok(Upgraded::Tcp(io, read)) => drive(place, io, read, config),
+        Ok(Upgraded::Other(io, read)) => drive(place, io, read, config),
+        Err(error) => tracing::debug!(%error, "no WebSocket came of a handshake"),
     }
 }
 
 /// In a task of its own: what led here, which is larger, leaves no memory behind.
-fn drive<S>(place: Place, io: S, leftover: bytes::Bytes, config: Config)
+fn drive<S>(place: Place, io: S, leftover: Bytes, config: Config)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -259,7 +253,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             match step {
                 Step::Idle => return Turn::Done,
                 Step::Took => {}
-                Step::Ping => self.socket.queue(Message::Ping(bytes::Bytes::new())),
+                Step::Ping => self.socket.queue(Message::Ping(Bytes::new())),
                 Step::End(ending) => self.end(&ending),
             }
         }

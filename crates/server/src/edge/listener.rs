@@ -1,32 +1,97 @@
-//! A server of its own: accepts connections and serves HTTP/1.1 and HTTP/2 on one port.
+//! A server of its own: accepts connections and serves HTTP/1.1 and HTTP/2 on one port, over TLS
+//! where there is a certificate, and HTTP/3 on the UDP port of the same number.
 
-use super::answers;
-use super::crowd::{Connection, Crowd};
-use super::hosts::{Hosts, Verdict};
-use crate::mount::Remote;
-use crate::quoted::quoted;
+use super::site::{Site, Visit};
+#[cfg(feature = "tls")]
+use super::tls::Tls;
 use crate::server::Omniwire;
 use axum::Router;
 use axum::body::Body;
-use http::{Request, Response};
+use http::{Request, header};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use omniwire_session::limits::Limits;
 use socket2::SockRef;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tower_service::Service as _;
+use tokio::time::Instant;
 
-/// Serves a router on a listener until `shutdown` resolves: HTTP/1.1 with upgrades, and HTTP/2 by
-/// prior knowledge with extended CONNECT. Then it accepts no more, and returns when every
-/// connection has answered what it was asked and is closed. Connections that have been upgraded
-/// live on. What else is open ends by [`Omniwire::shut_down`], so call that too, and bound
-/// the wait: a client may never finish its request.
+/// Where a server listens: a TCP port, made from a [`TcpListener`], and what else it is to speak.
+///
+/// ```no_run
+/// # async fn run(omniwire: omniwire::Omniwire) -> Result<(), Box<dyn std::error::Error>> {
+/// use omniwire::{Listener, Tls};
+///
+/// let tls = Tls::from_pem_files("certificate.pem", "key.pem")?;
+/// let tcp = tokio::net::TcpListener::bind("0.0.0.0:443").await?;
+/// let listener = Listener::from(tcp).tls(&tls).http3(&tls)?;
+/// omniwire::serve(listener, omniwire.router(), &omniwire, std::future::pending()).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Listener {
+    tcp: TcpListener,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
+    #[cfg(feature = "http3")]
+    quic: Option<super::http3::Socket>,
+}
+
+impl From<TcpListener> for Listener {
+    fn from(tcp: TcpListener) -> Self {
+        Self {
+            tcp,
+            #[cfg(feature = "tls")]
+            tls: None,
+            #[cfg(feature = "http3")]
+            quic: None,
+        }
+    }
+}
+
+impl Listener {
+    /// Speaks TLS and nothing else on the TCP port: HTTP/2 or HTTP/1.1, as the client chooses by
+    /// ALPN.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: &Tls) -> Self {
+        self.tls = Some(tls.clone());
+        self
+    }
+
+    /// Speaks HTTP/3 too, on the UDP port of the same number. Clients that come by TLS are told
+    /// (`Alt-Svc`).
+    ///
+    /// # Errors
+    /// The UDP port can't be bound.
+    #[cfg(feature = "http3")]
+    pub fn http3(mut self, tls: &Tls) -> io::Result<Self> {
+        self.quic = Some(super::http3::Socket::bind(self.tcp.local_addr()?, tls)?);
+        Ok(self)
+    }
+
+    /// The address of the TCP port.
+    ///
+    /// # Errors
+    /// The system does not know.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+}
+
+/// Serves a router on a listener until `shutdown` resolves: HTTP/1.1 with upgrades, HTTP/2 (by ALPN,
+/// or without TLS by prior knowledge) and HTTP/3 with extended CONNECT. Then it accepts no more,
+/// and returns when every connection has answered what it was asked and is closed. HTTP/1.1
+/// connections that have been upgraded live on. What else is open ends by
+/// [`Omniwire::shut_down`], so call that too, and bound the wait: a client may never finish its
+/// request.
 ///
 /// `router` is [`Omniwire::router`], with whatever else the port is to serve. The server's
 /// [`crate::Limits`] hold for all of it, and so does [`crate::Builder::hosts`].
@@ -34,32 +99,78 @@ use tower_service::Service as _;
 /// # Errors
 /// The listener failed.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     router: Router,
     omniwire: &Omniwire,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let shared = &omniwire.shared;
-    let site = Arc::new(Site {
-        builder: builder(&shared.limits),
-        limits: shared.limits.clone(),
-        crowd: Arc::clone(&shared.crowd),
-        hosts: shared.hosts.clone(),
-        local: listener.local_addr()?.ip(),
-    });
+    let listener = listener.into();
+    let local = listener.local_addr()?;
+    #[cfg_attr(not(feature = "http3"), expect(unused_mut))]
+    let mut site = Site::new(omniwire, router, local);
+    #[cfg(feature = "http3")]
+    if listener.quic.is_some() {
+        site.tell_http3(local.port());
+    }
+    let site = Arc::new(site);
     // Each connection holds a receiver until it is closed.
     let (stop, stopped) = watch::channel(());
+    #[cfg(feature = "http3")]
+    if let Some(quic) = listener.quic {
+        let serving = quic.serve(Arc::clone(&site), stopped.clone())?;
+        tokio::spawn(serving);
+    }
+    #[cfg(feature = "tls")]
+    let security = listener.tls.as_ref().map_or(Security::None, Security::new);
+    #[cfg(not(feature = "tls"))]
+    let security = Security::None;
+    let welcome = Arc::new(Welcome { builder: builder(&site.limits), security, site });
+    accept(&listener.tcp, &welcome, &stopped, shutdown).await;
+    drop((listener.tcp, stopped));
+    stop.send_replace(());
+    stop.closed().await;
+    Ok(())
+}
+
+/// How connections of a TCP port are received.
+struct Welcome {
+    builder: auto::Builder<TokioExecutor>,
+    security: Security,
+    site: Arc<Site>,
+}
+
+enum Security {
+    None,
+    #[cfg(feature = "tls")]
+    Tls(tokio_rustls::TlsAcceptor),
+}
+
+impl Security {
+    #[cfg(feature = "tls")]
+    fn new(tls: &Tls) -> Self {
+        Self::Tls(Arc::new(tls.config(&[b"h2", b"http/1.1"])).into())
+    }
+}
+
+/// Accepts connections until `shutdown` resolves.
+async fn accept(
+    listener: &TcpListener,
+    welcome: &Arc<Welcome>,
+    stopped: &watch::Receiver<()>,
+    shutdown: impl Future<Output = ()>,
+) {
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = &mut shutdown => break,
+            () = &mut shutdown => return,
         };
         match accepted {
             Ok((stream, remote)) => {
-                let Some(connection) = site.crowd.connect(remote.ip()) else { continue };
-                let visit = Visit { remote, connection, stopped: stopped.clone() };
-                tokio::spawn(serve_connection(Arc::clone(&site), stream, router.clone(), visit));
+                let Some(connection) = welcome.site.crowd.connect(remote.ip()) else { continue };
+                let visit = Visit { remote, connection, secure: false };
+                let welcome = Arc::clone(welcome);
+                tokio::spawn(receive(welcome, stream, visit, stopped.clone()));
             }
             // Out of descriptors, or the client was gone at once: others may do better.
             Err(error) => {
@@ -68,27 +179,6 @@ pub async fn serve(
             }
         }
     }
-    drop((listener, stopped));
-    stop.send_replace(());
-    stop.closed().await;
-    Ok(())
-}
-
-/// What all connections of a listener have in common.
-struct Site {
-    builder: auto::Builder<TokioExecutor>,
-    limits: Limits,
-    crowd: Arc<Crowd>,
-    hosts: Hosts,
-    local: IpAddr,
-}
-
-/// What a connection has of its own.
-struct Visit {
-    remote: SocketAddr,
-    connection: Arc<Connection>,
-    /// Changes when the server is going down.
-    stopped: watch::Receiver<()>,
 }
 
 fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
@@ -110,32 +200,60 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-async fn serve_connection(site: Arc<Site>, stream: TcpStream, router: Router, visit: Visit) {
-    let Visit { remote, connection, mut stopped } = visit;
-    prepare(&stream, &site.limits);
-    let (hosts, local, asking) = (site.hosts.clone(), site.local, Arc::clone(&connection));
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        asking.greeted();
-        let verdict = hosts.judge(&request, local);
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(Remote(remote));
-        // A WebSocket outlives its HTTP connection, and still counts.
-        request.extensions_mut().insert(Arc::clone(&asking));
-        let mut router = router.clone();
-        async move {
-            match verdict {
-                Verdict::Ours => router.call(request).await,
-                Verdict::NotOurs => Ok(misdirected(&request)),
-                Verdict::Malformed => Ok(answers::bad_host()),
+/// Serves a connection, from the handshake of TLS on.
+async fn receive(
+    welcome: Arc<Welcome>,
+    stream: TcpStream,
+    visit: Visit,
+    stopped: watch::Receiver<()>,
+) {
+    let limits = &welcome.site.limits;
+    prepare(&stream, limits);
+    // One timer from accept to the first request, which no byte resets.
+    let deadline = Instant::now() + limits.handshake_timeout;
+    match &welcome.security {
+        Security::None => converse(&welcome, stream, visit, deadline, stopped).await,
+        #[cfg(feature = "tls")]
+        Security::Tls(acceptor) => {
+            let remote = visit.remote;
+            match tokio::time::timeout_at(deadline, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => {
+                    let visit = Visit { secure: true, ..visit };
+                    converse(&welcome, stream, visit, deadline, stopped).await;
+                }
+                Ok(Err(error)) => tracing::debug!(%remote, %error, "TLS handshake failed"),
+                Err(_) => tracing::debug!(%remote, "no TLS handshake in time"),
             }
+        }
+    }
+}
+
+async fn converse<S>(
+    welcome: &Welcome,
+    stream: S,
+    visit: Visit,
+    deadline: Instant,
+    mut stopped: watch::Receiver<()>,
+) where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let Visit { remote, connection, .. } = visit.clone();
+    let site = Arc::clone(&welcome.site);
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let (site, visit) = (Arc::clone(&site), visit.clone());
+        async move {
+            if lacks_authority(&request) {
+                // Hyper resets the stream with this.
+                return Err(h2::Error::from(h2::Reason::PROTOCOL_ERROR));
+            }
+            Ok(site.answer(&visit, request.map(Body::new)).await)
         }
     });
     let io = TokioIo::new(stream);
-    let mut serving = std::pin::pin!(site.builder.serve_connection_with_upgrades(io, service));
-    // One timer from accept to the first request, which no byte resets: hyper's own begins only
-    // when it knows which version of HTTP is spoken.
+    let mut serving = std::pin::pin!(welcome.builder.serve_connection_with_upgrades(io, service));
+    // Hyper's own timer begins only when it knows which version of HTTP is spoken.
     let late = async {
-        tokio::time::sleep(site.limits.handshake_timeout).await;
+        tokio::time::sleep_until(deadline).await;
         if !connection.is_greeting() {
             std::future::pending().await
         }
@@ -153,14 +271,11 @@ async fn serve_connection(site: Arc<Site>, stream: TcpStream, router: Router, vi
     }
 }
 
-fn misdirected(request: &Request<Body>) -> Response<Body> {
-    let host = request.headers().get(http::header::HOST);
-    tracing::info!(
-        host = ?host.map(quoted),
-        "refused a name that is not ours; Builder::hosts (or `hosts` in the configuration) says \
-         which are"
-    );
-    answers::misdirected()
+/// Whether an extended CONNECT names no host, which hyper lets pass (RFC 8441, 4).
+fn lacks_authority(request: &Request<Incoming>) -> bool {
+    request.extensions().get::<hyper::ext::Protocol>().is_some()
+        && request.uri().authority().is_none()
+        && !request.headers().contains_key(header::HOST)
 }
 
 /// What every connection's socket gets.

@@ -1,6 +1,7 @@
 //! Plain WebSocket at a path, and the handshake that all protocols share.
 
 use super::{BuildError, Incoming, IntoMounted, Mounted, ResponseFuture, Site};
+use crate::carrier::upgrade::Upgrade;
 use crate::carrier::websocket;
 use crate::edge::access::Origins;
 use crate::edge::answers;
@@ -162,7 +163,7 @@ pub(crate) struct Door {
 /// A handshake that succeeded.
 pub(crate) struct Handshake {
     accepted: server::Accepted,
-    upgrade: hyper::upgrade::OnUpgrade,
+    upgrade: Upgrade,
     pub(crate) subprotocol: Option<String>,
     config: Config,
     /// The TCP connection counts as long as the WebSocket lives.
@@ -204,6 +205,7 @@ impl Door {
         let head = server::Request { protocol: protocol(request), ..server::Request::new(request) };
         let accepted = server::accept(&head, &self.options)
             .map_err(|refusal| refusal.response::<&'static str>().map(Body::from))?;
+        tracing::debug!(version = ?request.version(), "a WebSocket opens");
         let limits = Limits {
             message_len: self.message_len_max,
             frame_len: self.message_len_max,
@@ -213,7 +215,7 @@ impl Door {
         Ok(Handshake {
             subprotocol: accepted.subprotocol.clone(),
             counted: request.extensions().get::<Arc<Connection>>().cloned(),
-            upgrade: hyper::upgrade::on(request),
+            upgrade: Upgrade::of(request),
             accepted,
             config,
         })

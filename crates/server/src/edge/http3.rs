@@ -1,0 +1,179 @@
+//! HTTP/3 (RFC 9114) over QUIC: the same router, and WebSockets by extended CONNECT (RFC 9220).
+
+mod exchange;
+mod protocol;
+mod relay;
+
+use super::site::{Site, Visit};
+use super::tls::Tls;
+use bytes::Bytes;
+use h3::error::Code;
+use h3::server::{RequestResolver, RequestStream};
+use omniwire_session::limits::Limits;
+use quinn::VarInt;
+use quinn::crypto::rustls::QuicServerConfig;
+use quinn::{Endpoint, EndpointConfig, IdleTimeout, ServerConfig, TokioRuntime, TransportConfig};
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+type Connection = h3::server::Connection<h3_quinn::Connection, Bytes>;
+type Receiving = RequestStream<h3_quinn::RecvStream, Bytes>;
+type Sending = RequestStream<h3_quinn::SendStream<Bytes>, Bytes>;
+type Resolver = RequestResolver<h3_quinn::Connection, Bytes>;
+
+/// Bytes of one stream, and of all streams of a connection, that wait for us.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+
+/// HTTP/3 itself needs three unidirectional streams; others are read and thrown away.
+const UNIDIRECTIONAL_STREAMS_MAX: u32 = 8;
+
+/// A UDP port for HTTP/3.
+#[derive(Debug)]
+pub(super) struct Socket {
+    socket: UdpSocket,
+    tls: Tls,
+}
+
+impl Socket {
+    pub(super) fn bind(address: SocketAddr, tls: &Tls) -> io::Result<Self> {
+        Ok(Self { socket: UdpSocket::bind(address)?, tls: tls.clone() })
+    }
+
+    /// Serves until `stopped` changes, and holds it until the last connection has ended.
+    pub(super) fn serve(
+        self,
+        site: Arc<Site>,
+        mut stopped: watch::Receiver<()>,
+    ) -> io::Result<impl Future<Output = ()> + Send> {
+        let config = server_config(&self.tls, &site.limits)?;
+        let runtime = Arc::new(TokioRuntime);
+        let endpoint =
+            Endpoint::new(EndpointConfig::default(), Some(config), self.socket, runtime)?;
+        Ok(async move {
+            let all_stopped = stopped.clone();
+            loop {
+                let incoming = tokio::select! {
+                    incoming = endpoint.accept() => incoming,
+                    _ = stopped.changed() => break,
+                };
+                let Some(incoming) = incoming else { break };
+                let remote = incoming.remote_address();
+                let Some(connection) = site.crowd.connect(remote.ip()) else {
+                    incoming.refuse();
+                    continue;
+                };
+                let visit = Visit { remote, connection, secure: true };
+                tokio::spawn(receive(Arc::clone(&site), incoming, visit, all_stopped.clone()));
+            }
+            // The endpoint goes when its last connection does.
+            drop(all_stopped);
+        })
+    }
+}
+
+fn server_config(tls: &Tls, limits: &Limits) -> io::Result<ServerConfig> {
+    // No early data: a handshake in it could be replayed (RFC 9114, 10.9).
+    let crypto: Arc<rustls::ServerConfig> = Arc::new(tls.config(&[b"h3"]));
+    let crypto = QuicServerConfig::try_from(crypto).map_err(io::Error::other)?;
+    let mut transport = TransportConfig::default();
+    let idle = IdleTimeout::try_from(limits.ping_interval + limits.ping_timeout);
+    transport
+        .max_idle_timeout(Some(idle.map_err(io::Error::other)?))
+        .max_concurrent_bidi_streams(limits.streams_max.try_into().unwrap_or(VarInt::MAX))
+        .max_concurrent_uni_streams(UNIDIRECTIONAL_STREAMS_MAX.into())
+        .stream_receive_window(STREAM_WINDOW.into())
+        .receive_window(CONNECTION_WINDOW.into())
+        .send_window(CONNECTION_WINDOW.into());
+    let mut config = ServerConfig::with_crypto(Arc::new(crypto));
+    config.transport_config(Arc::new(transport));
+    Ok(config)
+}
+
+/// Serves a connection, from its handshake on.
+async fn receive(
+    site: Arc<Site>,
+    incoming: quinn::Incoming,
+    visit: Visit,
+    stopped: watch::Receiver<()>,
+) {
+    let remote = visit.remote;
+    let handshake = async {
+        let quic = incoming.await?;
+        let mut builder = h3::server::builder();
+        builder
+            .enable_extended_connect(true)
+            .max_field_section_size(site.limits.head_len_max as u64);
+        let connection: Connection = builder.build(h3_quinn::Connection::new(quic.clone())).await?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>((quic, connection))
+    };
+    match tokio::time::timeout(site.limits.handshake_timeout, handshake).await {
+        Ok(Ok((quic, connection))) => converse(site, quic, connection, visit, stopped).await,
+        Ok(Err(error)) => tracing::debug!(%remote, %error, "QUIC handshake failed"),
+        Err(_) => tracing::debug!(%remote, "no QUIC handshake in time"),
+    }
+}
+
+async fn converse(
+    site: Arc<Site>,
+    quic: quinn::Connection,
+    mut connection: Connection,
+    visit: Visit,
+    mut stopped: watch::Receiver<()>,
+) {
+    // Ends all requests when the connection ends.
+    let mut exchanges = JoinSet::new();
+    let late = tokio::time::sleep(site.limits.handshake_timeout);
+    let mut late = std::pin::pin!(late);
+    let (mut waiting, mut stopping) = (true, false);
+    loop {
+        tokio::select! {
+            accepted = connection.accept() => match accepted {
+                Ok(Some(resolver)) => {
+                    let (site, visit, quic) = (Arc::clone(&site), visit.clone(), quic.clone());
+                    exchanges.spawn(exchange::run(site, visit, quic, resolver));
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    return tracing::debug!(remote = %visit.remote, %error, "connection ended");
+                }
+            },
+            Some(_) = exchanges.join_next() => {
+                if stopping && exchanges.is_empty() {
+                    break;
+                }
+            }
+            () = &mut late, if waiting => {
+                waiting = false;
+                if visit.connection.is_greeting() {
+                    return tracing::debug!(remote = %visit.remote, "no request in time");
+                }
+            }
+            _ = stopped.changed(), if !stopping => {
+                stopping = true;
+                if connection.shutdown(0).await.is_err() || exchanges.is_empty() {
+                    break;
+                }
+            }
+        }
+    }
+    linger(&quic).await;
+}
+
+/// What was written last is on its way still, and would be lost if the connection were closed now.
+async fn linger(quic: &quinn::Connection) {
+    let time = LINGER_MIN.max(3 * quic.rtt());
+    tokio::time::timeout(time, quic.closed()).await.ok();
+}
+
+const LINGER_MIN: Duration = Duration::from_millis(50);
+
+/// Ends the whole connection because of what a client sent on one stream.
+fn fail(quic: &quinn::Connection, code: Code, reason: &'static str) {
+    let code = VarInt::from_u64(code.value()).unwrap_or_default();
+    quic.close(code, reason.as_bytes());
+}

@@ -1,0 +1,159 @@
+//! One request over HTTP/3, and its answer.
+
+use super::protocol::{self, Protocol};
+use super::{Receiving, Resolver, Sending, relay};
+use crate::carrier::tunnel::Tunnel;
+use crate::edge::site::{Site, Visit};
+use axum::body::Body;
+use bytes::{Buf as _, Bytes};
+use h3::error::{Code, StreamError};
+use h3::proto::frame::Frame;
+use h3::quic::SendStream as _;
+use h3::server::RequestStream;
+use h3_quinn::BidiStream;
+use http::{HeaderMap, HeaderName, Method, Request, Response, header};
+use http_body::Frame as BodyFrame;
+use http_body_util::BodyExt as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+type Stream = RequestStream<BidiStream<Bytes>, Bytes>;
+
+/// Reads a request, has it answered, and carries on as a tunnel if that was asked for.
+pub(super) async fn run(
+    site: Arc<Site>,
+    visit: Visit,
+    quic: quinn::Connection,
+    resolver: Resolver,
+) {
+    let head = tokio::time::timeout(site.limits.handshake_timeout, read_head(resolver)).await;
+    let done = match head {
+        Ok(Ok(Some(asked))) => answer(&site, &visit, &quic, asked).await,
+        Ok(Ok(None)) => Ok(()),
+        Ok(Err(error)) => Err(error),
+        Err(_) => return tracing::debug!(remote = %visit.remote, "no request's head in time"),
+    };
+    if let Err(error) = done {
+        tracing::debug!(remote = %visit.remote, %error, "request failed");
+    }
+}
+
+struct Asked {
+    head: Request<()>,
+    protocol: Option<Protocol>,
+    stream: Stream,
+}
+
+/// The request, if it is one.
+async fn read_head(mut resolver: Resolver) -> Result<Option<Asked>, StreamError> {
+    let frames = &mut resolver.frame_stream;
+    let mut frame = std::future::poll_fn(|context| frames.poll_next(context)).await;
+    let mut protocol = None;
+    if let Ok(Some(Frame::Headers(block))) = frame {
+        let Ok(section) = protocol::take(block) else {
+            resolver.frame_stream.reset(Code::H3_MESSAGE_ERROR.value());
+            return Ok(None);
+        };
+        protocol = section.protocol;
+        frame = Ok(Some(Frame::Headers(section.block)));
+    }
+    let (head, mut stream) = resolver.accept_with_frame(frame)?.resolve().await?;
+    if is_malformed(&head, protocol) {
+        stream.stop_stream(Code::H3_MESSAGE_ERROR);
+        return Ok(None);
+    }
+    Ok(Some(Asked { head, protocol, stream }))
+}
+
+/// What `h3` lets pass (RFC 9114, 4.2 and 4.3.1; RFC 9220, 3).
+fn is_malformed(head: &Request<()>, protocol: Option<Protocol>) -> bool {
+    let uri = head.uri();
+    let is_whole = uri.scheme().is_some() && uri.path_and_query().is_some();
+    let connects = *head.method() == Method::CONNECT;
+    let bad_target = if protocol.is_some() { !connects || !is_whole } else { connects == is_whole };
+    let te = head.headers().get_all(header::TE);
+    bad_target
+        || CONNECTION_SPECIFIC.iter().any(|name| head.headers().contains_key(name))
+        || te.iter().any(|value| value != "trailers")
+}
+
+const CONNECTION_SPECIFIC: [HeaderName; 5] = [
+    header::CONNECTION,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+async fn answer(
+    site: &Site,
+    visit: &Visit,
+    quic: &quinn::Connection,
+    asked: Asked,
+) -> Result<(), StreamError> {
+    let Asked { head, protocol, stream } = asked;
+    let Some(protocol) = protocol else {
+        let (mut sending, receiving) = stream.split();
+        let response = site.answer(visit, head.map(|()| Body::new(Upload(receiving)))).await;
+        return respond(&mut sending, response).await;
+    };
+    let mut request = head.map(|()| Body::empty());
+    let name = match protocol {
+        Protocol::WebSocket => "websocket",
+        Protocol::WebTransport | Protocol::Other => "unknown",
+    };
+    request.extensions_mut().insert(hyper::ext::Protocol::from_static(name));
+    let far = Tunnel::offer(request.extensions_mut());
+    let response = site.answer(visit, request).await;
+    let (mut sending, receiving) = stream.split();
+    if !response.status().is_success() {
+        return respond(&mut sending, response).await;
+    }
+    sending.send_response(head_of(&response)).await?;
+    relay::run(sending, receiving, far, quic).await
+}
+
+fn head_of<B>(response: &Response<B>) -> Response<()> {
+    let mut head = Response::new(());
+    *head.status_mut() = response.status();
+    *head.headers_mut() = response.headers().clone();
+    let headers: &mut HeaderMap = head.headers_mut();
+    CONNECTION_SPECIFIC.iter().for_each(|name| drop(headers.remove(name)));
+    head
+}
+
+/// Sends a whole answer.
+async fn respond(sending: &mut Sending, response: Response<Body>) -> Result<(), StreamError> {
+    sending.send_response(head_of(&response)).await?;
+    let mut body = response.into_body();
+    while let Some(frame) = body.frame().await {
+        match frame.map(BodyFrame::into_data) {
+            Ok(Ok(data)) => sending.send_data(data).await?,
+            Ok(Err(_trailers)) => {}
+            Err(error) => {
+                tracing::debug!(%error, "an answer broke off");
+                sending.stop_stream(Code::H3_INTERNAL_ERROR);
+                return Ok(());
+            }
+        }
+    }
+    sending.finish().await
+}
+
+/// The body of a request.
+struct Upload(Receiving);
+
+impl http_body::Body for Upload {
+    type Data = Bytes;
+    type Error = StreamError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<BodyFrame<Bytes>, StreamError>>> {
+        let received = ready!(self.0.poll_recv_data(context));
+        let data = received.map(|data| data.map(|mut data| data.copy_to_bytes(data.remaining())));
+        Poll::Ready(data.transpose().map(|data| data.map(BodyFrame::data)))
+    }
+}

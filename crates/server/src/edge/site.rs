@@ -1,0 +1,106 @@
+//! What all connections of a listener have in common, whatever version of HTTP they speak, and how
+//! a request comes from them to the router.
+
+use super::answers;
+use super::crowd::{Connection, Crowd};
+use super::hosts::{Hosts, Verdict};
+use crate::mount::Remote;
+use crate::quoted::quoted;
+use crate::request::Secure;
+use crate::server::Omniwire;
+use axum::Router;
+use axum::body::Body;
+use http::{HeaderValue, Request, Response, Version, header};
+use omniwire_session::limits::Limits;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use tower_service::Service as _;
+
+/// What all connections of a listener have in common.
+pub(super) struct Site {
+    pub(super) router: Router,
+    pub(super) limits: Limits,
+    pub(super) crowd: Arc<Crowd>,
+    hosts: Hosts,
+    local: IpAddr,
+    /// Tells those who come by TCP that the same is there by QUIC (RFC 7838).
+    alternative: Option<HeaderValue>,
+}
+
+/// One connection, as its requests see it.
+#[derive(Clone)]
+pub(super) struct Visit {
+    pub(super) remote: SocketAddr,
+    pub(super) connection: Arc<Connection>,
+    /// Over TLS or QUIC.
+    pub(super) secure: bool,
+}
+
+/// How long a client may remember that there is HTTP/3: a day, as is usual.
+#[cfg(feature = "http3")]
+const ALTERNATIVE_AGE_S: u32 = 86_400;
+
+impl Site {
+    pub(super) fn new(omniwire: &Omniwire, router: Router, local: SocketAddr) -> Self {
+        let shared = &omniwire.shared;
+        Self {
+            router,
+            limits: shared.limits.clone(),
+            crowd: Arc::clone(&shared.crowd),
+            hosts: shared.hosts.clone(),
+            local: local.ip(),
+            alternative: None,
+        }
+    }
+
+    /// Has HTTP/3 at a port of the same host.
+    #[cfg(feature = "http3")]
+    pub(super) fn tell_http3(&mut self, port: u16) {
+        let value = format!("h3=\":{port}\"; ma={ALTERNATIVE_AGE_S}");
+        self.alternative = HeaderValue::try_from(value).ok();
+    }
+
+    /// Answers a request that came over `visit`.
+    pub(super) async fn answer(&self, visit: &Visit, mut request: Request<Body>) -> Response<Body> {
+        visit.connection.greeted();
+        match self.hosts.judge(&request, self.local) {
+            Verdict::Ours => {}
+            Verdict::NotOurs => return misdirected(&request),
+            Verdict::Malformed => return answers::bad_host(),
+        }
+        name_host(&mut request);
+        let extensions = request.extensions_mut();
+        extensions.insert(Remote(visit.remote));
+        if visit.secure {
+            extensions.insert(Secure);
+        }
+        // A WebSocket outlives its HTTP connection, and still counts.
+        extensions.insert(Arc::clone(&visit.connection));
+        let Ok(mut response) = self.router.clone().call(request).await;
+        if let Some(alternative) = self.alternative.as_ref().filter(|_| visit.secure) {
+            response.headers_mut().insert(header::ALT_SVC, alternative.clone());
+        }
+        response
+    }
+}
+
+/// HTTP/2 and HTTP/3 name the host in `:authority`; whoever compares it with an Origin, or looks at
+/// the headers of a session, wants it in Host (RFC 9113, 8.3.1).
+fn name_host(request: &mut Request<Body>) {
+    let authority = request.uri().authority().map(|authority| authority.as_str());
+    if let Some(Ok(host)) = authority.map(HeaderValue::from_str)
+        && request.version() >= Version::HTTP_2
+    {
+        request.headers_mut().entry(header::HOST).or_insert(host);
+    }
+}
+
+fn misdirected(request: &Request<Body>) -> Response<Body> {
+    let host = request.headers().get(header::HOST);
+    tracing::info!(
+        host = ?host.map(quoted),
+        "refused a name that is not ours; Builder::hosts (or `hosts` in the configuration) says \
+         which are"
+    );
+    answers::misdirected()
+}
