@@ -104,6 +104,12 @@ const STEPS: &[Step] = &[
         run: python,
     },
     Step {
+        name: "http",
+        what: "TLS, HTTP/2 and HTTP/3 by raw frames",
+        needs: &["install", "release"],
+        run: http,
+    },
+    Step {
         name: "browser",
         what: "the demo page in Chromium",
         needs: &["install", "release"],
@@ -185,6 +191,13 @@ fn python(repository: &Repository) -> Result {
     command.current_dir(repository.conformance("python")).env("BASE_URL", &server.address);
     process::run(command.args(["-m", "unittest", "--verbose", "smoke"]))?;
     server.stop()
+}
+
+/// Each test starts the server that it wants.
+fn http(repository: &Repository) -> Result {
+    let mut command = Command::new(repository.python());
+    command.current_dir(repository.conformance("python")).env("OMNIWIRE", repository.binary());
+    process::run(command.args(["-m", "unittest", "test_tls", "test_http2", "test_http3"]))
 }
 
 fn browser(repository: &Repository) -> Result {

@@ -1,0 +1,214 @@
+"""A client of HTTP/3 that sends whatever frames it is told to: aioquic's QUIC, and nothing above."""
+
+import asyncio
+import contextlib
+import ssl
+
+import pylsqpack
+from aioquic.asyncio import connect
+from aioquic.asyncio.protocol import QuicConnectionProtocol
+from aioquic.buffer import Buffer, BufferReadError, encode_uint_var
+from aioquic.quic import events
+from aioquic.quic.configuration import QuicConfiguration
+
+from subject import LIMIT_S, Frames
+
+DATA, HEADERS, SETTINGS, GOAWAY = 0x0, 0x1, 0x4, 0x7
+CONTROL = 0x0
+ENABLE_CONNECT_PROTOCOL = 0x8
+H3_FRAME_UNEXPECTED = 0x105
+H3_REQUEST_CANCELLED, H3_MESSAGE_ERROR = 0x10C, 0x10E
+
+
+def encode_frame(kind, payload):
+    return encode_uint_var(kind) + encode_uint_var(len(payload)) + payload
+
+
+class Reset(Exception):
+    """A stream was reset, with this code."""
+
+
+class Closed(Exception):
+    """The connection was closed, with this code."""
+
+
+class Stream:
+    """What has come on a stream."""
+
+    def __init__(self):
+        self.octets = bytearray()
+        self.ended = False
+        self.reset = None
+        self.stopped = None
+
+
+class Connection(QuicConnectionProtocol):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.streams = {}
+        self.closed = None
+        self.changed = asyncio.Condition()
+        self.encoder, self.decoder = pylsqpack.Encoder(), pylsqpack.Decoder(0, 0)
+
+    def quic_event_received(self, event):
+        if isinstance(event, events.StreamDataReceived):
+            stream = self.stream(event.stream_id)
+            stream.octets += event.data
+            stream.ended |= event.end_stream
+        elif isinstance(event, events.StreamReset):
+            self.stream(event.stream_id).reset = event.error_code
+        elif isinstance(event, events.StopSendingReceived):
+            self.stream(event.stream_id).stopped = event.error_code
+        elif isinstance(event, events.ConnectionTerminated):
+            self.closed = event.error_code
+        asyncio.ensure_future(self.tell())
+
+    async def tell(self):
+        async with self.changed:
+            self.changed.notify_all()
+
+    async def until(self, so):
+        """Waits until something is so, and gives it."""
+        async with asyncio.timeout(LIMIT_S), self.changed:
+            while not (found := so()):
+                await self.changed.wait()
+            return found
+
+    def stream(self, stream):
+        return self.streams.setdefault(stream, Stream())
+
+    def write(self, stream, octets, end=False):
+        self._quic.send_stream_data(stream, octets, end)
+        self.transmit()
+
+    def abort(self, stream, code):
+        self._quic.reset_stream(stream, code)
+        self._quic.stop_stream(stream, code)
+        self.transmit()
+
+    def greet(self, settings=()):
+        """Opens the control stream with these settings."""
+        control = self._quic.get_next_available_stream_id(is_unidirectional=True)
+        pairs = b"".join(encode_uint_var(number) for pair in settings for number in pair)
+        self.write(control, encode_uint_var(CONTROL) + encode_frame(SETTINGS, pairs))
+
+    async def settings(self):
+        """The server's, from its control stream."""
+
+        def find():
+            for number, stream in self.streams.items():
+                if number % 4 == 3 and stream.octets[:1] == bytes([CONTROL]):
+                    return take_frame(bytearray(stream.octets[1:]))
+
+        kind, payload = await self.until(find)
+        assert kind == SETTINGS
+        buffer, settings = Buffer(data=payload), {}
+        while not buffer.eof():
+            setting, value = buffer.pull_uint_var(), buffer.pull_uint_var()
+            settings[setting] = value
+        return settings
+
+    def ask(self, fields, end=False):
+        """Opens a stream with these fields, in this order, whatever they are."""
+        stream = self._quic.get_next_available_stream_id()
+        self.write(stream, self.encode_headers(stream, fields), end)
+        return stream
+
+    def encode_headers(self, stream, fields):
+        fields = [(name.encode(), value.encode()) for name, value in fields]
+        return encode_frame(HEADERS, self.encoder.encode(stream, fields)[1])
+
+    async def frame(self, number):
+        """The next frame on a stream, `None` at its end; unknown ones are skipped."""
+        stream = self.stream(number)
+        taken = None
+
+        def come():
+            nonlocal taken
+            taken = take_frame(stream.octets)
+            return taken or stream.ended or stream.reset is not None or self.closed is not None
+
+        while True:
+            await self.until(come)
+            if taken is None:
+                if stream.reset is not None:
+                    raise Reset(stream.reset)
+                if self.closed is not None:
+                    raise Closed(self.closed)
+                return None
+            if taken[0] in (DATA, HEADERS):
+                return taken
+
+    async def answer(self, number):
+        """The status and fields of the answer on a stream."""
+        kind, payload = await self.frame(number)
+        assert kind == HEADERS
+        fields = dict(self.decoder.feed_header(number, payload)[1])
+        fields = {name.decode(): value.decode() for name, value in fields.items()}
+        return int(fields[":status"]), fields
+
+    async def body(self, number):
+        """All that follows the head of an answer."""
+        octets = b""
+        while frame := await self.frame(number):
+            octets += frame[1]
+        return octets
+
+    def fields(self, path, method="GET", extra=()):
+        authority = f"localhost:{self.port}"
+        pseudo = [(":method", method), (":scheme", "https"), (":path", path)]
+        return [*pseudo, (":authority", authority), *extra]
+
+    def connect_fields(self, path, extra=(), protocol="websocket"):
+        fields = self.fields(path, "CONNECT", [("sec-websocket-version", "13"), *extra])
+        return [fields[0], (":protocol", protocol), *fields[1:]]
+
+    async def websocket(self, path, extra=()):
+        stream = self.ask(self.connect_fields(path, extra))
+        status, fields = await self.answer(stream)
+        assert status == 200, status
+        return WebSocket(self, stream, fields)
+
+
+def take_frame(octets):
+    """The first frame in a bytearray, which is taken out; `None` if it has not come in whole."""
+    buffer = Buffer(data=bytes(octets))
+    try:
+        kind, size = buffer.pull_uint_var(), buffer.pull_uint_var()
+        payload = buffer.pull_bytes(size)
+    except BufferReadError:
+        return None
+    del octets[: buffer.tell()]
+    return kind, payload
+
+
+class WebSocket:
+    def __init__(self, connection, stream, fields):
+        self.connection, self.stream, self.fields = connection, stream, fields
+        self.frames = Frames()
+
+    def send(self, octets):
+        self.connection.write(self.stream, encode_frame(DATA, octets))
+
+    async def receive(self):
+        """The next WebSocket frame; `None` at the end."""
+        while (frame := self.frames.take()) is None:
+            data = await self.connection.frame(self.stream)
+            if data is None:
+                return None
+            self.frames.feed(data[1])
+        return frame
+
+
+@contextlib.asynccontextmanager
+async def connected(address, settings=(), **options):
+    host, port = address
+    configuration = QuicConfiguration(is_client=True, alpn_protocols=["h3"], **options)
+    configuration.server_name = "localhost"
+    configuration.verify_mode = ssl.CERT_NONE
+    async with connect(
+        host, port, configuration=configuration, create_protocol=Connection
+    ) as connection:
+        connection.port = port
+        connection.greet(settings)
+        yield connection
