@@ -35,6 +35,7 @@ const DEBIAN: &[Debian] = &[
     // libFuzzer, which the step `fuzz` links, is C++.
     Debian { package: "g++", is_there: || process::is_there("c++") },
     Debian { package: "valgrind", is_there: || process::is_there("valgrind") },
+    Debian { package: "openssl", is_there: || process::is_there("openssl") },
     Debian {
         package: "python3-venv",
         is_there: || {

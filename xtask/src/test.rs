@@ -111,7 +111,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "browser",
-        what: "the demo page in Chromium",
+        what: "the demo page, and WebSocket over HTTP/2, in Chromium",
         needs: &["install", "release"],
         run: browser,
     },
@@ -204,6 +204,8 @@ fn browser(repository: &Repository) -> Result {
     let server = Server::serve(repository)?;
     let mut command = Command::new("npm");
     command.current_dir(repository.conformance("browser")).env("BASE_URL", &server.address);
+    // For the test that needs a certificate, and so a server of its own.
+    command.env("OMNIWIRE", repository.binary());
     process::run(command.arg("test"))?;
     server.stop()
 }
