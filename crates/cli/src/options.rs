@@ -59,8 +59,8 @@ pub(crate) struct ServeOptions {
     /// Set a limit, as `omniwire config limits` lists them; may be given several times
     #[arg(long = "limit", value_name = "NAME=VALUE")]
     pub(crate) limits: Vec<String>,
-    /// PEM file with the certificate, and its intermediates behind it: the port then speaks TLS, and
-    /// HTTP/3 on the same UDP port [default: no TLS]
+    /// PEM file with the certificate, and its intermediates behind it: the port then speaks TLS,
+    /// and HTTP/3 on the same UDP port [default: no TLS]
     #[arg(long, value_name = "FILE", env = "OMNIWIRE_TLS_CERT")]
     pub(crate) tls_cert: Option<PathBuf>,
     /// PEM file with the certificate's private key
