@@ -44,6 +44,7 @@ fn protocols() -> Vec<Row> {
         count("socketio namespaces_max", sio.namespaces_max, "Namespaces of one client."),
         bytes("socketio namespace_len_max", sio.namespace_len_max, "The name of a namespace."),
         bytes("signalr message_len_max", hub.message_len_max, "One hub message."),
+        bytes("signalr stateful_len_max", hub.stateful_len_max, "Sent and not acknowledged."),
         time("signalr handshake_timeout", hub.handshake_timeout, "Until the handshake record."),
         time("signalr keep_alive_interval", hub.keep_alive_interval, "Between two pings."),
         time("signalr client_timeout", hub.client_timeout, "A client that says nothing."),
