@@ -239,7 +239,7 @@ impl CloseState {
 }
 
 /// A control frame holds 125 octets, two of which are the code (section 5.5).
-const REASON_LEN_MAX: usize = 123;
+pub(crate) const REASON_LEN_MAX: usize = 123;
 
 fn cut(reason: Utf8Bytes) -> Utf8Bytes {
     if reason.as_bytes().len() <= REASON_LEN_MAX {

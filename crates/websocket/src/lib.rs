@@ -54,6 +54,36 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # Limits
+//!
+//! [`Limits`] bounds what a peer may make us hold: a message (also while it inflates), a frame and
+//! the number of fragments. They are checked at a frame's header, before anything is reserved, and
+//! memory follows what has arrived, not what was declared. A request's or answer's head may have
+//! 16 KiB and 100 fields; `Config::handshake_timeout` and `close_timeout` bound the handshakes.
+//!
+//! # Closing
+//!
+//! `close` sends our Close, waits for the peer's and ends TCP, within `Config::close_timeout`. When
+//! the peer closes first, `recv` shows its [`Message::Close`], has answered it, and then returns
+//! `None`. After an error go on calling `recv` until `None`: the Close that says why, with the code
+//! of the [`Violation`], is delivered by that. An end without a Close is `Error::Dropped`, 1006.
+//!
+//! # Compression
+//!
+//! [`deflate`] tells which kind costs what. [`deflate::Config::threshold`] leaves short messages
+//! as they are.
+//!
+//! # Backpressure
+//!
+//! The `Sink` takes no more while `Config::write_buffer_len` octets are unwritten. Who uses `queue`
+//! looks at `buffered_amount`, as one does in a browser.
+//!
+//! # A client
+//!
+//! `connect` takes `ws` and `wss` URLs (feature `tls`, on by default); `Connector` adds proxies,
+//! header fields, subprotocols and whose certificates are believed. `browser::WebSocket` has the
+//! interface that pages have. [`Backoff`] says how long to wait before connecting anew.
+//!
 //! # One frame for many
 //!
 //! A server's frames are the same for everybody. [`PreparedMessage`] encodes (and compresses) one
@@ -78,7 +108,7 @@
 //!
 //! # What it does not do
 //!
-//! TLS and proxies (bring the stream), requests over HTTP/2 and HTTP/3 as a client, reconnecting.
+//! Requests over HTTP/2 and HTTP/3 as a client. Reconnecting is the program's, with [`Backoff`].
 //! After a block with BFINAL (RFC 7692 section 7.2.3.4, which no known peer sends) the inflater
 //! starts with an empty window, even with context takeover.
 
@@ -89,6 +119,7 @@
     warn(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
 
+mod backoff;
 mod close;
 mod connection;
 pub mod deflate;
@@ -106,6 +137,7 @@ mod socket;
 mod utf8;
 mod violation;
 
+pub use backoff::Backoff;
 pub use close::{CloseCode, CloseFrame, CloseState, UnsendableCode};
 pub use connection::{Connection, Masks};
 pub use frame::OpCode;
@@ -115,9 +147,12 @@ pub use outbox::Outbox;
 pub use prepared::PreparedMessage;
 pub use receiver::Receiver;
 pub use role::Role;
+#[cfg(feature = "tls")]
+pub use socket::Tls;
 #[cfg(feature = "tokio")]
 pub use socket::{
-    Config, Error, WebSocket, accept, accept_with, connect, connect_over, connect_with,
+    ClientStream, Config, Connector, Error, Proxy, WebSocket, accept, accept_with, browser,
+    connect, connect_over, connect_with,
 };
 pub use utf8::{InvalidUtf8, Utf8Bytes};
 pub use violation::Violation;

@@ -1,6 +1,7 @@
 //! The thin tokio layer: a [`Connection`] over any stream of octets.
 
 mod accept;
+pub mod browser;
 mod connect;
 mod ending;
 mod error;
@@ -21,7 +22,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
 pub use self::accept::{accept, accept_with};
-pub use self::connect::{connect, connect_over, connect_with};
+#[cfg(feature = "tls")]
+pub use self::connect::Tls;
+pub use self::connect::{ClientStream, Connector, Proxy, connect, connect_over, connect_with};
 pub use self::error::Error;
 
 use self::ending::Ending;

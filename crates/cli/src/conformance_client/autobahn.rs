@@ -2,7 +2,9 @@
 
 use crate::Mistake;
 use omniwire::protocols::websocket::handshake::client::Options;
-use omniwire::protocols::websocket::{CloseCode, Config, Error, connect_with, deflate};
+use omniwire::protocols::websocket::{
+    ClientStream, CloseCode, Config, Error, WebSocket, connect_with, deflate,
+};
 
 /// Asks how many cases there are, echoes in each, and asks for the report.
 pub(super) async fn run(url: &str, agent: &str) -> Result<(), Mistake> {
@@ -46,9 +48,7 @@ async fn echo(url: &str) -> Result<(), Error> {
     result
 }
 
-type Socket = omniwire::protocols::websocket::WebSocket<tokio::net::TcpStream>;
-
-async fn connect(url: &str) -> Result<Socket, Error> {
+async fn connect(url: &str) -> Result<WebSocket<ClientStream>, Error> {
     let deflate = deflate::Config { threshold: 0, ..deflate::Config::default() };
     let options = Options { deflate: Some(deflate), ..Options::default() };
     connect_with(url, options, Config::default()).await

@@ -120,6 +120,18 @@ impl Address {
     }
 }
 
+impl Address {
+    /// The target of a CONNECT (RFC 9110 section 9.3.6), which always has the port.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn host_and_port(&self) -> String {
+        let host = &self.host;
+        if host.contains(':') {
+            return format!("[{host}]:{}", self.port);
+        }
+        format!("{host}:{}", self.port)
+    }
+}
+
 impl Handshake {
     /// Makes the request. `nonce` must be fresh and random (item 7).
     ///
@@ -232,7 +244,7 @@ impl Handshake {
 }
 
 /// Item 10: tokens, each once.
-fn check_subprotocols(subprotocols: &[String]) -> Result<(), RequestError> {
+pub(crate) fn check_subprotocols(subprotocols: &[String]) -> Result<(), RequestError> {
     for (at, subprotocol) in subprotocols.iter().enumerate() {
         let repeated = subprotocols.iter().take(at).any(|earlier| earlier == subprotocol);
         if repeated || as_token(subprotocol.as_bytes()).is_none() {

@@ -28,6 +28,9 @@ pub enum Error {
     /// What the peer sent as the head of its opening handshake is not HTTP/1.1.
     #[error("{0}")]
     Head(&'static str),
+    /// As a client: the proxy does not lead to the server.
+    #[error("{0}")]
+    Proxy(&'static str),
     /// As a server: the request was refused, and answered so.
     #[error("The handshake was refused: {0}")]
     Refused(Box<Refusal>),

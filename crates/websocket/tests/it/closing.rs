@@ -167,7 +167,7 @@ async fn a_caller_that_leaves_after_the_close_has_still_answered_it() {
 
 #[tokio::test]
 async fn driver_that_holds_the_close_has_the_last_word() {
-    for last in [masked(0x88, b""), vec![0xff]] {
+    for last in [masked(0x88, b""), vec![0xff, 0x80]] {
         let (server, mut peer) = server();
         let mut server = server.hold_close();
         peer.write_all(&[masked(0x81, b"hi"), last].concat()).await.unwrap();

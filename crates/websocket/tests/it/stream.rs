@@ -1,13 +1,15 @@
 //! Messages over the tokio layer.
 
 use futures_util::{SinkExt, StreamExt};
-use omniwire_websocket::{CloseCode, Message, PreparedMessage, WebSocket, accept, connect};
+use omniwire_websocket::{
+    ClientStream, CloseCode, Message, PreparedMessage, WebSocket, accept, connect,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::wire::{client, masked, server};
 
-async fn pair() -> (WebSocket<TcpStream>, WebSocket<TcpStream>) {
+async fn pair() -> (WebSocket<ClientStream>, WebSocket<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let accepting = async { accept(listener.accept().await.unwrap().0).await.unwrap() };
