@@ -1,7 +1,8 @@
 //! A server on a free port, and clients that speak envelopes.
 
 use futures_util::FutureExt as _;
-use omniwire::protocols::websocket::{CloseCode, Config, Message, WebSocket, handshake::client};
+use omniwire::protocols::websocket::handshake::client;
+use omniwire::protocols::websocket::{ClientStream, CloseCode, Config, Message, WebSocket};
 use omniwire::{Builder, Omniwire};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -39,7 +40,7 @@ pub(crate) async fn http(address: SocketAddr, request: &str) -> String {
 
 /// A client that speaks envelopes over a WebSocket.
 pub(crate) struct Client {
-    pub(crate) socket: WebSocket<TcpStream>,
+    pub(crate) socket: WebSocket<ClientStream>,
     pub(crate) id: String,
 }
 
@@ -83,7 +84,7 @@ pub(crate) async fn open(
     address: SocketAddr,
     path: &str,
     subprotocol: &str,
-) -> WebSocket<TcpStream> {
+) -> WebSocket<ClientStream> {
     let url = format!("ws://{address}{path}");
     let subprotocols = vec![subprotocol.to_owned()];
     let options = client::Options { subprotocols, ..client::Options::default() };
@@ -91,7 +92,7 @@ pub(crate) async fn open(
     timeout(PATIENCE, connect).await.expect("connected in time").unwrap()
 }
 
-async fn read(socket: &mut WebSocket<TcpStream>) -> Option<Value> {
+async fn read(socket: &mut WebSocket<ClientStream>) -> Option<Value> {
     loop {
         match timeout(PATIENCE, socket.recv()).await.expect("a message in time")? {
             Ok(Message::Text(text)) => return serde_json::from_str(&text).ok(),
@@ -103,7 +104,7 @@ async fn read(socket: &mut WebSocket<TcpStream>) -> Option<Value> {
 }
 
 /// The code of the Close that comes.
-pub(crate) async fn closed(socket: &mut WebSocket<TcpStream>) -> CloseCode {
+pub(crate) async fn closed(socket: &mut WebSocket<ClientStream>) -> CloseCode {
     loop {
         match timeout(PATIENCE, socket.recv()).await.expect("the end in time") {
             Some(Ok(Message::Close(Some(close)))) => return close.code(),

@@ -4,5 +4,6 @@ mod browser;
 mod client;
 mod closing;
 mod handshake;
+mod rows;
 mod stream;
 mod wire;
