@@ -23,7 +23,7 @@
 mod task;
 
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::mpsc;
 
@@ -81,7 +81,8 @@ pub enum SendError {
     /// Only text and binary data are sent; Ping and Pong are not for pages.
     #[error("Only text and binary data can be sent.")]
     NotData,
-    /// More than [`BUFFERED_LEN_MAX`] octets would wait. (Browsers close the connection.)
+    /// More than [`BUFFERED_LEN_MAX`] octets or 4,095 messages would wait. (Browsers close the
+    /// connection.)
     #[error("Too much waits to be sent.")]
     Full,
 }
@@ -104,11 +105,12 @@ pub const BUFFERED_LEN_MAX: usize = 64 << 20;
 #[derive(Debug)]
 pub struct WebSocket {
     shared: Arc<Shared>,
-    commands: mpsc::UnboundedSender<Command>,
+    /// Locked, so that what is sent leaves the last place to the Close.
+    commands: Mutex<mpsc::Sender<Command>>,
     events: mpsc::Receiver<Event>,
 }
 
-/// What the handle asks of the task. Bounded by [`BUFFERED_LEN_MAX`].
+/// What the handle asks of the task.
 #[derive(Debug)]
 enum Command {
     Send(Message),
@@ -154,11 +156,11 @@ impl WebSocket {
             ..deflate::Config::default()
         });
         let shared = Arc::new(Shared::default());
-        let (commands, of_handle) = mpsc::unbounded_channel();
+        let (commands, of_handle) = mpsc::channel(COMMANDS_MAX);
         let (to_handle, events) = mpsc::channel(EVENTS_MAX);
         let task = task::Task::new(Arc::clone(&shared), of_handle, to_handle);
         tokio::spawn(task.run(url, connector));
-        Ok(Self { shared, commands, events })
+        Ok(Self { shared, commands: Mutex::new(commands), events })
     }
 
     /// The next event. `None` after the Close. Cancel safe.
@@ -184,10 +186,14 @@ impl WebSocket {
         if self.buffered_amount().saturating_add(len) > BUFFERED_LEN_MAX {
             return Err(SendError::Full);
         }
+        let commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        if state == ReadyState::Open && commands.capacity() <= 1 {
+            return Err(SendError::Full);
+        }
         self.shared.buffered.fetch_add(len, Ordering::Relaxed);
         if state == ReadyState::Open {
             // The task is gone only when the connection is closed, and then this is dropped.
-            self.commands.send(Command::Send(message)).unwrap_or_default();
+            commands.try_send(Command::Send(message)).unwrap_or_default();
         }
         Ok(())
     }
@@ -212,7 +218,8 @@ impl WebSocket {
         };
         if matches!(self.ready_state(), ReadyState::Connecting | ReadyState::Open) {
             self.shared.set_state(ReadyState::Closing);
-            self.commands.send(Command::Close(frame)).unwrap_or_default();
+            let commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+            commands.try_send(Command::Close(frame)).unwrap_or_default();
         }
         Ok(())
     }
@@ -274,3 +281,6 @@ fn payload_len(message: &Message) -> usize {
 
 /// Events that wait for the program.
 const EVENTS_MAX: usize = 64;
+
+/// Messages that wait for the task, and the Close behind them.
+const COMMANDS_MAX: usize = 4_096;

@@ -108,6 +108,20 @@ async fn whatwg_3_1_send_by_state_and_buffered_amount() {
 }
 
 #[tokio::test]
+async fn messages_that_wait_are_counted_too_and_the_close_has_its_place() {
+    let (client, mut server) = pair().await;
+    // Without an await in between, the task takes none of them.
+    let taken = (0..5_000).take_while(|_| client.send("").is_ok()).count();
+    assert_eq!(taken, 4_095);
+    assert_eq!(client.send(""), Err(SendError::Full));
+    client.close(None, "").unwrap();
+    for _ in 0..taken {
+        assert_eq!(server.recv().await.unwrap().unwrap(), Message::text(""));
+    }
+    assert_eq!(server.recv().await.unwrap().unwrap(), Message::Close(None));
+}
+
+#[tokio::test]
 async fn whatwg_4_failure_is_an_error_then_one_close() {
     // H5. The peer drops TCP, breaks a rule, is not there, or is given up while connecting.
     let (mut client, server) = pair().await;

@@ -13,7 +13,7 @@ use crate::{CloseCode, CloseFrame, Message};
 
 pub(super) struct Task {
     shared: Arc<Shared>,
-    commands: mpsc::UnboundedReceiver<Command>,
+    commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<Event>,
     /// Octets of messages that the socket has, and has not written.
     unwritten: usize,
@@ -22,7 +22,7 @@ pub(super) struct Task {
 impl Task {
     pub(super) const fn new(
         shared: Arc<Shared>,
-        commands: mpsc::UnboundedReceiver<Command>,
+        commands: mpsc::Receiver<Command>,
         events: mpsc::Sender<Event>,
     ) -> Self {
         Self { shared, commands, events, unwritten: 0 }
