@@ -35,7 +35,11 @@ const DEBIAN: &[Debian] = &[
     // libFuzzer, which the step `fuzz` links, is C++.
     Debian { package: "g++", is_there: || process::is_there("c++") },
     Debian { package: "valgrind", is_there: || process::is_there("valgrind") },
-    Debian { package: "openssl", is_there: || process::is_there("openssl") },
+    Debian {
+        package: "openssl",
+        // It has a word of its own for `--version`.
+        is_there: || process::read(Command::new("openssl").arg("version")).is_ok(),
+    },
     Debian {
         package: "python3-venv",
         is_there: || {
