@@ -9,6 +9,7 @@ pub(crate) mod upgrade;
 pub(crate) mod upstream;
 pub(crate) mod websocket;
 
+use crate::edge::crowd::Connection;
 use crate::session::cell::Cell;
 use omniwire_session::{CarrierId, Detached};
 use std::sync::Arc;
@@ -18,12 +19,20 @@ use std::sync::atomic::Ordering::Relaxed;
 pub(crate) struct Place {
     pub(crate) cell: Arc<Cell>,
     pub(crate) id: CarrierId,
+    /// Held as long as the TCP connection is taken out of the HTTP that counts it.
+    _counted: Option<Arc<Connection>>,
 }
 
 impl Place {
     pub(crate) fn new(cell: &Arc<Cell>, id: CarrierId) -> Self {
         cell.shared.counters.connections.fetch_add(1, Relaxed);
-        Self { cell: Arc::clone(cell), id }
+        Self { cell: Arc::clone(cell), id, _counted: None }
+    }
+
+    /// The same, for what outlives the HTTP that it came by: it is counted until it ends.
+    pub(crate) fn counted(mut self, connection: Option<Arc<Connection>>) -> Self {
+        self._counted = connection;
+        self
     }
 }
 

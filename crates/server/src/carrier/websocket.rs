@@ -11,7 +11,7 @@ use super::Place;
 use super::upgrade::{Upgrade, Upgraded};
 use crate::session::cell::{Cell, Step};
 use bytes::Bytes;
-use omniwire_session::{ByteString, CarrierId, Detached, Ending, Message as Given};
+use omniwire_session::{ByteString, Detached, Ending, Message as Given};
 use omniwire_websocket::{CloseCode, CloseFrame, Config, Error, Message, Role, WebSocket};
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -32,8 +32,7 @@ const MESSAGES_PER_TURN: usize = 64;
 const LEN_PER_TURN: u64 = 256 << 10;
 
 /// Carries a session over a WebSocket whose handshake was answered, until it ends.
-pub(crate) async fn run(cell: Arc<Cell>, id: CarrierId, upgrade: Upgrade, config: Config) {
-    let place = Place::new(&cell, id);
+pub(crate) async fn run(place: Place, upgrade: Upgrade, config: Config) {
     match upgrade.wait().await {
         Ok(Upgraded::Tcp(io, read)) => drive(place, io, read, config),
         Ok(Upgraded::Other(io, read)) => drive(place, io, read, config),

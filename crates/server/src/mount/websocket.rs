@@ -1,6 +1,7 @@
 //! Plain WebSocket at a path, and the handshake that all protocols share.
 
 use super::{BuildError, Incoming, IntoMounted, Mounted, ResponseFuture, Site};
+use crate::carrier::Place;
 use crate::carrier::upgrade::Upgrade;
 use crate::carrier::websocket;
 use crate::edge::access::Origins;
@@ -236,10 +237,9 @@ impl Handshake {
         };
         let mut config = self.config;
         config.close_timeout = cell.shared.limits.close_timeout;
-        let run = websocket::run(Arc::clone(cell), id, self.upgrade, config);
-        let counted = self.counted;
+        let place = Place::new(cell, id).counted(self.counted);
+        let run = websocket::run(place, self.upgrade, config);
         tokio::spawn(async move {
-            let _counted = counted;
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
             }

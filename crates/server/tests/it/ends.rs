@@ -23,6 +23,20 @@ async fn shutdown_says_that_it_goes_away() {
 }
 
 #[tokio::test]
+async fn a_websocket_counts_as_a_connection_until_it_ends() {
+    let (omniwire, address) = serve(Omniwire::builder().namespace(echo())).await;
+    let mut client = Client::connect(address, "/ws/echo").await;
+    for n in 0..3 {
+        client.send(json!({"event": "message", "args": [n]})).await;
+        assert_eq!(client.next().await["args"], json!([n]));
+    }
+    // By now the HTTP that it came by has long ended.
+    assert_eq!(omniwire.stats().tcp_connections, 1);
+    drop(client);
+    until(|| omniwire.stats().tcp_connections == 0).await;
+}
+
+#[tokio::test]
 async fn a_slow_peer_is_closed_and_the_others_miss_nothing() {
     let mut limits = Limits::default();
     limits.outbox_len_max = 256 << 10;
