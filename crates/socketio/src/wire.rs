@@ -3,12 +3,12 @@
 //! - An event is `42/ns,ID["name",args]`; with byte strings it is `45N-/ns,ID["name",args]` and N
 //!   binary messages. More than ten byte strings are encoded too, though stock clients since
 //!   socket.io-parser 4.2.6 refuse that.
-//! - An event of the namespace's journal has one more argument, its offset ([`crate::recovery`]).
+//! - An event of the namespace's journal has one more argument, its offset (`recovery.rs`).
 //! - An event with a reserved name has no words: it would make clients close.
 //! - A reply is an acknowledgement, `43/ns,ID[args]` or `46N-..`. Acknowledgements know no
 //!   failure: a failed call is answered with one argument,
 //!   `{"error":{"code":"failed","message":"..."}}`.
-//! - With MessagePack, an event or an acknowledgement is one binary message ([`crate::msgpack`]).
+//! - With MessagePack, an event or an acknowledgement is one binary message (`msgpack.rs`).
 //! - Streams have no words.
 
 use crate::control::write_namespace;
