@@ -32,7 +32,8 @@
 //! # Behind hyper, axum or any HTTP library
 //!
 //! [`handshake::server::accept`] checks a request and makes the answer, for HTTP/1.1 and for
-//! extended CONNECT over HTTP/2 and HTTP/3. Send the answer, then go on with the upgraded stream:
+//! extended CONNECT over HTTP/2 and HTTP/3. Send the answer, then go on with the upgraded stream
+//! (whole programs: `examples/hyper.rs`, `examples/axum.rs`):
 //!
 #![cfg_attr(feature = "tokio", doc = "```no_run")]
 #![cfg_attr(not(feature = "tokio"), doc = "```ignore")]
