@@ -83,7 +83,8 @@ fn host_of(authority: &Authority) -> Option<&str> {
     };
     let host_is_good = match host.strip_prefix('[') {
         Some(rest) => rest.strip_suffix(']')?.parse::<Ipv6Addr>().is_ok(),
-        None => !host.is_empty(),
+        // A comma may stand in a name, but what it most likely joins is two of them.
+        None => !host.is_empty() && !host.contains(','),
     };
     (port_is_good && host_is_good).then_some(host)
 }

@@ -60,7 +60,7 @@ fn target_and_every_host_header_count() {
 #[test]
 fn what_is_no_host_is_refused_wherever_it_comes() {
     for host in
-        ["", ":80", "a@b", "[zz]", "[::1", "localhost:port", "localhost:99999", "a b", "a/b"]
+        ["", ":80", "a@b", "[zz]", "[::1", "localhost:port", "localhost:99999", "a b", "a/b", "a,b"]
     {
         for hosts in [Hosts::default(), Hosts::any(), Hosts::list(["a"])] {
             let request = Request::get("/").header(header::HOST, host).body(()).unwrap();
