@@ -255,10 +255,9 @@ impl State {
 
 impl Entry {
     fn len(&self) -> usize {
-        let blobs: usize = self.args.blobs().iter().map(|blob| blob.bytes.len()).sum();
         let rooms = self.rooms.iter().chain(&*self.except_rooms).map(|room| room.len());
         let rooms: usize = rooms.map(|len| len + size_of::<ByteString>()).sum();
-        self.name.len() + self.args.json().len() + blobs + rooms + size_of::<Self>()
+        self.name.len() + self.args.size_hint() + rooms + size_of::<Self>()
     }
 
     fn is_for(&self, key: MemberKey, standing: &Standing) -> bool {
