@@ -18,6 +18,7 @@ mod room;
 pub use history::{History, HistoryLimits, Stored};
 pub use journal::{Entry, Journal, JournalLimits, Publishing};
 pub use member::{Member, MemberKey};
+pub use outbox::lanes::{Pushed, SlowPolicy};
 pub use outbox::{Drained, Outbox, OutboxLimits, PushError};
 pub use room::{
     Delivery, Encode, HandOver, Hub, HubConfig, JoinError, Publication, Recovery, Seen, Target,

@@ -1,7 +1,10 @@
 //! The only queue between a handler and a socket.
 
-use omniwire_session::{Ending, Frame, Link, Prepared};
-use parking_lot::Mutex;
+pub(crate) mod lanes;
+
+use self::lanes::{Places, Pushed, SlowPolicy};
+use omniwire_session::{Ending, Frame, Lane, Link, Prepared};
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
@@ -55,18 +58,78 @@ struct Queue {
     /// The carrier has taken frames that it could not write yet.
     unwritten: bool,
     overflowed: bool,
+    /// Messages were dropped since all that waited had left.
+    shedding: bool,
+    /// Where values wait that newer ones may replace, if too much waits to search for them.
+    places: Option<Box<Places>>,
     /// Messages for peers that are not admitted yet: they follow when the session releases them.
-    held: Vec<(Link, Vec<Prepared>)>,
+    held: Vec<(Link, Vec<(Prepared, Lane)>)>,
     ending: Option<Box<Ending>>,
     /// Who waits for room, or for news while nothing can be taken.
     waiting: Vec<Waker>,
 }
 
+/// Whether a value replaces an older one that waits.
+enum Replaced {
+    InPlace,
+    Removed,
+    Nothing,
+}
+
 impl Queue {
-    fn append(&mut self, prepared: &Prepared) {
+    fn append(&mut self, prepared: &Prepared, lane: Lane) {
         for frame in prepared.frames() {
             self.len += frame.len();
-            self.frames.push_back(frame.clone());
+            let frame = frame.in_lane(lane);
+            if let Some(places) = &mut self.places {
+                places.note(self.frames.len(), &frame);
+            }
+            self.frames.push_back(frame);
+        }
+    }
+
+    /// Puts a value where an older one of its key waits. If it does not fit there, removes that
+    /// one.
+    fn replace(&mut self, prepared: &Prepared, lane: Lane, len_max: usize) -> Replaced {
+        if self.places.is_none() && self.frames.len() > SEARCH_MAX {
+            self.places = Some(Box::new(Places::of(&self.frames)));
+        }
+        let found = match &self.places {
+            Some(places) => places.find(&self.frames, lane),
+            None => lanes::search(&self.frames, lane),
+        };
+        let Some(start) = found else { return Replaced::Nothing };
+        let fits = self.len + prepared.len() <= len_max;
+        if fits && let Some(older_len) = lanes::replace(&mut self.frames, start, prepared, lane) {
+            self.len += prepared.len();
+            self.len -= older_len;
+            return Replaced::InPlace;
+        }
+        self.shed(|waiting| waiting == lane, |_, _| true);
+        Replaced::Removed
+    }
+
+    /// Drops messages whose lanes `may_go`, as [`lanes::shed`] does.
+    fn shed(
+        &mut self,
+        may_go: impl Fn(Lane) -> bool,
+        still: impl FnMut(usize, usize) -> bool,
+    ) -> usize {
+        let dropped = lanes::shed(&mut self.frames, &mut self.len, may_go, still);
+        if dropped > 0 && self.places.is_some() {
+            self.places = Some(Box::new(Places::of(&self.frames)));
+        }
+        dropped
+    }
+
+    /// Appends a message for one peer, or holds it.
+    fn take_in(&mut self, link: Link, prepared: &Prepared, lane: Lane) {
+        match self.held_for(link) {
+            Some(held) => {
+                held.push((prepared.clone(), lane));
+                self.len += prepared.len();
+            }
+            None => self.append(prepared, lane),
         }
     }
 
@@ -82,7 +145,7 @@ impl Queue {
     }
 
     /// What is held for nobody any more leaves no memory behind.
-    fn take_held(&mut self, index: usize) -> Vec<Prepared> {
+    fn take_held(&mut self, index: usize) -> Vec<(Prepared, Lane)> {
         let (_, messages) = self.held.swap_remove(index);
         if self.held.is_empty() {
             self.held = Vec::new();
@@ -90,7 +153,7 @@ impl Queue {
         messages
     }
 
-    fn held_for(&mut self, link: Link) -> Option<&mut Vec<Prepared>> {
+    fn held_for(&mut self, link: Link) -> Option<&mut Vec<(Prepared, Lane)>> {
         self.held.iter_mut().find(|(held, _)| *held == link).map(|(_, messages)| messages)
     }
 }
@@ -106,13 +169,76 @@ impl Outbox {
     /// # Errors
     /// The session is over, or the outbox is full.
     pub fn push(&self, link: Link, prepared: &Prepared) -> Result<(), PushError> {
-        self.push_with(prepared, |queue| match queue.held_for(link) {
-            Some(held) => {
-                held.push(prepared.clone());
-                queue.len += prepared.len();
+        self.push_with(prepared, |queue| queue.take_in(link, prepared, Lane::default()))
+    }
+
+    /// Appends a message of a room whose peers may be `slow`, and may miss some of it; or a value
+    /// (`lane` has a key), in the place of an older one of its key that still waits.
+    ///
+    /// # Errors
+    /// The session is over, or the outbox is full and the room's policy is [`SlowPolicy::Close`].
+    pub fn push_in(
+        &self,
+        link: Link,
+        prepared: &Prepared,
+        lane: Lane,
+        slow: SlowPolicy,
+    ) -> Result<Pushed, PushError> {
+        let mut queue = self.queue.lock();
+        if queue.ending.is_some() {
+            return Err(PushError::Closed);
+        }
+        let mut pushed = Pushed::TAKEN;
+        if lane.key != 0 && !queue.overflowed {
+            pushed.replaced = true;
+            match queue.replace(prepared, lane, self.limits.len_max) {
+                Replaced::InPlace => return Ok(pushed),
+                Replaced::Removed => {}
+                Replaced::Nothing => pushed.replaced = false,
             }
-            None => queue.append(prepared),
-        })
+        }
+        if self.is_full_for(&queue, prepared) {
+            if slow == SlowPolicy::Close || queue.overflowed {
+                return self.overflow(queue);
+            }
+            pushed.dropped = self.make_room(&mut queue, prepared, lane, slow);
+            pushed.taken = !self.is_full_for(&queue, prepared);
+            pushed.dropped += usize::from(!pushed.taken);
+            pushed.first = !std::mem::replace(&mut queue.shedding, true);
+        }
+        if pushed.taken {
+            queue.take_in(link, prepared, lane);
+            let waker = queue.waker.take();
+            drop(queue);
+            wake(waker);
+        }
+        Ok(pushed)
+    }
+
+    /// The peer is too slow: whoever drives its session learns of it.
+    fn overflow<T>(&self, mut queue: MutexGuard<'_, Queue>) -> Result<T, PushError> {
+        queue.overflowed = true;
+        let wakers = queue.take_wakers();
+        drop(queue);
+        wakers.for_each(Waker::wake);
+        Err(PushError::Full)
+    }
+
+    /// Drops what the policy lets go of this room. Gives how many messages.
+    fn make_room(
+        &self,
+        queue: &mut Queue,
+        prepared: &Prepared,
+        lane: Lane,
+        slow: SlowPolicy,
+    ) -> usize {
+        let OutboxLimits { len_max, count_max } = self.limits;
+        let len_goal = (len_max - len_max / 8).saturating_sub(prepared.len());
+        let count_goal = (count_max - count_max / 8).saturating_sub(prepared.frames().len());
+        let is_over = |len: usize, count: usize| {
+            slow == SlowPolicy::KeepLatest || len > len_goal || count > count_goal
+        };
+        queue.shed(|waiting| waiting.room == lane.room, is_over)
     }
 
     /// Appends a message of the session itself.
@@ -120,7 +246,7 @@ impl Outbox {
     /// # Errors
     /// The session is over, or the outbox is full.
     pub fn push_own(&self, prepared: &Prepared) -> Result<(), PushError> {
-        self.push_with(prepared, |queue| queue.append(prepared))
+        self.push_with(prepared, |queue| queue.append(prepared, Lane::default()))
     }
 
     /// Appends a message for one peer, if it can leave at once: a carrier waits for it, and what
@@ -139,7 +265,7 @@ impl Outbox {
             if !ready || !awaited || queue.held_for(link).is_some() {
                 return Ok(false);
             }
-            queue.append(prepared);
+            queue.append(prepared, Lane::default());
             queue.waker.take()
         };
         wake(waker);
@@ -163,11 +289,7 @@ impl Outbox {
                 return Err(PushError::Closed);
             }
             if self.is_full_for(&queue, prepared) {
-                queue.overflowed = true;
-                let wakers = queue.take_wakers();
-                drop(queue);
-                wakers.for_each(Waker::wake);
-                return Err(PushError::Full);
+                return self.overflow(queue);
             }
             append(&mut queue);
             queue.waker.take()
@@ -194,9 +316,9 @@ impl Outbox {
         let mut queue = self.queue.lock();
         let Some(index) = queue.held.iter().position(|(held, _)| *held == link) else { return };
         let messages = queue.take_held(index);
-        for prepared in &messages {
+        for (prepared, lane) in &messages {
             queue.len -= prepared.len();
-            queue.append(prepared);
+            queue.append(prepared, *lane);
         }
         let waker = queue.waker.take();
         drop(queue);
@@ -208,7 +330,7 @@ impl Outbox {
         let mut queue = self.queue.lock();
         if let Some(index) = queue.held.iter().position(|(held, _)| *held == link) {
             let messages = queue.take_held(index);
-            queue.len -= messages.iter().map(Prepared::len).sum::<usize>();
+            queue.len -= messages.iter().map(|(prepared, _)| prepared.len()).sum::<usize>();
         }
     }
 
@@ -227,6 +349,7 @@ impl Outbox {
             let mut queue = self.queue.lock();
             queue.frames = VecDeque::new();
             queue.held = Vec::new();
+            queue.places = None;
             queue.len = 0;
         }
         self.finish(ending);
@@ -254,12 +377,17 @@ impl Outbox {
             };
         }
         let waiting = std::mem::take(&mut queue.waiting);
-        let held: usize = queue.held.iter().flat_map(|(_, list)| list).map(Prepared::len).sum();
+        let held: usize = queue.held.iter().flat_map(|(_, list)| list).map(|(p, _)| p.len()).sum();
+        let before = queue.frames.len();
         take(&mut queue.frames);
         queue.len = held + queue.frames.iter().map(Frame::len).sum::<usize>();
         if queue.frames.is_empty() {
             // An idle session keeps no queue in memory.
             queue.frames = VecDeque::new();
+            queue.places = None;
+            queue.shedding = false;
+        } else if let Queue { frames, places: Some(places), .. } = &mut *queue {
+            places.leave(before - frames.len(), frames);
         }
         drop(queue);
         waiting.into_iter().for_each(Waker::wake);
@@ -340,6 +468,9 @@ fn wake(waker: Option<Waker>) {
 
 /// What a peer's own messages may cause to wait for it.
 const ANSWERS_LEN_MAX: usize = 256 << 10;
+
+/// Among so many frames that wait, an older value is searched for.
+const SEARCH_MAX: usize = 16;
 
 #[cfg(test)]
 mod tests;

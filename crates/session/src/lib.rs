@@ -40,7 +40,7 @@ pub use event::{
 pub use fault::Fault;
 pub use message::{Kind, Message};
 pub use wire::{
-    Encoding, Frame, HEADROOM, Outgoing, Place, Position, Positions, Prepared, Resume, Wire,
+    Encoding, Frame, HEADROOM, Lane, Outgoing, Place, Position, Positions, Prepared, Resume, Wire,
     WireForm, WireId,
 };
 

@@ -182,11 +182,14 @@ impl Encoding {
             frames.push((kind, start - header_len, end, header_len));
         }
         let bytes = self.buffer.freeze();
-        let mut frames = frames.into_iter().map(|(kind, from, to, header_len)| Frame {
+        let frame = |(index, (kind, from, to, header_len))| Frame {
             bytes: bytes.slice(from..to),
-            header_len: header_len as u8,
+            room: 0,
+            key: 0,
+            head: header_len as u8 | if index > 0 { FOLLOWS } else { 0 },
             kind,
-        });
+        };
+        let mut frames = frames.into_iter().enumerate().map(frame);
         let first = frames.next()?;
         Some(match frames.len() {
             0 => Prepared::One(first),
@@ -200,11 +203,49 @@ impl Encoding {
 #[derive(Debug, Clone)]
 pub struct Frame {
     bytes: Bytes,
-    header_len: u8,
+    // What follows fills the eight bytes that the alignment of `bytes` leaves.
+    room: u32,
+    key: u16,
+    /// The header's length, and [`FOLLOWS`].
+    head: u8,
     kind: Kind,
 }
 
+/// Set in [`Frame::head`] if the frame belongs to the same message as the one before.
+const FOLLOWS: u8 = 0x80;
+
+/// Which of the messages that wait for a peer may stand for one another: those of one room, or of
+/// one key in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Lane {
+    /// The room's number; 0: none of what waits may be thrown away.
+    pub room: u32,
+    /// The key's number in this room; 0: none.
+    pub key: u16,
+}
+
 impl Frame {
+    /// The same frame in this lane.
+    #[must_use]
+    pub fn in_lane(&self, lane: Lane) -> Self {
+        let Lane { room, key } = lane;
+        Self { room, key, ..self.clone() }
+    }
+
+    /// The lane in which it waits.
+    pub fn lane(&self) -> Lane {
+        Lane { room: self.room, key: self.key }
+    }
+
+    /// Whether it belongs to the same message as the frame before.
+    pub fn follows(&self) -> bool {
+        self.head & FOLLOWS != 0
+    }
+
+    fn header_len(&self) -> usize {
+        usize::from(self.head & !FOLLOWS)
+    }
+
     /// The frame as a WebSocket carries it, header included.
     pub fn as_websocket(&self) -> &Bytes {
         &self.bytes
@@ -212,12 +253,12 @@ impl Frame {
 
     /// The message alone, as HTTP carriers and compressors want it.
     pub fn payload(&self) -> Bytes {
-        self.bytes.slice(usize::from(self.header_len)..)
+        self.bytes.slice(self.header_len()..)
     }
 
     /// The payload, borrowed.
     pub fn as_payload(&self) -> &[u8] {
-        self.bytes.get(usize::from(self.header_len)..).unwrap_or_default()
+        self.bytes.get(self.header_len()..).unwrap_or_default()
     }
 
     /// Text or binary.

@@ -130,3 +130,112 @@ fn who_attends_is_not_woken_until_it_found_nothing() {
     outbox.push(Link::FIRST, &text("b")).unwrap();
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
 }
+
+fn in_room(key: u16) -> Lane {
+    Lane { room: 7, key }
+}
+
+fn two(first: &str, second: &str) -> Prepared {
+    let mut encoding = Encoding::default();
+    encoding.text().extend_from_slice(first.as_bytes());
+    encoding.text().extend_from_slice(second.as_bytes());
+    encoding.finish(|_, _, _| 2).unwrap()
+}
+
+#[test]
+fn a_frame_is_no_larger_for_its_lane() {
+    assert_eq!(size_of::<Frame>(), 40);
+}
+
+#[test]
+fn drop_oldest_lets_go_of_its_own_room_only() {
+    let outbox = Outbox::new(OutboxLimits { len_max: 1000, count_max: 4 });
+    let drop_oldest = |prepared: &Prepared| {
+        outbox.push_in(Link::FIRST, prepared, in_room(0), SlowPolicy::DropOldest).unwrap()
+    };
+    drop_oldest(&text("1"));
+    outbox.push_own(&text("ours")).unwrap();
+    drop_oldest(&text("2"));
+    drop_oldest(&text("3"));
+    let pushed = drop_oldest(&text("4"));
+    assert_eq!(pushed, Pushed { taken: true, replaced: false, dropped: 1, first: true });
+    assert!(!drop_oldest(&text("5")).first);
+    assert!(!outbox.is_overflowed());
+    assert_eq!(drain(&outbox).1, ["ours", "3", "4", "5"]);
+    for _ in 0..4 {
+        outbox.push_own(&text("ours")).unwrap();
+    }
+    let pushed = drop_oldest(&text("6"));
+    assert_eq!(pushed, Pushed { taken: false, replaced: false, dropped: 1, first: true });
+    assert_eq!(drain(&outbox).1, ["ours"; 4]);
+    assert_eq!(outbox.buffered_amount(), 0);
+}
+
+#[test]
+fn keep_latest_leaves_nothing_older() {
+    let outbox = outbox();
+    let push =
+        |text_of| outbox.push_in(Link::FIRST, &text(text_of), in_room(0), SlowPolicy::KeepLatest);
+    for text_of in ["1", "2", "3"] {
+        push(text_of).unwrap();
+    }
+    assert_eq!(push("4").unwrap().dropped, 3);
+    assert_eq!(outbox.buffered_amount(), 3);
+    assert_eq!(drain(&outbox).1, ["4"]);
+}
+
+#[test]
+fn a_message_is_dropped_whole_unless_part_of_it_has_left() {
+    let outbox = Outbox::new(OutboxLimits { len_max: 1000, count_max: 5 });
+    let drop_oldest = |prepared: &Prepared| {
+        outbox.push_in(Link::FIRST, prepared, in_room(0), SlowPolicy::DropOldest).unwrap()
+    };
+    drop_oldest(&two("a", "+a"));
+    drop_oldest(&two("b", "+b"));
+    outbox.drain(&mut Context::from_waker(Waker::noop()), |queue| drop(queue.pop_front()));
+    assert_eq!(drop_oldest(&two("c", "+c")).dropped, 0);
+    assert_eq!(drop_oldest(&text("d")).dropped, 1);
+    assert_eq!(drain(&outbox).1, ["+a", "c", "+c", "d"]);
+}
+
+#[test]
+fn a_value_takes_the_place_of_the_one_of_its_key() {
+    // Few that wait are searched; of many, the places are known.
+    for ahead in [0, SEARCH_MAX, 3 * SEARCH_MAX] {
+        let outbox = Outbox::new(OutboxLimits { len_max: 1000, count_max: 100 });
+        let value = |key, prepared: &Prepared| {
+            outbox.push_in(Link::FIRST, prepared, in_room(key), SlowPolicy::Close).unwrap()
+        };
+        for _ in 0..ahead {
+            outbox.push_own(&text("-")).unwrap();
+        }
+        assert!(!value(1, &text("a1")).replaced && !value(2, &text("b1")).replaced);
+        outbox.push_own(&text("event")).unwrap();
+        assert!(value(1, &text("a2")).replaced && value(1, &text("a333")).replaced);
+        // One of another number of frames can't stand in its place.
+        assert!(value(2, &two("b2", "+")).replaced);
+        assert!(value(1, &text("a4")).replaced);
+        let (_, got) = drain(&outbox);
+        assert_eq!(got[ahead..], ["a4", "event", "b2", "+"], "{ahead} ahead");
+        assert_eq!(outbox.buffered_amount(), 0);
+    }
+}
+
+#[test]
+fn places_of_values_move_with_what_leaves() {
+    let outbox = Outbox::new(OutboxLimits { len_max: 10_000, count_max: 1000 });
+    let value = |key: u16, text_of: &str| {
+        outbox.push_in(Link::FIRST, &text(text_of), in_room(key), SlowPolicy::Close).unwrap()
+    };
+    for key in 1..=100 {
+        value(key, "old");
+    }
+    let take_front = |count| {
+        outbox.drain(&mut Context::from_waker(Waker::noop()), |queue| drop(queue.drain(..count)));
+    };
+    take_front(60);
+    assert!(!value(10, "has left").replaced && value(70, "new").replaced);
+    take_front(39);
+    assert!(value(100, "last").replaced && value(10, "again").replaced);
+    assert_eq!(drain(&outbox).1, ["last", "again"]);
+}
