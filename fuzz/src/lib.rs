@@ -12,7 +12,10 @@ mod targets;
 
 use std::fmt;
 
-use targets::{args, engineio, plain, sessions, signalr, socketio, sockjs, websocket, wires};
+use targets::{
+    args, configuration, engineio, http3, plain, sessions, signalr, socketio, sockjs, websocket,
+    wires,
+};
 
 /// One thing that reads bytes.
 #[derive(Clone, Copy)]
@@ -44,11 +47,13 @@ pub const TARGETS: &[Target] = &[
     Target { name: "handshake_client", run: websocket::handshake_client },
     Target { name: "extension_list", run: websocket::extension_list },
     Target { name: "websocket_url", run: websocket::url },
+    Target { name: "field_section", run: http3::field_section },
     Target { name: "engineio_packet", run: engineio::packet },
     Target { name: "engineio_payload", run: engineio::payload },
     Target { name: "engineio_request", run: engineio::request },
     Target { name: "socketio_packet", run: socketio::packet },
     Target { name: "socketio_attachments", run: socketio::attachments },
+    Target { name: "socketio_messagepack", run: socketio::messagepack },
     Target { name: "sockjs_path", run: sockjs::path },
     Target { name: "sockjs_frame", run: sockjs::frame },
     Target { name: "signalr_request", run: signalr::request },
@@ -56,6 +61,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "signalr_json", run: signalr::json },
     Target { name: "signalr_messagepack", run: signalr::messagepack },
     Target { name: "plain_envelope", run: plain::envelope },
+    Target { name: "plain_places", run: plain::places },
     Target { name: "plain_raw", run: plain::raw },
     Target { name: "session_websocket", run: sessions::websocket },
     Target { name: "session_engineio", run: sessions::engineio },
@@ -63,6 +69,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "session_signalr", run: sessions::signalr },
     Target { name: "session_sockjs", run: sessions::sockjs },
     Target { name: "session_plain", run: sessions::plain },
+    Target { name: "configuration", run: configuration::file },
 ];
 
 /// The target of this name.

@@ -1,13 +1,13 @@
 //! Settings: configuration file, below environment, below flags.
 
+mod file;
+
 use crate::Mistake;
 use crate::options::ServeOptions;
+use file::File;
 use omniwire::{Hosts, Limits, Origins, Tls};
-use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use toml::Spanned;
+use std::path::Path;
 
 /// What `omniwire serve` goes by.
 #[derive(Debug)]
@@ -22,30 +22,11 @@ pub(crate) struct Settings {
     pub(crate) tls: Option<Tls>,
 }
 
-/// The configuration file.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    host: Option<String>,
-    port: Option<u16>,
-    #[serde(default)]
-    origins: Vec<String>,
-    demo: Option<bool>,
-    threads: Option<usize>,
-    tls_cert: Option<PathBuf>,
-    tls_key: Option<PathBuf>,
-    #[serde(default)]
-    hosts: Vec<String>,
-    /// As [`Limits::set`] takes them.
-    #[serde(default)]
-    limits: BTreeMap<Spanned<String>, u64>,
-}
-
 impl Settings {
     /// Puts the settings together.
     pub(crate) fn gather(options: &ServeOptions) -> Result<Self, Mistake> {
         let (file, mut limits) = match &options.config {
-            Some(path) => File::read(path)?,
+            Some(path) => read_file(path)?,
             None => Default::default(),
         };
         set_limits(&mut limits, &options.limits)?;
@@ -117,23 +98,10 @@ pub(crate) fn set_limits(limits: &mut Limits, given: &[String]) -> Result<(), Mi
     Ok(())
 }
 
-impl File {
-    fn read(path: &Path) -> Result<(Self, Limits), Mistake> {
-        let shown = path.display();
-        let text = fs::read_to_string(path)
-            .map_err(|error| Mistake(format!("cannot read the configuration {shown}: {error}")))?;
-        let mistake = |at: usize, why: &str| {
-            let line = text.get(..at).map_or(1, |before| before.matches('\n').count() + 1);
-            Mistake(format!("{shown}, line {line}: {}", why.replace('\n', " ")))
-        };
-        let file: Self = toml::from_str(&text)
-            .map_err(|error| mistake(error.span().map_or(0, |span| span.start), error.message()))?;
-        let mut limits = Limits::default();
-        for (name, value) in &file.limits {
-            limits
-                .set(name.get_ref(), *value)
-                .map_err(|error| mistake(name.span().start, &error.to_string()))?;
-        }
-        Ok((file, limits))
-    }
+fn read_file(path: &Path) -> Result<(File, Limits), Mistake> {
+    let shown = path.display();
+    let text = fs::read_to_string(path)
+        .map_err(|error| Mistake(format!("cannot read the configuration {shown}: {error}")))?;
+    File::parse(&text)
+        .map_err(|error| Mistake(format!("{shown}, line {}: {}", error.line, error.why)))
 }

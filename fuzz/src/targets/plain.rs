@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use omniwire_plain::envelope::{self, Envelope};
-use omniwire_plain::{Config, PlainSession};
+use omniwire_plain::{Config, Cursor, PLACES_MAX, Places, PlainSession};
 use omniwire_session::{Event, Link, json};
 
 use crate::input::text;
@@ -44,5 +44,22 @@ pub(crate) fn raw(input: &[u8]) {
             assert_eq!(json::unescape(args.json()).as_deref(), Some(&*text));
         }
         other => panic!("no message: {other:?}"),
+    }
+}
+
+/// A cursor and a `Last-Event-ID`: what is taken is written as it is read again, and fits into a
+/// header.
+pub(crate) fn places(input: &[u8]) {
+    let text = text(input);
+    if let Some(places) = Places::parse(&text) {
+        assert!(places.len() <= PLACES_MAX);
+        let written = places.to_string();
+        assert!(written.is_ascii() && written.len() <= 3 * text.len());
+        assert_eq!(Places::parse(&written), Some(places));
+    }
+    if let Some(Cursor { token, number, places }) = Cursor::parse(&text) {
+        let written = Cursor { token, number, places: &places }.to_string();
+        let again = Cursor::parse(&written).expect("it is our own");
+        assert_eq!((again.token, again.number, again.places), (token, number, places));
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use omniwire_session::{Args, Message, json};
-use omniwire_socketio::{Body, Config, Decoder, Packet, RESERVED_EVENTS, packet};
+use omniwire_socketio::{Body, Config, Decoder, Packet, Parser, RESERVED_EVENTS, packet};
 
 use crate::input::{Input, text};
 
@@ -42,6 +42,14 @@ pub(crate) fn check_args(args: &Args) {
     if !args.blobs().is_empty() {
         let again = Args::with_blobs(args.json().clone(), args.blobs().to_vec());
         assert_eq!(again.as_ref(), Ok(args), "byte strings stand where they can't");
+    }
+}
+
+/// One packet of the MessagePack parser, which is held to the same.
+pub(crate) fn messagepack(input: &[u8]) {
+    let mut decoder = Decoder::new(&Config { parser: Parser::MsgPack, ..Config::default() });
+    if let Ok(Some(packet)) = decoder.add(Message::Binary(Bytes::copy_from_slice(input))) {
+        check(&packet);
     }
 }
 

@@ -151,5 +151,7 @@ impl<'a> Reader<'a> {
     }
 }
 
+// By its path, since the fuzz target `field_section` takes this file as it is.
 #[cfg(test)]
+#[path = "protocol/tests.rs"]
 mod tests;
