@@ -4,21 +4,26 @@ use crate::app::admin::{AdminUi, Feed};
 use crate::app::dynamic::{DynamicSpaces, Make};
 use crate::app::namespace::Namespace;
 use crate::edge::access::Origins;
+use crate::edge::answers;
 use crate::edge::crowd::Crowd;
 use crate::edge::hosts::Hosts;
 use crate::mount::{
     BuildError, Mount, Mounts, PlainMount, SignalRMount, Site, SockJsMount, SocketIoMount,
     WebSocketMount,
 };
+use crate::panics;
 use crate::server::{Counters, Omniwire, Shared};
 use crate::session::table::Table;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::any;
-use http::Request;
+use futures_util::FutureExt as _;
+use http::{Request, Response, StatusCode};
 use omniwire_session::limits::Limits;
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 /// Puts a server together: [`Omniwire::builder`].
@@ -66,7 +71,7 @@ impl Omniwire {
             let server = self.clone();
             let handler = any(move |request: Request<Body>| {
                 let server = server.clone();
-                async move { server.mounts.serve(Arc::clone(&server.shared), request).await }
+                async move { server.answer(request).await }
             });
             if !path.is_empty() {
                 router = router.route(path, handler.clone());
@@ -77,6 +82,14 @@ impl Omniwire {
             }
         }
         router
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        let answer = AssertUnwindSafe(self.mounts.serve(Arc::clone(&self.shared), request));
+        answer.catch_unwind().await.unwrap_or_else(|panic| {
+            panics::count(&self.shared, panics::text_of(&*panic));
+            answers::plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
+        })
     }
 }
 
@@ -195,6 +208,7 @@ impl Builder {
             table: Table::default(),
             timers: Arc::default(),
             counters: Counters::default(),
+            failures: Mutex::default(),
         });
         if let Some(feed) = feed {
             feed.attach(&shared);

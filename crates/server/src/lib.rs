@@ -37,6 +37,7 @@ mod builder;
 mod carrier;
 mod edge;
 mod mount;
+mod panics;
 mod quoted;
 mod request;
 mod server;

@@ -5,10 +5,12 @@ use crate::app::namespace::{NamespaceHandle, Space};
 use crate::edge::crowd::Crowd;
 use crate::edge::hosts::Hosts;
 use crate::mount::Mounts;
+use crate::session::peers::Lines;
 use crate::session::table::Table;
 use crate::session::timers::Timers;
 use omniwire_session::limits::Limits;
 use omniwire_session::{ByteString, Input, Reason};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -24,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) table: Table,
     pub(crate) timers: Arc<Timers>,
     pub(crate) counters: Counters,
+    /// Of handlers, as far as they were logged.
+    pub(crate) failures: Mutex<Lines>,
 }
 
 impl fmt::Debug for Shared {
@@ -45,6 +49,7 @@ pub(crate) struct Counters {
     pub(crate) bytes_out: AtomicU64,
     pub(crate) slow_peers: AtomicU64,
     pub(crate) handler_panics: AtomicU64,
+    pub(crate) panics: AtomicU64,
 }
 
 impl Shared {
@@ -101,6 +106,8 @@ pub struct Stats {
     pub tcp_refused: u64,
     /// Handlers that panicked. Each cost one call; each is a bug.
     pub handler_panics: u64,
+    /// Panics elsewhere. Each cost one session, request or connection; each is a bug.
+    pub panics: u64,
 }
 
 impl Omniwire {
@@ -124,6 +131,7 @@ impl Omniwire {
             tcp_connections: self.shared.crowd.connections(),
             tcp_refused: self.shared.crowd.refused(),
             handler_panics: counters.handler_panics.load(Relaxed),
+            panics: counters.panics.load(Relaxed),
         }
     }
 

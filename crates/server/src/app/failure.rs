@@ -1,8 +1,11 @@
 //! What a handler may say when it fails.
 
 use super::arguments::{ArgsError, IntoArgs};
+use super::peer::{AskError, EmitError};
 use crate::quoted::quoted;
+use omniwire_hub::JoinError;
 use omniwire_session::{Args as RawArgs, ByteString, CallErrorKind, Refusal};
+use std::error::Error;
 use std::fmt;
 
 /// Why a handler failed. What the client is told depends on how it was made:
@@ -13,8 +16,18 @@ pub struct Failure {
     pub(crate) kind: CallErrorKind,
     pub(crate) message: String,
     pub(crate) data: RawArgs,
+    pub(crate) cause: Cause,
+}
+
+/// Whose doing a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The application's.
+    Application,
+    /// The peer's own: it is in too many rooms, or gone, or does not read or answer.
+    Peer,
     /// The handler panicked: our bug, or the application's.
-    pub(crate) is_panic: bool,
+    Panic,
 }
 
 impl Failure {
@@ -29,12 +42,12 @@ impl Failure {
     }
 
     fn new(kind: CallErrorKind, message: String) -> Self {
-        Self { kind, message, data: RawArgs::default(), is_panic: false }
+        Self { kind, message, data: RawArgs::default(), cause: Cause::Application }
     }
 
     pub(crate) fn panic(message: &str) -> Self {
         let message = format!("a handler panicked: {message}");
-        Self { is_panic: true, ..Self::new(CallErrorKind::Internal, message) }
+        Self { cause: Cause::Panic, ..Self::new(CallErrorKind::Internal, message) }
     }
 
     /// Adds data for the client's program: the `data` of a Socket.IO connection error.
@@ -59,10 +72,23 @@ impl fmt::Debug for Failure {
     }
 }
 
-impl<E: std::error::Error> From<E> for Failure {
+impl<E: Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::new(CallErrorKind::Internal, error.to_string())
+        let cause = if is_the_peers(&error) { Cause::Peer } else { Cause::Application };
+        Self { cause, ..Self::new(CallErrorKind::Internal, error.to_string()) }
     }
+}
+
+fn is_the_peers(error: &(dyn Error + 'static)) -> bool {
+    let is_lost = |error: &EmitError| matches!(error, EmitError::Gone | EmitError::Full);
+    if let Some(error) = error.downcast_ref() {
+        return match error {
+            AskError::Emit(error) => is_lost(error),
+            AskError::Client(_) | AskError::TimedOut | AskError::Disconnected => true,
+            AskError::Answer(_) => true,
+        };
+    }
+    error.is::<JoinError>() || error.downcast_ref().is_some_and(is_lost)
 }
 
 pub(crate) fn bad_arguments(error: ArgsError) -> Failure {

@@ -9,6 +9,7 @@ mod watch;
 use self::watch::Watch;
 use super::Place;
 use super::upgrade::{Upgrade, Upgraded};
+use crate::panics;
 use crate::session::cell::{Cell, Step};
 use bytes::Bytes;
 use omniwire_session::{ByteString, Detached, Ending, Message as Given};
@@ -75,6 +76,13 @@ struct Tally {
 enum Turn {
     Again,
     Done,
+}
+
+/// A panic ends this task, and so this one connection; its place is given up as lost.
+impl<S> Drop for Driver<S> {
+    fn drop(&mut self) {
+        panics::count_if_panicking(&self.place.cell.shared);
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {

@@ -6,6 +6,7 @@ mod relay;
 
 use super::site::{Site, Visit};
 use super::tls::Tls;
+use crate::panics::Witness;
 use bytes::Bytes;
 use h3::error::Code;
 use h3::server::{RequestResolver, RequestStream};
@@ -101,6 +102,7 @@ async fn receive(
     visit: Visit,
     stopped: watch::Receiver<()>,
 ) {
+    let _witness = Witness(Arc::clone(&site.shared));
     let remote = visit.remote;
     let handshake = async {
         let quic = incoming.await?;

@@ -4,6 +4,7 @@
 use super::site::{Site, Visit};
 #[cfg(feature = "tls")]
 use super::tls::Tls;
+use crate::panics::Witness;
 use crate::server::Omniwire;
 use axum::Router;
 use axum::body::Body;
@@ -207,6 +208,7 @@ async fn receive(
     visit: Visit,
     stopped: watch::Receiver<()>,
 ) {
+    let _witness = Witness(Arc::clone(&welcome.site.shared));
     let limits = &welcome.site.limits;
     prepare(&stream, limits);
     // One timer from accept to the first request, which no byte resets.

@@ -7,7 +7,7 @@ use super::hosts::{Hosts, Verdict};
 use crate::mount::Remote;
 use crate::quoted::quoted;
 use crate::request::Secure;
-use crate::server::Omniwire;
+use crate::server::{Omniwire, Shared};
 use axum::Router;
 use axum::body::Body;
 use http::{HeaderValue, Request, Response, Version, header};
@@ -19,6 +19,7 @@ use tower_service::Service as _;
 /// What all connections of a listener have in common.
 pub(super) struct Site {
     pub(super) router: Router,
+    pub(super) shared: Arc<Shared>,
     pub(super) limits: Limits,
     pub(super) crowd: Arc<Crowd>,
     hosts: Hosts,
@@ -45,6 +46,7 @@ impl Site {
         let shared = &omniwire.shared;
         Self {
             router,
+            shared: Arc::clone(shared),
             limits: shared.limits.clone(),
             crowd: Arc::clone(&shared.crowd),
             hosts: shared.hosts.clone(),

@@ -12,16 +12,18 @@ use self::carriers::{Attached, Ping};
 use super::peers::{Admission, Arrival, PeerCell, Pending, Queued, RoomWish};
 use crate::app::namespace::{Denied, Space};
 use crate::edge::crowd::Seat;
+use crate::panics::contain;
 use crate::quoted::quoted;
 use crate::request::RequestInfo;
 use crate::server::{Shared, fresh_id};
 use crate::wires;
 use bytes::Bytes;
+use http::StatusCode;
 use omniwire_hub::{Outbox, OutboxLimits, Seen};
 use omniwire_plain::Places;
 use omniwire_session::{
-    ByteString, Carrier, CarrierId, Detached, Ending, Event, Fault, Input, Link, Output, Reason,
-    Refusal, Session,
+    Answer, ByteString, Carrier, CarrierId, Detached, Ending, Event, Fault, Input, Link, Output,
+    Reason, Refusal, Session,
 };
 use parking_lot::Mutex;
 use smallvec::SmallVec;
@@ -204,13 +206,19 @@ impl Cell {
     ) -> Result<(), Fault> {
         let mut after = After::default();
         let result = {
-            let mut core = self.core.lock();
-            let result = match core.closed {
-                Some(_) => Ok(()),
-                None => mutate(&mut *core.machine, Instant::now()),
-            };
-            self.carry_out(&mut core, &mut after);
-            result
+            let core = &mut *self.core.lock();
+            let result = contain(&self.shared, || {
+                let result = match core.closed {
+                    Some(_) => Ok(()),
+                    None => mutate(&mut *core.machine, Instant::now()),
+                };
+                self.carry_out(core, &mut after);
+                result
+            });
+            result.unwrap_or_else(|| {
+                self.break_off(core, &mut after);
+                Err(Fault::new(INTERNAL_ERROR.as_u16(), "internal error\n"))
+            })
         };
         self.finish(after);
         if let Err(fault) = &result {
@@ -288,6 +296,16 @@ impl Cell {
         }
         core.congested.drain(..).for_each(Waker::wake);
         after.closed = true;
+    }
+
+    /// The state machine panicked: it is not asked again.
+    fn break_off(self: &Arc<Self>, core: &mut Core, after: &mut After) {
+        if core.closed.is_none() {
+            let answer = Answer::empty(INTERNAL_ERROR.as_u16());
+            // RFC 6455, 7.4.1: an unexpected condition.
+            let ending = Ending::close(1011, "internal error").with_answer(answer);
+            self.close(core, Reason::Forced, &ending, after);
+        }
     }
 
     fn deliver(self: &Arc<Self>, core: &mut Core, event: Event, after: &mut After) {
@@ -496,7 +514,7 @@ impl Cell {
         let mut after = After::default();
         let mut lost = SmallVec::<[CarrierId; 1]>::new();
         {
-            let mut core = self.core.lock();
+            let core = &mut *self.core.lock();
             if core.armed.is_some_and(|armed| armed <= now) {
                 core.armed = None;
             }
@@ -506,11 +524,16 @@ impl Cell {
             if let Some(ping) = self.terms.ping {
                 core.ping_the_quiet(now, ping, &mut lost);
             }
-            if core.due.is_some_and(|due| due <= now) {
-                core.due = None;
-                core.machine.handle_input(now, Input::Timeout).ok();
+            let done = contain(&self.shared, || {
+                if core.due.is_some_and(|due| due <= now) {
+                    core.due = None;
+                    core.machine.handle_input(now, Input::Timeout).ok();
+                }
+                self.carry_out(core, &mut after);
+            });
+            if done.is_none() {
+                self.break_off(core, &mut after);
             }
-            self.carry_out(&mut core, &mut after);
         }
         self.finish(after);
         if self.outbox.is_overflowed() {
@@ -575,3 +598,5 @@ impl Core {
         }
     }
 }
+
+const INTERNAL_ERROR: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;

@@ -1,9 +1,11 @@
 //! The peers of a session: what waits for its handler, and what waits for the client's answer.
 
+mod failures;
 mod guarded;
 mod returning;
 mod rooms;
 
+pub(crate) use failures::Lines;
 pub(crate) use guarded::Away;
 
 use self::guarded::{Guarded, conclude, guard, panicked};
@@ -351,8 +353,7 @@ impl PeerCell {
         context.reason = Some(reason);
         conclude(guard(handler, context), move |outcome| {
             if let Err(failure) = outcome {
-                peer.count_panic(&failure);
-                tracing::warn!(peer = %peer.member.id, ?failure, "on_disconnect failed");
+                peer.note(&ByteString::from_static("disconnect"), &failure);
             }
             peer.exit(Some(reason));
         });
@@ -534,8 +535,7 @@ impl PeerCell {
         let peer = Arc::clone(self);
         conclude(Guarded::new(after), move |outcome| {
             if let Err(failure) = outcome {
-                peer.count_panic(&failure);
-                tracing::warn!(peer = %peer.member.id, ?failure, "what followed an answer failed");
+                peer.note(&ByteString::from_static("what followed an answer"), &failure);
             }
         });
     }
@@ -597,29 +597,6 @@ impl PeerCell {
             let (event, message) = (quoted(&*answering.event), quoted(&*error.message));
             tracing::debug!(%event, %message, "event failed");
         }
-    }
-
-    /// A panic costs one call, and is counted.
-    fn count_panic(&self, failure: &Failure) {
-        if failure.is_panic {
-            self.cell.shared.counters.handler_panics.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn call_error(&self, event: &ByteString, failure: Failure) -> CallError {
-        self.count_panic(&failure);
-        let Failure { kind, mut message, .. } = failure;
-        let detailed = self.space.handlers.detailed_errors;
-        if kind == CallErrorKind::Internal {
-            let (event, message) = (quoted(&**event), quoted(&message));
-            tracing::error!(peer = %self.member.id, %event, %message, "a handler failed");
-        }
-        let hidden = matches!(kind, CallErrorKind::Internal | CallErrorKind::BadArguments)
-            && self.cell.terms.methods;
-        if !detailed && (kind == CallErrorKind::Internal || hidden) {
-            message = String::new();
-        }
-        CallError { kind, event: event.clone(), message: message.into() }
     }
 
     // What the client sends besides events.

@@ -1,7 +1,10 @@
 //! Calls, their replies, and their failures.
 
-use crate::harness::{Client, serve};
-use omniwire::{Args, Failure, Json, Namespace, Omniwire, Peer, Reply, Streaming, Upload};
+use crate::harness::{Client, closed, http, open, serve};
+use omniwire::protocols::websocket::Message;
+use omniwire::{
+    Args, Failure, Json, Namespace, Omniwire, Peer, Reply, RequestInfo, Streaming, Upload,
+};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -79,6 +82,29 @@ async fn a_panic_ends_one_call_and_nothing_else() {
         assert_eq!(error["code"], "internal", "{event}");
     }
     assert_eq!(client.call("add", json!([2, 3])).await["result"], 5);
+}
+
+/// A gate is the application's, and runs where no handler does.
+#[tokio::test]
+async fn a_panic_at_the_gate_costs_one_request_or_one_session() {
+    let gate = |request: &RequestInfo| match request.query_value("token") {
+        Some(_) => Ok(()),
+        None => panic!("as the test wants it"),
+    };
+    let space = Namespace::new("/gate").authorize(gate);
+    let (omniwire, address) = serve(Omniwire::builder().namespace(space)).await;
+    for (count, line) in ["GET /poll/gate", "GET /sse/gate"].into_iter().enumerate() {
+        let answer = http(address, &format!("{line} HTTP/1.0\nHost: x\n\n")).await;
+        assert!(answer.starts_with("HTTP/1.0 500"), "{answer}");
+        assert_eq!(omniwire.stats().panics, count as u64 + 1);
+    }
+    // Socket.IO names its namespace in a packet: its session has gone that far.
+    let path = "/socket.io/?EIO=4&transport=websocket";
+    let mut socket = open(address, path, "engine.io").await;
+    socket.send(Message::text("40/gate,")).await.unwrap();
+    assert_eq!(u16::from(closed(&mut socket).await), 1011);
+    assert_eq!((omniwire.stats().panics, omniwire.stats().sessions), (3, 0));
+    Client::connect(address, "/ws/gate?token=x").await;
 }
 
 #[tokio::test]

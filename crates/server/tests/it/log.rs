@@ -1,7 +1,7 @@
 //! What the log says of peers: no secret, and nothing that they could have written themselves.
 
 use crate::harness::{Client, http, serve};
-use omniwire::{Denied, Failure, Namespace, Omniwire, RequestInfo};
+use omniwire::{Args, Denied, Failure, Namespace, Omniwire, Peer, RequestInfo};
 use serde_json::json;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -82,6 +82,33 @@ async fn no_secret_of_a_request_is_logged_on_any_way() {
     let log = read(&paper);
     assert!(log.contains("refused a page of another origin"), "{log}");
     assert!(!log.contains(CANARY), "{log}");
+}
+
+/// What a peer brings upon itself is no error of the server's, and a handler that it can make fail
+/// does not fill the log.
+#[tokio::test]
+async fn a_peers_own_mistakes_are_no_errors() {
+    let (paper, _guard) = listen();
+    let rooms = Namespace::new("/rooms")
+        .on("join", |peer: Peer, Args((room,)): Args<(String,)>| async move {
+            peer.join(room)?;
+            Ok::<(), Failure>(())
+        })
+        .on("fail", || async { Err::<(), Failure>(io::Error::other("it fails").into()) });
+    let mut limits = omniwire::Limits::default();
+    limits.rooms_max = 1;
+    let (_omniwire, address) = serve(Omniwire::builder().limits(limits).namespace(rooms)).await;
+    let mut client = Client::connect(address, "/ws/rooms").await;
+    for room in ["one", "two", "three"] {
+        client.call("join", json!([room])).await;
+    }
+    assert!(!read(&paper).contains("ERROR"), "{}", read(&paper));
+    assert!(read(&paper).contains("in too many rooms"));
+    for _ in 0..50 {
+        client.call("fail", json!([])).await;
+    }
+    let errors = read(&paper).lines().filter(|line| line.contains("ERROR")).count();
+    assert!((1..50).contains(&errors), "{errors} lines");
 }
 
 #[tokio::test]

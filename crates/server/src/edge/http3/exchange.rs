@@ -4,6 +4,7 @@ use super::protocol::{self, Protocol};
 use super::{Receiving, Resolver, Sending, relay};
 use crate::carrier::tunnel::Tunnel;
 use crate::edge::site::{Site, Visit};
+use crate::panics::Witness;
 use axum::body::Body;
 use bytes::{Buf as _, Bytes};
 use h3::error::{Code, StreamError};
@@ -27,6 +28,8 @@ pub(super) async fn run(
     quic: quinn::Connection,
     resolver: Resolver,
 ) {
+    // `h3-quinn` panics where a stream is refused while it still waits for more of it.
+    let _witness = Witness(Arc::clone(&site.shared));
     let head = tokio::time::timeout(site.limits.handshake_timeout, read_head(resolver)).await;
     let done = match head {
         Ok(Ok(Some(asked))) => answer(&site, &visit, &quic, asked).await,

@@ -3,6 +3,7 @@
 use super::PeerCell;
 use crate::app::failure::Failure;
 use crate::app::handler::{BoxedHandler, CallContext, Outcome, OutcomeFuture};
+use crate::panics::text_of;
 use std::any::Any;
 use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
@@ -138,9 +139,7 @@ pub(super) fn guard(handler: &BoxedHandler, context: CallContext) -> Guarded {
 }
 
 pub(super) fn panicked(panic: &(dyn Any + Send)) -> Failure {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Failure::panic(text.unwrap_or("no message"))
+    Failure::panic(text_of(panic))
 }
 
 /// Calls `then` with what a handler answers: now if it does not wait, else from a task.
