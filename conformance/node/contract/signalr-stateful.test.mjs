@@ -4,18 +4,15 @@
  */
 
 import assert from "node:assert/strict";
-import WebSocket from "ws";
 
-import { Inbox, within } from "../wait.mjs";
+import { within } from "../wait.mjs";
+import { CLOSED_WITH_ERROR, Line } from "./signalr-line.mjs";
 import { suite } from "./suite.mjs";
 
 const server = suite("signalr");
 const { fact } = server;
 
 const RECEIVE = ({ type, target }) => type === 1 && target === "Receive";
-const CLOSED_WITH_ERROR = {
-  type: 7, error: "Connection closed with an error.", allowReconnect: true,
-};
 
 fact("negotiate grants it to who asks, where it is allowed, and never else", async () => {
   const asked = "negotiateVersion=1&useStatefulReconnect=true";
@@ -31,26 +28,26 @@ fact("negotiate grants it to who asks, where it is allowed, and never else", asy
 
 fact("each way begins again with a Sequence and what was not acknowledged", async () => {
   const { token, line } = await opened();
-  call(line, "1", "Record", "again", 1);
+  line.call("1", "Record", "again", 1);
   await line.next("the answer");
-  call(line, "2", "StartPush", 3, 1);
+  line.call("2", "StartPush", 3, 1);
   const answers = [];
   for (let count = 0; count < 4; count += 1) answers.push(await line.next("an answer or a push"));
   line.say({ type: 8, sequenceId: 1 });
   // The Ack is on its way before the line breaks.
   line.say({ type: 6 });
-  call(line, "3", "Echo", "last");
+  line.call("3", "Echo", "last");
   await line.next("the answer", ({ invocationId }) => invocationId === "3");
   line.drop();
-  const again = await Line.open(token);
+  const again = await back(token);
   assert.deepEqual(await again.next("the Sequence"), { type: 9, sequenceId: 2 });
   for (const answer of answers) assert.deepEqual(await again.next("a copy"), answer);
   assert.equal((await again.next("the last copy")).result, "last");
   again.say({ type: 9, sequenceId: 1 });
-  call(again, "1", "Record", "again", 1);
-  call(again, "2", "StartPush", 3, 1);
-  call(again, "3", "Echo", "last");
-  call(again, "4", "GetRecorded", "again");
+  again.call("1", "Record", "again", 1);
+  again.call("2", "StartPush", 3, 1);
+  again.call("3", "Echo", "last");
+  again.call("4", "GetRecorded", "again");
   const { result } = await again.next("the record", ({ invocationId }) => invocationId === "4");
   assert.deepEqual(result, [1]);
   assert.deepEqual(again.drain().filter(RECEIVE), []);
@@ -60,7 +57,7 @@ fact("each way begins again with a Sequence and what was not acknowledged", asyn
 fact("an Ack comes within two seconds of what is new, and covers all of it", async () => {
   const { line } = await opened();
   const began = Date.now();
-  for (const id of ["1", "2", "3"]) call(line, id, "Echo", id);
+  for (const id of ["1", "2", "3"]) line.call(id, "Echo", id);
   const ack = await line.next("the Ack", ({ type }) => type === 8);
   assert.deepEqual(ack, { type: 8, sequenceId: 3 });
   assert.ok(Date.now() - began < 2_500);
@@ -69,17 +66,17 @@ fact("an Ack comes within two seconds of what is new, and covers all of it", asy
 
 fact("a new line takes over an old one that still looks open", async () => {
   const { token, line } = await opened();
-  call(line, "1", "GetConnectionId");
+  line.call("1", "GetConnectionId");
   const { result: id } = await line.next("the id");
-  call(line, "2", "StartPush", 40, 25);
+  line.call("2", "StartPush", 40, 25);
   await line.next("the first push", RECEIVE);
-  const again = await Line.open(token);
+  const again = await back(token);
   assert.deepEqual(await again.next("the Sequence"), { type: 9, sequenceId: 1 });
   again.say({ type: 9, sequenceId: 3 });
   const pushed = [];
   while (pushed.length < 40) pushed.push((await again.next("a push", RECEIVE)).arguments[1]);
   assert.deepEqual(pushed, Array.from({ length: 40 }, (_, number) => number));
-  call(again, "3", "GetConnectionId");
+  again.call("3", "GetConnectionId");
   assert.equal((await again.next("the id", ({ invocationId }) => invocationId === "3")).result, id);
   await within(line.closed, "the end of the old line");
   again.close();
@@ -87,15 +84,15 @@ fact("a new line takes over an old one that still looks open", async () => {
 
 fact("a call that runs while the line breaks is answered on the next one", async () => {
   const { token, line } = await opened();
-  call(line, "1", "DelayedEcho", "late", 500);
-  call(line, "2", "Echo", "later");
+  line.call("1", "DelayedEcho", "late", 500);
+  line.call("2", "Echo", "later");
   line.say({ type: 6 });
   await line.sent();
   line.drop();
-  const again = await Line.open(token);
+  const again = await back(token);
   again.say({ type: 9, sequenceId: 1 });
-  call(again, "1", "DelayedEcho", "late", 500);
-  call(again, "2", "Echo", "later");
+  again.call("1", "DelayedEcho", "late", 500);
+  again.call("2", "Echo", "later");
   const results = [];
   while (results.length < 2) {
     results.push((await again.next("an answer", ({ type }) => type === 3)).result);
@@ -106,14 +103,14 @@ fact("a call that runs while the line breaks is answered on the next one", async
 
 fact("over 100000 bytes that are not acknowledged, the rest is held back", async () => {
   const { token, line } = await opened();
-  for (let id = 1; id <= 12; id += 1) call(line, String(id), "BigString", 20_000);
+  for (let id = 1; id <= 12; id += 1) line.call(String(id), "BigString", 20_000);
   const held = [];
   for (let count = 0; count < 5; count += 1) held.push((await line.next("an answer")).invocationId);
   assert.deepEqual(held, ["1", "2", "3", "4", "5"]);
   // Pings and Acks are not held back: the next ones come, and no answer with them.
   assert.equal((await line.next("the Ack")).type, 8);
   line.drop();
-  const again = await Line.open(token);
+  const again = await back(token);
   assert.deepEqual(await again.next("the Sequence"), { type: 9, sequenceId: 1 });
   again.say({ type: 9, sequenceId: 13 });
   for (let id = 1; id <= 5; id += 1) await again.next("a copy", ({ type }) => type === 3);
@@ -129,7 +126,7 @@ fact("over 100000 bytes that are not acknowledged, the rest is held back", async
 fact("a Sequence beyond what was sent ends the connection", async () => {
   const { token, line } = await opened();
   line.drop();
-  const again = await Line.open(token);
+  const again = await back(token);
   again.say({ type: 9, sequenceId: 5 });
   assert.deepEqual(await again.next("the end", ({ type }) => type === 7), CLOSED_WITH_ERROR);
   assert.equal(await within(again.closed, "the end"), 1000);
@@ -139,19 +136,19 @@ fact("a Close message, or a clean close, ends it at once", async () => {
   const observer = await opened();
   for (const leave of [(line) => line.say({ type: 7 }), (line) => line.close()]) {
     const { token, line } = await opened();
-    call(line, "1", "GetConnectionId");
+    line.call("1", "GetConnectionId");
     const { result: id } = await line.next("the id");
     leave(line);
     await within(line.closed, "the end");
     let state = "connected";
     for (let question = 0; state === "connected"; question += 1) {
-      call(observer.line, `${id} ${question}`, "ConnectionState", id);
+      observer.line.call(`${id} ${question}`, "ConnectionState", id);
       const is = `${id} ${question}`;
       const answer = await observer.line.next("it", ({ invocationId }) => invocationId === is);
       state = answer.result;
     }
     assert.equal(state, "clean");
-    await assert.rejects(Line.open(token), /404/);
+    await assert.rejects(back(token), /404/);
   }
   observer.line.close();
 });
@@ -159,28 +156,28 @@ fact("a Close message, or a clean close, ends it at once", async () => {
 fact("who does not come back within 15 s is gone: 404", async () => {
   const observer = await opened();
   const { token, line } = await opened();
-  call(line, "1", "GetConnectionId");
+  line.call("1", "GetConnectionId");
   const { result: id } = await line.next("the id");
   line.drop();
   const began = Date.now();
   for (let question = 0; ; question += 1) {
-    call(observer.line, `q${question}`, "DelayedEcho", "", 500);
-    call(observer.line, `s${question}`, "ConnectionState", id);
+    observer.line.call(`q${question}`, "DelayedEcho", "", 500);
+    observer.line.call(`s${question}`, "ConnectionState", id);
     const is = `s${question}`;
     const { result } = await observer.line.next("it", (record) => record.invocationId === is);
     if (result !== "connected") break;
     assert.ok(Date.now() - began < 25_000);
   }
   assert.ok(Date.now() - began > 14_000);
-  await assert.rejects(Line.open(token), /404/);
+  await assert.rejects(back(token), /404/);
   observer.line.close();
 });
 
 fact("who did not ask for it: a second WebSocket is 409", async () => {
   const { connectionToken } = await negotiate("/hubs/test", "negotiateVersion=1");
-  const line = await Line.open(connectionToken);
-  await line.shakeHands(1);
-  await assert.rejects(Line.open(connectionToken), /409/);
+  const line = await back(connectionToken);
+  await line.shakeHands();
+  await assert.rejects(back(connectionToken), /409/);
   line.close();
 });
 
@@ -192,69 +189,12 @@ async function negotiate(path, query) {
 async function opened() {
   const query = "negotiateVersion=1&useStatefulReconnect=true";
   const { connectionToken: token } = await negotiate("/hubs/test", query);
-  const line = await Line.open(token);
+  const line = await Line.bare(server.ws(`/hubs/test?id=${token}`), { all: false });
   await line.shakeHands(2);
   return { token, line };
 }
 
-function call(line, invocationId, target, ...args) {
-  line.say({ type: 1, invocationId, target, arguments: args });
-}
-
-class Line {
-  #socket;
-  #inbox = new Inbox();
-
-  constructor(token) {
-    this.#socket = new WebSocket(server.ws(`/hubs/test?id=${token}`));
-    this.#socket.on("message", (data) => {
-      for (const record of data.toString().split("\u001e").filter(Boolean)) {
-        const message = JSON.parse(record);
-        if (message.type !== 6) this.#inbox.push(message);
-      }
-    });
-    this.closed = new Promise((resolve) => this.#socket.on("close", resolve));
-  }
-
-  static async open(token) {
-    const line = new Line(token);
-    const opened = new Promise((resolve, reject) => {
-      line.#socket.on("open", resolve);
-      line.#socket.on("error", reject);
-    });
-    await within(opened, "the WebSocket");
-    return line;
-  }
-
-  async shakeHands(version) {
-    this.say({ protocol: "json", version });
-    assert.deepEqual(await this.next("the handshake"), {});
-  }
-
-  say(record) {
-    this.#socket.send(`${JSON.stringify(record)}\u001e`);
-  }
-
-  /** All that was said has been heard: the answer to a WebSocket ping says so. */
-  sent() {
-    this.#socket.ping();
-    return within(new Promise((resolve) => this.#socket.once("pong", resolve)), "the pong");
-  }
-
-  next(what, fits) {
-    return this.#inbox.next(what, fits);
-  }
-
-  drain() {
-    return this.#inbox.drain();
-  }
-
-  /** Without a word. */
-  drop() {
-    this.#socket.terminate();
-  }
-
-  close() {
-    this.#socket.close(1000);
-  }
+/** A new line of a connection, or one that has yet to shake hands. */
+function back(token) {
+  return Line.bare(server.ws(`/hubs/test?id=${token}`), { all: false, shaken: true });
 }

@@ -19,7 +19,9 @@
 //!    [`answers::deleted`] or the fault.
 //! 6. What is longer than any message may be need not be read: `Input::Close` with
 //!    [`Reason::ProtocolError`](omniwire_session::Reason::ProtocolError).
-//! 7. An event stream begins with [`answers::EVENT_STREAM_OPENING`], at once.
+//! 7. A client that answers a call which another one got is ended: `Input::Close` with
+//!    [`Reason::OutOfTurn`](omniwire_session::Reason::OutOfTurn).
+//! 8. An event stream begins with [`answers::EVENT_STREAM_OPENING`], at once.
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
 

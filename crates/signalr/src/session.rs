@@ -326,7 +326,10 @@ impl SignalRSession {
 
     fn fail_too_long(&mut self) {
         let len = self.config.message_len_max;
-        self.fail(&format!("The maximum message size of {len}B was exceeded."));
+        self.fail(&format!(
+            "The maximum message size of {len}B was exceeded. \
+             The message size can be configured in AddHubOptions."
+        ));
     }
 
     /// The end that clients with automatic reconnect come back from.
@@ -382,14 +385,18 @@ impl SignalRSession {
     }
 
     /// The server ends it. `ClientLeft` is a DELETE; `ProtocolError`, that the driver did not even
-    /// read what came, because it is longer than any message may be.
+    /// read what came, because it is longer than any message may be; `OutOfTurn`, that the client
+    /// answered a call that another one got.
     fn close_for(&mut self, reason: Reason) -> Result<(), Fault> {
         match reason {
             Reason::ClientLeft => return self.delete(),
             _ if matches!(self.phase, Phase::Farewell { .. } | Phase::Closed) => {}
             Reason::ProtocolError => self.fail_too_long(),
-            Reason::Slow => {
-                self.leave_with_error(reason, "The client reads too slowly.");
+            Reason::Slow => self.leave_with_error(reason, "The client reads too slowly."),
+            Reason::OutOfTurn => {
+                let detail = "InvalidOperationException: The answer is to a call that another \
+                              connection got.";
+                self.leave_with_error(reason, detail);
             }
             _ => {
                 let farewell = self.close_message(None, reason == Reason::Shutdown);

@@ -3,7 +3,7 @@
 use super::arguments::{ArgsError, IntoArgs};
 use super::namespace::Space;
 use super::peer::Peer;
-use crate::session::peers::{self, PeerCell};
+use crate::session::peers::{AnswerReceiver, PeerCell, Question};
 use crate::wires;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -122,9 +122,10 @@ impl Audience {
         timeout: Duration,
     ) -> Result<Answers, ArgsError> {
         let deadline = Instant::now() + timeout;
-        let call = peers::next_call();
-        let said = Said { event: event.into(), args: args.into_args()?, call: Some(call) };
-        let asked = self.put_question(&said, call);
+        let question = Question::new(&self.space);
+        let call = Some(question.call);
+        let said = Said { event: event.into(), args: args.into_args()?, call };
+        let asked = self.put_question(&said, &question);
         let mut answers = Answers { given: Vec::new(), missing: asked.peers.len() };
         let mut coming: FuturesUnordered<_> = asked.answers.into_iter().collect();
         while let Ok(Some(answer)) = timeout_at(deadline, coming.next()).await {
@@ -134,17 +135,17 @@ impl Audience {
                 answers.missing -= 1;
             }
         }
-        asked.peers.iter().for_each(|peer| peer.forget_question(call));
+        asked.peers.iter().for_each(|peer| peer.forget_question(&question));
         Ok(answers)
     }
 
     /// Registers the question with each peer just before it is put to it, so that no answer can
     /// come too early.
-    fn put_question(&self, said: &Said, call: u64) -> Asked {
+    fn put_question(&self, said: &Said, question: &Question) -> Asked {
         let mut asked = Asked::default();
         self.broadcast(said, false, &mut |member, prepared| {
             let Some(Peer(peer)) = self.space.peer(member.key) else { return Ok(false) };
-            asked.answers.push(peer.await_answer(call));
+            asked.answers.push(peer.await_answer(question));
             // Kept, so that none is dropped with the room locked.
             asked.peers.push(peer);
             member.push(prepared).map(|()| true)
@@ -237,5 +238,5 @@ struct Said {
 #[derive(Default)]
 struct Asked {
     peers: Vec<Arc<PeerCell>>,
-    answers: Vec<peers::AnswerReceiver>,
+    answers: Vec<AnswerReceiver>,
 }

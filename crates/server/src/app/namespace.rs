@@ -9,7 +9,7 @@ use super::handler::{BoxedHandler, CallContext, Handler, Outcome};
 use super::peer::Peer;
 use crate::request::RequestInfo;
 use crate::server::fresh_id;
-use crate::session::peers::PeerCell;
+use crate::session::peers::{OpenQuestions, PeerCell};
 use crate::session::recovery::{ConnectionRecovery, Recovery};
 use axum::body::Body;
 use http::{Response, StatusCode};
@@ -284,6 +284,7 @@ impl Namespace {
             recovery: self.recovery.map(Recovery::new),
             feed: self.feed,
             peers: RwLock::default(),
+            questions: OpenQuestions::default(),
             _listed: listed,
         })
     }
@@ -348,6 +349,7 @@ pub(crate) struct Space {
     /// Whom the Admin UI hears of this namespace by.
     pub(crate) feed: Option<Arc<Feed>>,
     pub(crate) peers: RwLock<HashMap<MemberKey, Weak<PeerCell>>>,
+    pub(crate) questions: OpenQuestions,
     /// Where it is listed as long as it lives, if it was made on demand.
     _listed: Option<Listed>,
 }

@@ -4,7 +4,7 @@ use super::arguments::{ArgsError, FromArgs, IntoArgs};
 use super::audience::Audience;
 use super::namespace::NamespaceHandle;
 use crate::request::RequestInfo;
-use crate::session::peers::{Away, PeerCell};
+use crate::session::peers::{Away, PeerCell, Question};
 use crate::wires;
 use omniwire_hub::{JoinError, Journal, Publishing, PushError, Target};
 use omniwire_session::{Args as RawArgs, ByteString, Outgoing, Place};
@@ -247,13 +247,14 @@ impl Peer {
         timeout: Duration,
     ) -> Result<T, AskError> {
         let (event, args) = (event.into(), args.into_args().map_err(EmitError::from)?);
-        let question = self.0.question();
+        let question = Question::new(&self.0.space);
+        let answer = self.0.await_answer(&question);
         // While a handler waits for a client, others may run in its place.
         let _away = Away::of_this_handler();
         self.say(&event, &args, Some(question.call))?;
-        let answer = match tokio::time::timeout(timeout, question.answer).await {
+        let answer = match tokio::time::timeout(timeout, answer).await {
             Err(_) => {
-                self.0.forget_question(question.call);
+                self.0.forget_question(&question);
                 return Err(AskError::TimedOut);
             }
             Ok(Err(_)) => return Err(AskError::Disconnected),

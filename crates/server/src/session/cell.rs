@@ -9,7 +9,7 @@ mod carriers;
 pub(crate) use carriers::{Chunk, Step};
 
 use self::carriers::{Attached, Ping};
-use super::peers::{Admission, Arrival, PeerCell, Pending, Queued, RoomWish};
+use super::peers::{Admission, Answered, Arrival, PeerCell, Pending, Queued, RoomWish};
 use crate::app::namespace::{Denied, Space};
 use crate::edge::crowd::Seat;
 use crate::panics::contain;
@@ -145,6 +145,8 @@ struct After {
     arrivals: SmallVec<[(Arc<PeerCell>, Option<Queued>); 1]>,
     strays: SmallVec<[(Link, Refusal); 1]>,
     closed: bool,
+    /// The client answered what somebody else was asked.
+    forged: bool,
 }
 
 impl Cell {
@@ -345,7 +347,9 @@ impl Cell {
             }
             Event::Leave { link, reason } => (link, Arrival::Leave(reason)),
             Event::Reply { link, call, outcome } => {
-                return core.with_peer(link, |peer| peer.answered(call, outcome));
+                let answered = core.peer(link).map(|peer| peer.answered(call, outcome));
+                after.forged |= answered == Some(Answered::Foreign);
+                return;
             }
             Event::Item { link, stream, item } => {
                 core.with_peer(link, |peer| peer.uploaded(&stream, Ok(item)));
@@ -386,6 +390,9 @@ impl Cell {
     fn finish(self: &Arc<Self>, after: After) {
         for (link, refusal) in after.strays {
             self.handle(Input::Refuse { link, refusal }).ok();
+        }
+        if after.forged && self.terms.methods {
+            self.handle(Input::Close { reason: Reason::OutOfTurn }).ok();
         }
         if after.closed {
             self.shared.table.closed(self);

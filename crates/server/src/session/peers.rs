@@ -2,13 +2,16 @@
 
 mod failures;
 mod guarded;
+mod questions;
 mod returning;
 mod rooms;
 
 pub(crate) use failures::Lines;
 pub(crate) use guarded::Away;
+pub(crate) use questions::{AnswerReceiver, Answered, OpenQuestions, Question};
 
 use self::guarded::{Guarded, conclude, guard, panicked};
+use self::questions::Questions;
 use super::cell::Cell;
 use super::recovery::{Former, Recoverable};
 use crate::app::arguments::ArgsError;
@@ -137,22 +140,6 @@ enum Stage {
     Refused,
 }
 
-#[derive(Debug, Default)]
-struct Questions {
-    open: BTreeMap<u64, oneshot::Sender<Result<RawArgs, ByteString>>>,
-    over: bool,
-}
-
-/// A question to the client that waits for its answer.
-#[derive(Debug)]
-pub(crate) struct Question {
-    pub(crate) call: u64,
-    pub(crate) answer: AnswerReceiver,
-}
-
-/// Brings a client's answer; fails when the client goes without one.
-pub(crate) type AnswerReceiver = oneshot::Receiver<Result<RawArgs, ByteString>>;
-
 /// What the pump is to start.
 enum Work {
     Enter,
@@ -162,12 +149,6 @@ enum Work {
 }
 
 static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
-static NEXT_QUESTION: AtomicU64 = AtomicU64::new(1);
-
-/// The number of a question. The same question to many has one number.
-pub(crate) fn next_call() -> u64 {
-    NEXT_QUESTION.fetch_add(1, Ordering::Relaxed)
-}
 
 impl PeerCell {
     pub(crate) fn new(cell: &Arc<Cell>, space: Arc<Space>, admission: Admission) -> Arc<Self> {
@@ -220,7 +201,7 @@ impl PeerCell {
 
     /// Whoever waits for this client waits in vain.
     fn leaves(&self, inbox: &mut Inbox) {
-        *self.questions.lock() = Questions { open: BTreeMap::new(), over: true };
+        self.leave_unanswered();
         for upload in std::mem::take(&mut inbox.uploads).into_values() {
             upload.send(&self.cell, Err(ByteString::from_static("the client disconnected")));
         }
@@ -642,32 +623,6 @@ impl PeerCell {
             self.uploaded(stream, Err(error));
         }
         self.inbox.lock().uploads.remove(stream);
-    }
-
-    /// The client's answer to a question. Unknown numbers are ignored.
-    pub(crate) fn answered(&self, call: u64, outcome: Result<RawArgs, ByteString>) {
-        if let Some(asker) = self.questions.lock().open.remove(&call) {
-            asker.send(outcome).ok();
-        }
-    }
-
-    pub(crate) fn question(&self) -> Question {
-        let call = next_call();
-        Question { call, answer: self.await_answer(call) }
-    }
-
-    /// Brings the answer to a question that is about to be put.
-    pub(crate) fn await_answer(&self, call: u64) -> AnswerReceiver {
-        let (sender, answer) = oneshot::channel();
-        let mut questions = self.questions.lock();
-        if !questions.over && questions.open.len() < self.cell.shared.limits.asks_max {
-            questions.open.insert(call, sender);
-        }
-        answer
-    }
-
-    pub(crate) fn forget_question(&self, call: u64) {
-        self.questions.lock().open.remove(&call);
     }
 
     pub(crate) fn hang_up(&self) {

@@ -378,10 +378,11 @@ fn the_client_closes() {
 }
 
 #[test]
-fn what_is_too_long_to_be_read_ends_it_too() {
-    let reason = Reason::ProtocolError;
-    let seen = Bench::json().input(Input::Close { reason }).unwrap();
-    assert_eq!(seen, [left(reason), sent(ERROR_CLOSE), Seen::Closed(reason)]);
+fn what_is_too_long_to_be_read_or_answers_for_another_ends_it_too() {
+    for reason in [Reason::ProtocolError, Reason::OutOfTurn] {
+        let seen = Bench::json().input(Input::Close { reason }).unwrap();
+        assert_eq!(seen, [left(reason), sent(ERROR_CLOSE), Seen::Closed(reason)]);
+    }
 }
 
 #[test]

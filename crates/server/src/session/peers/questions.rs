@@ -1,0 +1,91 @@
+//! Questions to clients: calls of ours that wait for their answers.
+
+use super::PeerCell;
+use crate::app::namespace::Space;
+use omniwire_session::{Args as RawArgs, ByteString};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::oneshot;
+
+/// What one peer is asked.
+#[derive(Debug, Default)]
+pub(super) struct Questions {
+    open: BTreeMap<u64, oneshot::Sender<Result<RawArgs, ByteString>>>,
+    over: bool,
+}
+
+/// Brings a client's answer; fails when the client goes without one.
+pub(crate) type AnswerReceiver = oneshot::Receiver<Result<RawArgs, ByteString>>;
+
+/// The numbers of the questions of one namespace that wait for answers, whoever is asked.
+#[derive(Debug, Default)]
+pub(crate) struct OpenQuestions(Mutex<HashSet<u64>>);
+
+/// A question that waits for answers, until it is dropped. The same question to many has one
+/// number.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) call: u64,
+    space: Arc<Space>,
+}
+
+/// What a client's answer turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answered {
+    /// Somebody waits for it, or did.
+    Own,
+    /// It is to a question that somebody else was asked.
+    Foreign,
+}
+
+static NEXT_QUESTION: AtomicU64 = AtomicU64::new(1);
+
+impl Question {
+    pub(crate) fn new(space: &Arc<Space>) -> Self {
+        let call = NEXT_QUESTION.fetch_add(1, Ordering::Relaxed);
+        space.questions.0.lock().insert(call);
+        Self { call, space: Arc::clone(space) }
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        self.space.questions.0.lock().remove(&self.call);
+    }
+}
+
+impl PeerCell {
+    /// Brings the answer to a question that is about to be put.
+    pub(crate) fn await_answer(&self, question: &Question) -> AnswerReceiver {
+        let (sender, answer) = oneshot::channel();
+        let mut questions = self.questions.lock();
+        if !questions.over && questions.open.len() < self.cell.shared.limits.asks_max {
+            questions.open.insert(question.call, sender);
+        }
+        answer
+    }
+
+    pub(crate) fn forget_question(&self, question: &Question) {
+        self.questions.lock().open.remove(&question.call);
+    }
+
+    /// The client's answer to a question. One that comes too late is ignored.
+    pub(crate) fn answered(&self, call: u64, outcome: Result<RawArgs, ByteString>) -> Answered {
+        let asker = self.questions.lock().open.remove(&call);
+        match asker {
+            Some(asker) => {
+                asker.send(outcome).ok();
+                Answered::Own
+            }
+            None if self.space.questions.0.lock().contains(&call) => Answered::Foreign,
+            None => Answered::Own,
+        }
+    }
+
+    /// Whoever waits for this client's answers waits in vain.
+    pub(super) fn leave_unanswered(&self) {
+        *self.questions.lock() = Questions { open: BTreeMap::new(), over: true };
+    }
+}
