@@ -15,7 +15,7 @@ pub use sockjs::SockJsMount;
 pub use websocket::WebSocketMount;
 
 use crate::app::namespace::Space;
-use crate::edge::access::Origins;
+use crate::edge::access::{self, Origins};
 use crate::edge::answers;
 use crate::edge::crowd::TooMany;
 use crate::request::RequestInfo;
@@ -224,16 +224,16 @@ impl Mounts {
         if mounted.minds_cors() {
             return mounted.serve(Incoming::new(request, tail, shared)).await;
         }
-        let origins = mounted.origins().clone();
-        if let Some(answer) = origins.preflight(request.method(), request.headers()) {
+        let origins = mounted.origins();
+        if let Some(answer) = origins.preflight(&request) {
             return answer;
         }
-        if let Some(refusal) = origins.refuse(request.headers(), request.uri().path()) {
+        if let Some(refusal) = origins.refuse(&request) {
             return refusal;
         }
         let asked = request.headers().clone();
         let mut response = mounted.serve(Incoming::new(request, tail, shared)).await;
-        origins.tell(&asked, response.headers_mut());
+        access::tell(&asked, response.headers_mut());
         response
     }
 }

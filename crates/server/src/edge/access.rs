@@ -6,13 +6,14 @@
 
 use super::answers;
 use crate::quoted::quoted;
+use crate::request::Secure;
 use axum::body::Body;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
     ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use omniwire_websocket::handshake::origin::{Origin, Pages, Policy};
 
 /// The origins whose pages may talk to the server. By default only those of the server itself.
@@ -49,21 +50,23 @@ impl Origins {
     }
 
     /// Whether a request may go on. Programs that are no browser send no Origin, and may.
-    pub(crate) fn allow(&self, headers: &HeaderMap) -> bool {
+    pub(crate) fn allow<T>(&self, request: &Request<T>) -> bool {
+        let headers = request.headers();
+        // Over our own TLS, a page without it is another's, who may sit on the line.
+        let own_tls = request.extensions().get::<Secure>().is_some();
         // A proxy that ends TLS says so; no page can set this header.
         let forwarded = headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
-        let secure = forwarded || self.0.pages == Pages::Same && is_secure_page(headers);
-        self.0.allows(headers, secure)
+        self.0.allows(headers, own_tls || forwarded || is_secure_page(headers))
     }
 
     /// The answer to a request that may not go on. The log names the setting that would let it.
-    pub(crate) fn refuse(&self, headers: &HeaderMap, path: &str) -> Option<Response<Body>> {
-        if self.allow(headers) {
+    pub(crate) fn refuse<T>(&self, request: &Request<T>) -> Option<Response<Body>> {
+        if self.allow(request) {
             return None;
         }
         tracing::info!(
-            origin = ?headers.get(ORIGIN).map(quoted),
-            path = %quoted(path),
+            origin = ?request.headers().get(ORIGIN).map(quoted),
+            path = %quoted(request.uri().path()),
             "refused a page of another origin; Builder::origins (or `origins` in the \
              configuration) says which may"
         );
@@ -71,15 +74,17 @@ impl Origins {
     }
 
     /// The answer to a CORS preflight, if this is one.
-    pub(crate) fn preflight(&self, method: &Method, headers: &HeaderMap) -> Option<Response<Body>> {
-        if method != Method::OPTIONS || !headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+    pub(crate) fn preflight<T>(&self, request: &Request<T>) -> Option<Response<Body>> {
+        let headers = request.headers();
+        let is_one = headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        if request.method() != Method::OPTIONS || !is_one {
             return None;
         }
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
-        if self.allow(headers) {
+        if self.allow(request) {
             let answer = response.headers_mut();
-            self.tell(headers, answer);
+            tell(headers, answer);
             answer.insert(
                 ACCESS_CONTROL_ALLOW_METHODS,
                 HeaderValue::from_static("GET, POST, PUT, DELETE, OPTIONS"),
@@ -91,16 +96,14 @@ impl Origins {
         }
         Some(response)
     }
+}
 
-    /// Tells the browser of an allowed page that it may read the answer.
-    pub(crate) fn tell(&self, request: &HeaderMap, answer: &mut HeaderMap) {
-        let Some(origin) = request.get(ORIGIN) else { return };
-        if self.allow(request) {
-            answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-            answer.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-            answer.append(VARY, HeaderValue::from_static("Origin"));
-        }
-    }
+/// Tells the browser of a page that was allowed that it may read the answer.
+pub(crate) fn tell(request: &HeaderMap, answer: &mut HeaderMap) {
+    let Some(origin) = request.get(ORIGIN) else { return };
+    answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    answer.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    answer.append(VARY, HeaderValue::from_static("Origin"));
 }
 
 /// Behind a proxy that does not say that it ends TLS, the page's own scheme is all there is to go
@@ -108,3 +111,6 @@ impl Origins {
 fn is_secure_page(headers: &HeaderMap) -> bool {
     headers.get(ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -335,8 +335,7 @@ fn refuse(fault: Fault, head: &sockjs::Response) -> Response<Body> {
 impl Mounted for Endpoint {
     fn serve(self: Arc<Self>, incoming: Incoming) -> ResponseFuture {
         Box::pin(async move {
-            let request = &incoming.request;
-            if let Some(refusal) = self.origins.refuse(request.headers(), request.uri().path()) {
+            if let Some(refusal) = self.origins.refuse(&incoming.request) {
                 return refusal;
             }
             if let Some(denied) = incoming.denied(&self.terms.entrance) {
