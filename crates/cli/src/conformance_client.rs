@@ -1,6 +1,7 @@
 //! `omniwire conformance-client`: clients of ours for suites that are servers.
 
 mod autobahn;
+mod sockjs;
 
 use crate::options::{ClientSuite, ConformanceClientOptions};
 use crate::{Mistake, run};
@@ -9,6 +10,7 @@ pub(crate) fn run(options: &ConformanceClientOptions) -> Result<(), Mistake> {
     run::on_runtime(None, &options.log, async {
         match &options.suite {
             ClientSuite::Autobahn { url, agent } => autobahn::run(url, agent).await,
+            ClientSuite::Sockjs { url, transports } => sockjs::run(url, transports).await,
         }
     })
 }

@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use omniwire::protocols::sockjs::client::{TRANSPORTS, Transport};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -149,4 +150,24 @@ pub(crate) enum ClientSuite {
         #[arg(long, default_value = "omniwire")]
         agent: String,
     },
+    /// A SockJS server: events are printed, a JSON object a line, and what to do is read so:
+    /// {"send":"TEXT"}, {"close":[CODE,"REASON"]}
+    Sockjs {
+        /// The service, as http://HOST:PORT/PREFIX
+        #[arg(long)]
+        url: String,
+        /// What to try, in this order
+        #[arg(
+            long,
+            value_delimiter = ',',
+            value_parser = transport,
+            default_value = "websocket,xhr-streaming,eventsource,xhr-polling"
+        )]
+        transports: Vec<Transport>,
+    },
+}
+
+fn transport(name: &str) -> Result<Transport, String> {
+    let known = TRANSPORTS.into_iter().find(|transport| transport.name() == name);
+    known.ok_or_else(|| format!("known are {}", TRANSPORTS.map(Transport::name).join(", ")))
 }

@@ -6,6 +6,7 @@
 //!   WebSocket (`PREFIX/websocket`), which has no SockJS in it at all: any session of plain
 //!   WebSockets carries that.
 //! - [`Dress`] is how each transport writes its frames.
+//! - [`client`] is the other side.
 //! - [`Manner`] is what a message means: [`Raw`] makes it the event `message` with one string.
 //!   A server that knows envelopes brings a manner of its own, and a [`Wrapped`] wire for it.
 //!
@@ -14,6 +15,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
 
+pub mod client;
 mod dress;
 mod escape;
 mod manner;
