@@ -16,6 +16,7 @@ from http3 import (
     DATA,
     ENABLE_CONNECT_PROTOCOL,
     GOAWAY,
+    H3_EXCESSIVE_LOAD,
     H3_FRAME_UNEXPECTED,
     H3_MESSAGE_ERROR,
     H3_REQUEST_CANCELLED,
@@ -286,12 +287,60 @@ class Carriers(Http3):
         while b"over HTTP/3" not in heard:
             heard += (await connection.frame(stream))[1]
 
+    async def test_nor_may_a_frame_between_those_of_a_body_be_long(self):
+        """RFC 9114, 10.5."""
+        connection = await self.connect()
+        extra = [("content-type", "application/json")]
+        post = connection.ask(connection.fields("/bar/publish", "POST", extra))
+        connection.write(post, encode_frame(DATA, b"{") + bytes([0x21]) + encode_uint_var(1 << 40))
+        closed = await connection.until(lambda: connection.closed)
+        self.assertEqual(closed, H3_EXCESSIVE_LOAD)
+
     async def test_a_poll_that_is_taken_back_harms_nobody(self):
         connection = await self.connect()
         stream = connection.ask(connection.fields("/poll/chat?room=r"), end=True)
         connection.abort(stream, H3_REQUEST_CANCELLED)
         again = connection.ask(connection.fields("/nowhere"), end=True)
         self.assertEqual((await connection.answer(again))[0], 404)
+
+
+class Hostile(Http3):
+    """Frames that lie, and requests that are malformed when the server waits for more of them."""
+
+    async def test_a_frame_that_is_gathered_may_not_be_long(self):
+        """RFC 9114, 10.5; whatever its type is, and wherever it stands."""
+        for kind in (0x1, 0x4, 0x21):
+            for where in ("control", "request", "websocket"):
+                with self.subTest(kind=kind, where=where):
+                    await self.too_long(kind, where)
+
+    async def too_long(self, kind, where):
+        connection = await self.connect()
+        if where == "control":
+            stream = 2
+        elif where == "request":
+            stream = connection._quic.get_next_available_stream_id()
+        else:
+            stream = (await connection.websocket("/echo-plain")).stream
+        connection.write(stream, encode_uint_var(kind) + encode_uint_var(1 << 40) + bytes(1000))
+        closed = await connection.until(lambda: connection.closed)
+        self.assertEqual(closed, H3_EXCESSIVE_LOAD)
+
+    async def test_malformed_requests_in_any_pieces_are_refused(self):
+        """RFC 9114, 4.1.2: each is an error of its stream, and no panic."""
+        connection = await self.connect()
+        bad = [field for field in connection.fields("/stats") if field[0] != ":method"]
+        for extra in (b"", encode_frame(0x21, b"grease"), encode_frame(0x21, bytes(5000))):
+            for cut in (1, 2, 3, 10, len(extra) + 1, len(extra) + 5):
+                stream = connection._quic.get_next_available_stream_id()
+                octets = extra + connection.encode_headers(stream, bad)
+                connection.write(stream, octets[:cut])
+                await connection.ping()
+                connection.write(stream, octets[cut:])
+                with self.assertRaises(Reset) as reset:
+                    await connection.answer(stream)
+                self.assertEqual(reset.exception.args, (H3_MESSAGE_ERROR,))
+        await self.alive(connection)
 
 
 class GoingDown(unittest.IsolatedAsyncioTestCase):

@@ -1,6 +1,7 @@
 //! HTTP/3 (RFC 9114) over QUIC: the same router, and WebSockets by extended CONNECT (RFC 9220).
 
 mod exchange;
+mod guarded;
 mod protocol;
 mod relay;
 
@@ -21,10 +22,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-type Connection = h3::server::Connection<h3_quinn::Connection, Bytes>;
-type Receiving = RequestStream<h3_quinn::RecvStream, Bytes>;
-type Sending = RequestStream<h3_quinn::SendStream<Bytes>, Bytes>;
-type Resolver = RequestResolver<h3_quinn::Connection, Bytes>;
+type Connection = h3::server::Connection<guarded::Connection, Bytes>;
+type Receiving = RequestStream<guarded::RecvStream, Bytes>;
+type Sending = RequestStream<guarded::SendStream, Bytes>;
+type Resolver = RequestResolver<guarded::Connection, Bytes>;
 
 /// Bytes of one stream, and of all streams of a connection, that wait for us.
 const STREAM_WINDOW: u32 = 256 << 10;
@@ -110,7 +111,10 @@ async fn receive(
         builder
             .enable_extended_connect(true)
             .max_field_section_size(site.limits.head_len_max as u64);
-        let connection: Connection = builder.build(h3_quinn::Connection::new(quic.clone())).await?;
+        // A field section that is a bit too long is answered (431).
+        let frame_len_max = FIELD_SECTIONS_PER_FRAME * site.limits.head_len_max;
+        let guarded = guarded::Connection::new(quic.clone(), frame_len_max);
+        let connection: Connection = builder.build(guarded).await?;
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>((quic, connection))
     };
     match tokio::time::timeout(site.limits.handshake_timeout, handshake).await {
@@ -171,6 +175,9 @@ async fn linger(quic: &quinn::Connection) {
     let time = LINGER_MIN.max(3 * quic.rtt());
     tokio::time::timeout(time, quic.closed()).await.ok();
 }
+
+/// How many times as long as the longest field section a frame other than DATA may be.
+const FIELD_SECTIONS_PER_FRAME: usize = 4;
 
 const LINGER_MIN: Duration = Duration::from_millis(50);
 

@@ -1,5 +1,6 @@
 //! One request over HTTP/3, and its answer.
 
+use super::guarded::BidiStream;
 use super::protocol::{self, Protocol};
 use super::{Receiving, Resolver, Sending, relay};
 use crate::carrier::tunnel::Tunnel;
@@ -11,7 +12,6 @@ use h3::error::{Code, StreamError};
 use h3::proto::frame::Frame;
 use h3::quic::SendStream as _;
 use h3::server::RequestStream;
-use h3_quinn::BidiStream;
 use http::{HeaderMap, HeaderName, Method, Request, Response, header};
 use http_body::Frame as BodyFrame;
 use http_body_util::BodyExt as _;
@@ -19,7 +19,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-type Stream = RequestStream<BidiStream<Bytes>, Bytes>;
+type Stream = RequestStream<BidiStream, Bytes>;
 
 /// Reads a request, has it answered, and carries on as a tunnel if that was asked for.
 pub(super) async fn run(
@@ -28,7 +28,6 @@ pub(super) async fn run(
     quic: quinn::Connection,
     resolver: Resolver,
 ) {
-    // `h3-quinn` panics where a stream is refused while it still waits for more of it.
     let _witness = Witness(Arc::clone(&site.shared));
     let head = tokio::time::timeout(site.limits.handshake_timeout, read_head(resolver)).await;
     let done = match head {

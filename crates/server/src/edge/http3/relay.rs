@@ -38,8 +38,7 @@ pub(super) async fn run(
     if cut.is_err() {
         sending.stop_stream(Code::H3_REQUEST_CANCELLED);
     }
-    // What the client still sends is refused with the stream: to be dropped is all that `h3-quinn`
-    // bears while it waits for more.
+    // What the client still sends is refused with the stream.
     drop(receiving);
     cut
 }
