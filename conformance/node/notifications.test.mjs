@@ -26,6 +26,11 @@ test("all clients of a user hear, and nobody else", async () => {
     await post("/notify?user=ada&type=5");
     await post("/notify?user=bob&type=7");
     const heard = await Promise.all(hubs.map((hub) => hub.heard.next("a notification")));
+    for (const [, { Payload }] of heard) {
+      // A timestamp of MessagePack, so the client has made a date of it.
+      assert.ok(Payload.Date instanceof Date && Math.abs(Date.now() - Payload.Date) < 60_000);
+      delete Payload.Date;
+    }
     const said = (UserId, Type) =>
       ["ReceiveMessage", { ContextId: null, Type, Payload: { UserId } }];
     assert.deepEqual(heard, [said("ada", 5), said("ada", 5), said("bob", 7)]);

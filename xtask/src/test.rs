@@ -111,7 +111,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "browser",
-        what: "the demo page, and WebSocket over HTTP/2, in Chromium",
+        what: "the demo page, WebSocket over HTTP/2, and SignalR, in Chromium",
         needs: &["install", "release"],
         run: browser,
     },

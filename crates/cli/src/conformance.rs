@@ -20,11 +20,13 @@ use std::path::PathBuf;
 struct Site {
     omniwire: Omniwire,
     beside: Router,
+    /// Puts something around all of it.
+    around: fn(Router) -> Router,
 }
 
 impl Site {
     fn new(omniwire: Omniwire) -> Self {
-        Self { omniwire, beside: Router::new() }
+        Self { omniwire, beside: Router::new(), around: |site| site }
     }
 }
 
@@ -59,7 +61,7 @@ async fn serve(options: &ConformanceOptions) -> Result<(), Mistake> {
     let security = security(options)?;
     let listeners = security.secure(listeners)?;
     let site = site(options, &format!("{}://{address}", security.scheme()))?;
-    let router = site.beside.merge(site.omniwire.router());
+    let router = (site.around)(site.beside.merge(site.omniwire.router()));
     run::announce(&format!("listening on {address}"));
     run::serve(listeners, router, &site.omniwire).await
 }

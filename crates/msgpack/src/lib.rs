@@ -12,7 +12,7 @@ mod reader;
 mod timestamp;
 
 pub use reader::{Reader, Token};
-pub use timestamp::date_text;
+pub use timestamp::{date_text, marked_date, parse_date};
 
 use std::fmt;
 

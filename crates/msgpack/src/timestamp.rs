@@ -20,6 +20,43 @@ pub(crate) fn write_marked(out: &mut BytesMut, bytes: &[u8]) -> Option<()> {
     Some(())
 }
 
+/// The marked text, quotes included, of seconds since 1970 and nanoseconds. `None` outside the years
+/// 1 to 9999.
+pub fn marked_date(seconds: i64, nanos: u32) -> Option<String> {
+    let mut out = BytesMut::new();
+    write_marked(&mut out, &wide(seconds, nanos))?;
+    String::from_utf8(out.into()).ok()
+}
+
+/// Seconds since 1970 and nanoseconds of a text in the form of ISO 8601: a date, `T`, a time with
+/// seconds and at most nine more digits, and `Z` or an offset such as `+02:00`.
+pub fn parse_date(text: &str) -> Option<(i64, u32)> {
+    let (local, offset) = match text.strip_suffix('Z') {
+        Some(local) => (local, 0),
+        None => {
+            let (local, offset) = text.split_at_checked(text.len().checked_sub(6)?)?;
+            let [hour, minute, _] = numbers(&format!("{}:0", offset.get(1..)?), ':')?;
+            let sign = if offset.starts_with('-') { -1 } else { 1 };
+            (local, sign * (hour * 3600 + minute * 60))
+        }
+    };
+    let (date, time) = local.split_once('T')?;
+    let (time, fraction) = time.split_once('.').unwrap_or((time, ""));
+    let [year, month, day] = numbers(date, '-')?;
+    let [hour, minute, second] = numbers(time, ':')?;
+    let is_one = (1..=12).contains(&month) && (1..=31).contains(&day) && year < 10_000;
+    if !is_one || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let nanos = match fraction.len() {
+        0 => 0,
+        len @ 1..=9 => fraction.parse::<u32>().ok()? * 10_u32.pow(9 - len as u32),
+        _ => return None,
+    };
+    let seconds = days(year, month, day) * DAY + hour * 3600 + minute * 60 + second;
+    Some((seconds - offset, nanos))
+}
+
 /// The same for milliseconds since 1970.
 pub(crate) fn write_marked_millis(out: &mut BytesMut, millis: i64) -> Option<()> {
     let nanos = u32::try_from(millis.rem_euclid(1000)).ok()? * 1_000_000;
@@ -56,20 +93,11 @@ pub(crate) fn from_marked(quoted: &str) -> Option<Vec<u8>> {
     }
 }
 
-/// Seconds since 1970 and nanoseconds of a text in the form that [`to_text`] writes.
+/// Seconds since 1970 and nanoseconds of a text in the form that [`to_text`] writes. Whatever is no
+/// date, or is written in another way, does not come back the same.
 fn from_text(text: &str) -> Option<(i64, u32)> {
-    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
-    let (time, fraction) = time.split_once('.').unwrap_or((time, ""));
-    let [year, month, day] = numbers(date, '-')?;
-    let [hour, minute, second] = numbers(time, ':')?;
-    let nanos = match fraction.len() {
-        0 => 0,
-        len @ 1..=9 => fraction.parse::<u32>().ok()? * 10_u32.pow(9 - len as u32),
-        _ => return None,
-    };
-    let seconds = days(year, month, day) * DAY + hour * 3600 + minute * 60 + second;
-    // Whatever is no date, or is written in another way, does not come back the same.
-    (year < 10_000 && to_text(&wide(seconds, nanos))? == text).then_some((seconds, nanos))
+    let (seconds, nanos) = parse_date(text)?;
+    (to_text(&wide(seconds, nanos))? == text).then_some((seconds, nanos))
 }
 
 fn wide(seconds: i64, nanos: u32) -> Vec<u8> {

@@ -12,7 +12,7 @@ use http::StatusCode;
 use omniwire::protocols::signalr::{Config, Transport, Transports};
 use omniwire::{
     Audience, BuildError, Denied, JoinError, Namespace, NamespaceHandle, Omniwire, Origins, Peer,
-    RequestInfo, SignalRMount,
+    RequestInfo, SignalRMount, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::error::Error;
@@ -32,6 +32,7 @@ struct Notification {
 #[serde(rename_all = "PascalCase")]
 struct Payload {
     user_id: String,
+    date: Timestamp,
 }
 
 /// Whose token it is. A real server checks a signed one.
@@ -53,10 +54,15 @@ fn notifications() -> Namespace {
 fn anonymous() -> Namespace {
     Namespace::new("/anonymous").on_connect(|peer: Peer| async move {
         match peer.request().query_value("Token") {
-            Some(request) => peer.join(request),
+            Some(request) => peer.join(group(&request)),
             None => Ok::<_, JoinError>(()),
         }
     })
+}
+
+/// Clients name it, so it must be nobody's connection id, which is a room too.
+fn group(request: &str) -> String {
+    format!("request:{request}")
 }
 
 fn hub(namespace: &str) -> SignalRMount {
@@ -85,7 +91,7 @@ struct Notify {
 /// C#: `hubContext.Clients.User(id).SendAsync("ReceiveMessage", notification)`.
 async fn notify(State(hub): State<NamespaceHandle>, Query(wish): Query<Notify>) -> StatusCode {
     let audience = hub.user(&wish.user);
-    let payload = Payload { user_id: wish.user };
+    let payload = Payload { user_id: wish.user, date: Timestamp::now() };
     let notification = Notification { context_id: None, kind: wish.kind, payload };
     send(&audience, "ReceiveMessage", notification).await
 }
@@ -97,7 +103,7 @@ struct Approve {
 
 /// C#: `hubContext.Clients.Group(request).SendAsync("AuthRequestResponseReceived", request)`.
 async fn approve(State(hub): State<NamespaceHandle>, Query(wish): Query<Approve>) -> StatusCode {
-    send(&hub.to(wish.request.clone()), "AuthRequestResponseReceived", wish.request).await
+    send(&hub.to(group(&wish.request)), "AuthRequestResponseReceived", wish.request).await
 }
 
 async fn send<T: Serialize>(audience: &Audience, method: &'static str, message: T) -> StatusCode {

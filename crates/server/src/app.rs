@@ -9,4 +9,5 @@ pub(crate) mod filter;
 pub(crate) mod handler;
 pub(crate) mod namespace;
 pub(crate) mod peer;
+pub(crate) mod timestamp;
 pub(crate) mod upload;

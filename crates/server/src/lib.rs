@@ -55,6 +55,7 @@ pub use app::handler::{
 };
 pub use app::namespace::{Denied, Namespace, NamespaceHandle};
 pub use app::peer::{AskError, EmitError, Peer};
+pub use app::timestamp::Timestamp;
 pub use app::upload::Upload;
 pub use builder::Builder;
 pub use edge::access::{BadOrigin, Origins};

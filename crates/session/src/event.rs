@@ -204,6 +204,8 @@ impl Reason {
 /// Why a peer is turned away.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
+    /// What kind of failure it was: some protocols tell whether the text is meant for clients.
+    pub kind: CallErrorKind,
     /// For people.
     pub message: ByteString,
     /// For programs: no argument or one.
@@ -211,9 +213,10 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal with a message only.
+    /// A refusal with a message only, which is meant for the client.
     pub fn new(message: impl Into<ByteString>) -> Self {
-        Self { message: message.into(), data: Args::default() }
+        let kind = CallErrorKind::Failed;
+        Self { kind, message: message.into(), data: Args::default() }
     }
 }
 

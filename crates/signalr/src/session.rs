@@ -7,7 +7,8 @@ use crate::{Config, answers, control, error_text, handshake, json, msgpack, wire
 use bytes::{Bytes, BytesMut};
 use omniwire_session::{
     Args, ByteString, Call, CallError, CallErrorKind, CallId, Carrier, CarrierId, Ending, Event,
-    Fault, Frame, Input, Link, Message, Outgoing, Output, Packed, Reason, Returning, Session,
+    Fault, Frame, Input, Link, Message, Outgoing, Output, Packed, Reason, Refusal, Returning,
+    Session,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -407,11 +408,16 @@ impl SignalRSession {
     }
 
     /// The application turned the peer away: OnConnected failed.
-    fn refuse(&mut self, text: &str) {
+    fn refuse(&mut self, Refusal { kind, message, .. }: &Refusal) {
         if let Phase::Open { protocol, .. } = self.phase {
-            let text = match text {
-                "" => error_text::CLOSED.into(),
-                _ => format!("{} HubException: {text}", error_text::CLOSED),
+            let closed = error_text::CLOSED;
+            let text = match kind {
+                CallErrorKind::Internal if self.config.detailed_errors => {
+                    format!("{closed} {message}")
+                }
+                CallErrorKind::Internal => closed.into(),
+                _ if message.is_empty() => closed.into(),
+                _ => format!("{closed} HubException: {message}"),
             };
             self.end(Reason::Kicked, Some(control::close(protocol, Some(&text), false)));
         }
@@ -490,7 +496,7 @@ impl Session for SignalRSession {
                     self.outputs.push_back(Output::Release(link));
                 }
             }
-            Input::Refuse { link: _, refusal } => self.refuse(&refusal.message),
+            Input::Refuse { link: _, refusal } => self.refuse(&refusal),
             Input::Kick { link: _, whole: _, close } => {
                 if !matches!(self.phase, Phase::Farewell { .. } | Phase::Closed) {
                     let text = close.map(|(_, text)| text).filter(|text| !text.is_empty());

@@ -39,7 +39,7 @@ pub(super) fn site(basis: &Basis) -> Result<Site, Mistake> {
         .route("/bar/publish", post(publish))
         .route("/bar/history", get(history))
         .with_state(chat);
-    Ok(Site { omniwire, beside })
+    Ok(Site { beside, ..Site::new(omniwire) })
 }
 
 #[derive(Deserialize)]

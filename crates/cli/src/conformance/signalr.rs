@@ -3,6 +3,7 @@
 mod beside;
 mod clients;
 mod echo;
+mod functional;
 mod send;
 mod streams;
 mod user;
@@ -10,6 +11,8 @@ mod world;
 
 use super::{Basis, Site};
 use crate::Mistake;
+use axum::Router;
+use axum::middleware::from_fn;
 use omniwire::protocols::signalr::{Config, Transport, Transports};
 use omniwire::{BuildError, Failure, Limits, Namespace, Origins, Peer, Reason, SignalRMount};
 use std::time::Duration;
@@ -21,16 +24,20 @@ pub(super) fn site(basis: &Basis) -> Result<Site, Mistake> {
     let mut limits = Limits::default();
     limits.outbox_len_max = OUTBOX_LEN_MAX;
     let mut builder = basis.builder(limits)?.without_socketio().origins(Origins::any());
-    for hub in hubs() {
+    for hub in hubs().into_iter().chain(functional::hubs()) {
         let path = hub.name;
         let mount = SignalRMount::new(path).config(hub.config).parallel_max(hub.parallel_max);
         builder = builder.bare_namespace(hub.namespace).mount(path, mount);
     }
-    let omniwire = builder.build()?;
-    let Some(big) = omniwire.namespace("/hubs/big") else {
-        return Err(BuildError::NoNamespace("/hubs/big".into()).into());
+    let omniwire = builder.mount("/redirect", functional::redirecting()).build()?;
+    let hub = |name: &str| {
+        omniwire.namespace(name).ok_or_else(|| BuildError::NoNamespace(name.to_owned()))
     };
-    Ok(Site { omniwire, beside: beside::router(big) })
+    let beside = beside::router(hub("/hubs/big")?)
+        .merge(functional::router(hub(functional::HUB)?))
+        .layer(from_fn(beside::any_page));
+    let around = |site: Router| site.layer(from_fn(functional::cookies));
+    Ok(Site { omniwire, beside, around })
 }
 
 /// One hub, with the defaults but for what the contract says of it.

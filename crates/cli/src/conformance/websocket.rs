@@ -44,7 +44,7 @@ pub(super) fn site(basis: &Basis) -> Result<Site, Mistake> {
     let omniwire = builder.build()?;
     let counted = omniwire.clone();
     let stats = get(move || std::future::ready(Json(Stats::of(&counted))));
-    Ok(Site { omniwire, beside: Router::new().route("/stats", stats) })
+    Ok(Site { beside: Router::new().route("/stats", stats), ..Site::new(omniwire) })
 }
 
 fn echo(name: &'static str) -> Namespace {

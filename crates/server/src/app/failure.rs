@@ -62,7 +62,7 @@ impl Failure {
     pub(crate) fn into_refusal(self, detailed: bool) -> Refusal {
         let hidden = self.kind == CallErrorKind::Internal && !detailed;
         let message = if hidden { "internal error".into() } else { ByteString::from(self.message) };
-        Refusal { message, data: self.data }
+        Refusal { kind: self.kind, message, data: self.data }
     }
 }
 

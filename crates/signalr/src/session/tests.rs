@@ -414,3 +414,21 @@ fn on_connected_fails() {
     let accept = Input::Accept { link: Link::FIRST, id: "id".into(), token: None };
     assert_eq!(bench.input(accept), Ok(vec![]));
 }
+
+/// `ErrorMessageHelper.BuildErrorMessage`: what is not meant for clients is told with details only.
+#[test]
+fn on_connected_fails_with_what_clients_must_not_hear() {
+    for (detailed_errors, error) in [
+        (false, "Connection closed with an error."),
+        (true, "Connection closed with an error. IOException: disk"),
+    ] {
+        let mut bench = Bench::new(Config { detailed_errors, ..Config::default() });
+        bench.attach(1, Carrier::WebSocket).unwrap();
+        bench.say(&handshake("json"));
+        let kind = CallErrorKind::Internal;
+        let refusal = Refusal { kind, ..Refusal::new("IOException: disk") };
+        let close = sent(&format!("{{\"type\":7,\"error\":\"{error}\"}}"));
+        let seen = bench.input(Input::Refuse { link: Link::FIRST, refusal });
+        assert_eq!(seen, Ok(vec![close, Seen::Closed(Reason::Kicked)]));
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::send;
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::Next;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -16,7 +16,6 @@ pub(super) fn router(big: NamespaceHandle) -> Router {
     Router::new()
         .route("/bar/ready", get(|| async {}))
         .route("/bar/send", post(send_from_outside))
-        .layer(from_fn(any_page))
         .with_state(big)
 }
 
@@ -55,7 +54,7 @@ async fn send_from_outside(
 }
 
 /// Lets pages of any origin use it, as they may use the hubs.
-async fn any_page(request: Request, next: Next) -> Response {
+pub(super) async fn any_page(request: Request, next: Next) -> Response {
     let asked = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
     let origin = request.headers().get(header::ORIGIN).cloned();
     let is_preflight = request.method() == Method::OPTIONS;

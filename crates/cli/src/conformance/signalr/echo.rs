@@ -114,7 +114,7 @@ async fn delayed_echo(Args((text, ms)): Args<(Option<String>, u32)>) -> Reply<Op
 
 /// An error that is not for clients, which goes by its name in .NET where they may see it.
 #[derive(Debug)]
-struct InvalidOperation(String);
+pub(super) struct InvalidOperation(pub(super) String);
 
 impl fmt::Display for InvalidOperation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

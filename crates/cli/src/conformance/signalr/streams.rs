@@ -70,7 +70,7 @@ async fn sum(items: Upload<i32>) -> Result<i64, Failure> {
     items.try_fold(0, |sum, item| async move { Ok(sum + i64::from(item)) }).await
 }
 
-async fn concat(start: String, items: Upload<String>) -> Result<String, Failure> {
+pub(super) async fn concat(start: String, items: Upload<String>) -> Result<String, Failure> {
     items.try_fold(start, |text, item| async move { Ok(text + &item) }).await
 }
 

@@ -43,7 +43,7 @@ fn sio5_connect_error_with_data() {
     let (mut driver, id) = websocket();
     driver.send(id, "40/slow").unwrap();
     let data = Args::from_elements(r#"{"code":401,"hint":"token"}"#.into()).unwrap();
-    let refusal = Refusal { message: "not \"authorized\"".into(), data };
+    let refusal = Refusal { data, ..Refusal::new("not \"authorized\"") };
     driver.input(Input::Refuse { link: Link(0), refusal }).unwrap();
     let expected = r#"44/slow,{"message":"not \"authorized\"","data":{"code":401,"hint":"token"}}"#;
     assert_eq!(driver.receive_text(id), expected);

@@ -48,7 +48,7 @@ fn sio4_connect_error_is_data_or_message() {
     assert_eq!(driver.receive_text(id), r#"44/random,"Invalid namespace""#);
     driver.send(id, "40/slow").unwrap();
     let data = Args::from_elements(r#"{"code":401}"#.into()).unwrap();
-    let refusal = Refusal { message: "no".into(), data };
+    let refusal = Refusal { data, ..Refusal::new("no") };
     driver.input(Input::Refuse { link: Link(2), refusal }).unwrap();
     assert_eq!(driver.receive_text(id), r#"44/slow,{"code":401}"#);
 }
