@@ -23,7 +23,7 @@ use crate::server::Shared;
 use crate::session::cell::{Cell, Entrance, Opening, PeerIds, Terms};
 use axum::body::Body;
 use http::{Request, Response, StatusCode};
-use omniwire_session::{ByteString, Session};
+use omniwire_session::{ByteString, Fault, Session};
 use parking_lot::Mutex;
 use std::fmt;
 use std::net::SocketAddr;
@@ -85,6 +85,22 @@ impl Incoming {
         })?;
         let opening = Opening { request: info, token, ids, seat };
         Ok(Cell::new(shared, terms, opening, machine))
+    }
+
+    /// The session of this token, if there is one.
+    ///
+    /// # Errors
+    /// 403: it is another user's ([`crate::Namespace::identify`]). Its token is no secret enough:
+    /// it is part of URLs, and SockJS clients make theirs themselves.
+    pub(crate) fn find_session(&self, token: &str) -> Result<Option<Arc<Cell>>, Fault> {
+        let Some(cell) = self.shared.table.find(token) else { return Ok(None) };
+        match cell.is_for(|| self.info()) {
+            true => Ok(Some(cell)),
+            false => {
+                tracing::info!(protocol = cell.terms.protocol, "refused another user's request");
+                Err(Fault::new(StatusCode::FORBIDDEN.as_u16(), "another user's session\n"))
+            }
+        }
     }
 
     /// The head, to be kept with the session.

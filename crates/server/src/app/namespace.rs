@@ -120,7 +120,9 @@ impl Namespace {
     }
 
     /// Says which user a peer belongs to, if any, from the request that carries it. Then
-    /// [`NamespaceHandle::user`] reaches all connections of a user, and [`Peer::user`] knows.
+    /// [`NamespaceHandle::user`] reaches all connections of a user, and [`Peer::user`] knows. Each
+    /// further request of a session must be the same user's, or it is refused with 403: so look
+    /// where all of them say who they are, cookies or the query if browsers open WebSockets.
     #[must_use]
     pub fn identify(
         mut self,
@@ -396,8 +398,12 @@ impl Space {
 
     /// The room of the user that a request belongs to.
     pub(crate) fn user_room_of(&self, request: &RequestInfo) -> Option<ByteString> {
-        let user = (self.identify.as_ref()?.find)(request)?;
-        Some(self.user_room(&user))
+        Some(self.user_room(&self.user_of(request)?))
+    }
+
+    /// The user that a request belongs to.
+    pub(crate) fn user_of(&self, request: &RequestInfo) -> Option<String> {
+        (self.identify.as_ref()?.find)(request)
     }
 
     /// The user whose room this is.

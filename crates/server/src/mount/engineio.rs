@@ -13,7 +13,7 @@ use axum::body::Body;
 use http::{HeaderValue, Response, StatusCode, header};
 use omniwire_engineio::request::{self, Open, Refused, Request};
 use omniwire_engineio::{EngineIoSession, Protocol, jsonp, payload};
-use omniwire_session::{Answer, ByteString, Carrier, Input, Kind, Reason, Session};
+use omniwire_session::{Answer, ByteString, Carrier, Fault, Input, Kind, Reason, Session};
 use omniwire_socketio::SocketIoSession;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -149,20 +149,18 @@ impl Endpoint {
             Err(refused) if upgrade => respond(refused.upgrade_answer()),
             Err(refused) => respond(refused.answer()),
             Ok(Request::Open(open)) => self.open(incoming, open).await,
-            Ok(asked) => {
-                let cell = asked.sid().and_then(|sid| self.find(&incoming, sid));
-                match cell {
-                    Some(cell) => self.go_on(incoming, asked, &cell).await,
-                    None if upgrade => respond(Refused::UNKNOWN_SID.upgrade_answer()),
-                    None => respond(Refused::UNKNOWN_SID.answer()),
-                }
-            }
+            Ok(asked) => match asked.sid().map_or(Ok(None), |sid| self.find(&incoming, sid)) {
+                Ok(Some(cell)) => self.go_on(incoming, asked, &cell).await,
+                Ok(None) if upgrade => respond(Refused::UNKNOWN_SID.upgrade_answer()),
+                Ok(None) => respond(Refused::UNKNOWN_SID.answer()),
+                Err(fault) => refuse(fault),
+            },
         }
     }
 
-    fn find(&self, incoming: &Incoming, sid: &str) -> Option<Arc<Cell>> {
+    fn find(&self, incoming: &Incoming, sid: &str) -> Result<Option<Arc<Cell>>, Fault> {
         let mine = |cell: &Arc<Cell>| Arc::ptr_eq(&cell.terms, &self.terms);
-        incoming.shared.table.find(sid).filter(mine)
+        Ok(incoming.find_session(sid)?.filter(mine))
     }
 
     async fn open(&self, mut incoming: Incoming, open: Open) -> Response<Body> {

@@ -148,8 +148,8 @@ impl Endpoint {
             way && matches!(cell.terms.protocol, "SSE" | "Long polling")
                 && cell.enters(&self.terms.entrance)
         };
-        let found = incoming.shared.table.find(token).filter(mine);
-        found.ok_or_else(|| answers::plain(StatusCode::NOT_FOUND, NO_SUCH_SESSION))
+        let found = incoming.find_session(token).map_err(answers::refuse)?;
+        found.filter(mine).ok_or_else(|| answers::plain(StatusCode::NOT_FOUND, NO_SUCH_SESSION))
     }
 
     fn open_stream(&self, incoming: &Incoming) -> Response<Body> {
@@ -192,7 +192,9 @@ impl Endpoint {
         };
         let cell = match self.find(incoming, token) {
             Ok(cell) => cell,
-            Err(refusal) if places.is_empty() => return refusal,
+            Err(refusal) if places.is_empty() || refusal.status() == StatusCode::FORBIDDEN => {
+                return refusal;
+            }
             Err(_) => {
                 if rooms.is_empty() {
                     rooms.extend(places.rooms().cloned());

@@ -201,7 +201,7 @@ impl Endpoint {
 
     fn find(&self, incoming: &Incoming, token: &str) -> Result<Arc<Cell>, Fault> {
         let mine = |cell: &Arc<Cell>| Arc::ptr_eq(&cell.terms, &self.terms);
-        incoming.shared.table.find(token).filter(mine).ok_or_else(official::no_connection)
+        incoming.find_session(token)?.filter(mine).ok_or_else(official::no_connection)
     }
 
     /// Unknown connections are refused before transports that are off.

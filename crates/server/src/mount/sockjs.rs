@@ -200,7 +200,7 @@ impl Endpoint {
         token: ByteString,
     ) -> Result<Arc<Cell>, Response<Body>> {
         let _opening = self.opening.lock();
-        match incoming.shared.table.find(&token) {
+        match incoming.find_session(&token).map_err(answers::refuse)? {
             Some(cell) => Ok(cell),
             None => self.new_session(incoming, token),
         }
@@ -250,8 +250,10 @@ impl Endpoint {
         form: Option<Option<&str>>,
         head: sockjs::Response,
     ) -> Response<Body> {
-        let Some(cell) = incoming.shared.table.find(&self.token(session)) else {
-            return refuse(Fault::new(404, sockjs::NOT_FOUND), &head);
+        let cell = match incoming.find_session(&self.token(session)) {
+            Ok(Some(cell)) => cell,
+            Ok(None) => return refuse(Fault::new(404, sockjs::NOT_FOUND), &head),
+            Err(fault) => return refuse(fault, &head),
         };
         let len_max = self.door.message_len_max;
         let body = match upstream::read_body(incoming, len_max).await {

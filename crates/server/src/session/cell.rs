@@ -478,6 +478,29 @@ impl Cell {
         Arc::clone(&self.request.lock())
     }
 
+    /// Whether a request comes from the user whose session it is, in every namespace that knows
+    /// users. A session that nobody has used yet may have been opened by nobody in particular
+    /// (SignalR's negotiate).
+    pub(crate) fn is_for(&self, request: impl FnOnce() -> Arc<RequestInfo>) -> bool {
+        let (mut spaces, is_new) = {
+            let core = self.core.lock();
+            let spaces = core.peers.iter().map(|peer| Arc::clone(&peer.space));
+            (spaces.collect::<SmallVec<[_; 1]>>(), core.carried_by.is_none())
+        };
+        if let Entrance::Fixed(space) = &self.terms.entrance {
+            spaces.push(Arc::clone(space));
+        }
+        spaces.retain(|space| space.identify.is_some());
+        if spaces.is_empty() {
+            return true;
+        }
+        let (own, request) = (self.request(), request());
+        spaces.iter().all(|space| match space.user_of(&own) {
+            None if is_new => true,
+            user => user == space.user_of(&request),
+        })
+    }
+
     /// Another request than the one that opened the session comes to carry it.
     pub(crate) fn set_request(&self, request: Arc<RequestInfo>) {
         *self.request.lock() = request;

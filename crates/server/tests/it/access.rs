@@ -1,6 +1,7 @@
 //! Who may come in, and what wrong requests are told.
 
-use crate::harness::{http, serve};
+use crate::harness::{http, open as open_socket, serve};
+use omniwire::protocols::websocket::Message;
 use omniwire::{Denied, Namespace, Omniwire, Origins, RequestInfo};
 use std::net::SocketAddr;
 
@@ -134,6 +135,105 @@ async fn the_gate_is_passed_again_by_each_request_of_a_session() {
         "POST /sockjs/closed/0/s/xhr_send HTTP/1.0\n".to_owned(),
     ] {
         assert_eq!(status(address, &format!("{request}Host: x\n{post}")).await, 401, "{request}");
+    }
+}
+
+fn user_of(request: &RequestInfo) -> Option<String> {
+    Some(request.header("cookie")?.strip_prefix("user=")?.to_owned())
+}
+
+/// The part of an answer between two others.
+fn between<'a>(answer: &'a str, before: &str, after: &str) -> &'a str {
+    let rest = answer.split_once(before).expect(before).1;
+    rest.split_once(after).expect(after).0
+}
+
+/// A session of each protocol that has a name, opened by one user: requests that go on with it.
+async fn sessions_of(address: SocketAddr, user: &str) -> Vec<String> {
+    let end = format!("Host: x\nCookie: user={user}\n");
+    let empty = "Content-Length: 0\n";
+    let post = |path: &str, body: &str| {
+        format!("POST {path} HTTP/1.0\n{end}Content-Length: {}\n\n{body}", body.len())
+    };
+    let negotiated = http(address, &post("/signalr/mine/negotiate?negotiateVersion=1", "")).await;
+    let token = between(&negotiated, "\"connectionToken\":\"", "\"");
+    let hub = format!("/signalr/mine?id={token}");
+    http(address, &post("/sockjs/mine/0/s/xhr", "")).await;
+    let polled = http(address, &format!("GET /poll/mine HTTP/1.0\n{end}\n")).await;
+    let cursor = between(&polled, "\"cursor\":\"", "\"");
+    let session = cursor.split('.').next().expect("a token");
+    let open = "/socket.io/?EIO=4&transport=polling";
+    let opened = http(address, &format!("GET {open} HTTP/1.0\n{end}\n")).await;
+    let sid = between(&opened, "\"sid\":\"", "\"");
+    let entered = http(address, &post(&format!("{open}&sid={sid}"), "40/mine,")).await;
+    assert!(entered.ends_with("ok"), "{entered}");
+    let polled = http(address, &format!("GET {open}&sid={sid} HTTP/1.0\n{end}\n")).await;
+    assert!(polled.contains("40/mine,{"), "{polled}");
+    let upgrade = format!("/socket.io/?EIO=4&transport=websocket&sid={sid}");
+    vec![
+        format!("POST {hub} HTTP/1.1\n{empty}"),
+        format!("GET {hub} HTTP/1.1\n"),
+        format!("GET {hub} HTTP/1.1\n{UPGRADE}"),
+        format!("DELETE {hub} HTTP/1.1\n"),
+        format!("POST /sockjs/mine/0/s/xhr_send HTTP/1.1\n{empty}"),
+        format!("POST /sockjs/mine/1/s/xhr HTTP/1.1\n{empty}"),
+        format!("POST /sockjs/mine/1/s/xhr_streaming HTTP/1.1\n{empty}"),
+        "GET /sockjs/mine/1/s/eventsource HTTP/1.1\n".to_owned(),
+        format!("POST /send/mine?session={session} HTTP/1.1\n{empty}"),
+        format!("GET /poll/mine?cursor={cursor} HTTP/1.1\n"),
+        format!("GET {open}&sid={sid} HTTP/1.1\n"),
+        format!("POST {open}&sid={sid} HTTP/1.1\n{empty}"),
+        format!("GET {upgrade} HTTP/1.1\n{UPGRADE}"),
+    ]
+}
+
+/// A session's name is no secret enough: it is in URLs, and SockJS clients make theirs themselves.
+#[tokio::test]
+async fn a_session_is_not_taken_over_by_another_user() {
+    let (omniwire, address) =
+        serve(Omniwire::builder().namespace(Namespace::new("/mine").identify(user_of))).await;
+    let requests = sessions_of(address, "alice").await;
+    let sessions = omniwire.stats().sessions;
+    for request in &requests {
+        for other in ["Cookie: user=mallory\n", "Cookie: user=\n", ""] {
+            let request = format!("{request}Host: x\n{other}\n");
+            let answer = read_head(address, &request).await;
+            assert!(answer.starts_with("HTTP/1.1 403"), "{request}: {answer}");
+        }
+    }
+    // Nothing of it was heard, and no session was ended.
+    assert_eq!(omniwire.stats().sessions, sessions);
+    for request in requests.iter().filter(|request| request.starts_with("POST")) {
+        let answer = read_head(address, &format!("{request}Host: x\nCookie: user=alice\n\n")).await;
+        assert!(!answer.starts_with("HTTP/1.1 403"), "{request}: {answer}");
+    }
+}
+
+/// Socket.IO names its namespace in a packet: each token on either transport.
+#[tokio::test]
+async fn the_gate_is_passed_by_socketio_too() {
+    let address = server(Origins::default()).await;
+    let refused = "44/closed,{\"message\":\"a token is needed\"}";
+    for token in ["", "token=bad", "token=expired", "token=good"] {
+        let open = format!("/socket.io/?EIO=4&transport=polling&{token}");
+        let opened = http(address, &format!("GET {open} HTTP/1.0\n\n")).await;
+        let sid = between(&opened, "\"sid\":\"", "\"");
+        // The token of the request that opened the session counts, not that of a later one.
+        let later = format!("/socket.io/?EIO=4&transport=polling&token=good&sid={sid}");
+        let body = "40/closed,";
+        let head = format!("POST {later} HTTP/1.0\nContent-Length: {}\n\n", body.len());
+        http(address, &(head + body)).await;
+        let polled = http(address, &format!("GET {later} HTTP/1.0\n\n")).await;
+        let path = format!("/socket.io/?EIO=4&transport=websocket&{token}");
+        let mut socket = open_socket(address, &path, "engine.io").await;
+        socket.send(Message::text(body)).await.unwrap();
+        let mut heard = String::new();
+        while !heard.starts_with('4') {
+            let Some(Ok(Message::Text(text))) = socket.recv().await else { panic!("{heard}") };
+            heard = text.to_string();
+        }
+        let answered = if token == "token=good" { "40/closed,{" } else { refused };
+        assert!(polled.contains(answered) && heard.contains(answered), "{polled} {heard}");
     }
 }
 
