@@ -10,7 +10,7 @@ use crate::process::{self, Failure, Result};
 use crate::repository::Repository;
 use crate::server::Server;
 use crate::steps::Steps;
-use crate::{autobahn, differential, install, node, server};
+use crate::{autobahn, differential, install, node, server, sockjs};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Conformance {
@@ -25,13 +25,15 @@ pub(crate) struct Conformance {
 /// One of what `omniwire conformance --suite` knows.
 struct Suite {
     name: &'static str,
-    /// How the server is started for the official tests, where these are an npm package.
+    /// How the official tests are run.
     official: Option<Official>,
 }
 
-struct Official {
-    arguments: &'static [&'static str],
-    environment: Environment,
+enum Official {
+    /// They are an npm package, and want a server that is started so.
+    Npm { arguments: &'static [&'static str], environment: Environment },
+    /// By this, from a folder.
+    Other(fn(&Repository, &Path) -> Result),
 }
 
 /// It runs for a quarter of an hour, so it runs only if it is named.
@@ -43,14 +45,14 @@ const SUITES: &[Suite] = &[
     Suite { name: "websocket", official: None },
     Suite {
         name: "engineio",
-        official: Some(Official {
+        official: Some(Official::Npm {
             arguments: &["--host", "localhost", "--port", "3000"],
             environment: &[],
         }),
     },
     Suite {
         name: "socketio",
-        official: Some(Official {
+        official: Some(Official::Npm {
             arguments: &["--host", "localhost", "--port", "3000"],
             environment: &[
                 ("SIO_PING_INTERVAL", "300"),
@@ -61,7 +63,7 @@ const SUITES: &[Suite] = &[
     },
     Suite { name: "signalr", official: None },
     Suite { name: "signalr-faults", official: None },
-    Suite { name: "sockjs", official: None },
+    Suite { name: "sockjs", official: Some(Official::Other(sockjs::official)) },
     Suite { name: "plain", official: None },
 ];
 
@@ -118,17 +120,20 @@ fn suite_names() -> PossibleValuesParser {
 /// No suite of the server: the parser alone, see `differential.rs`.
 const DIFFERENTIAL: &str = "differential";
 
-/// Runs somebody else's tests, an npm package, against the server that they want.
+/// Runs somebody else's tests against the server that they want.
 fn official(repository: &Repository, suite: &Suite, from: &Path) -> Result {
-    let Some(official) = &suite.official else {
-        let why = format!("{} has no official tests in npm; see conformance/README.md", suite.name);
-        return Err(Failure::new(why));
+    let (arguments, environment) = match &suite.official {
+        Some(Official::Npm { arguments, environment }) => (arguments, environment),
+        Some(Official::Other(run)) => return run(repository, from),
+        None => {
+            let why = "has no official tests that run so; see conformance/README.md";
+            return Err(Failure::new(format!("{} {why}", suite.name)));
+        }
     };
     if !from.join("package.json").is_file() {
         return Err(Failure::new(format!("{}: no package.json in it", from.display())));
     }
     node::install(from)?;
-    let Official { arguments, environment } = official;
     let server = Server::conformance(repository, suite.name, arguments, environment)?;
     process::run(Command::new("npm").arg("test").current_dir(from))?;
     server.stop()

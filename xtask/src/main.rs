@@ -13,6 +13,7 @@ mod node;
 mod process;
 mod repository;
 mod server;
+mod sockjs;
 mod steps;
 mod test;
 mod tidy;

@@ -2,6 +2,7 @@
 //! against a toy server without sockets and with a clock of its own.
 
 mod beyond;
+mod cases;
 mod envelopes;
 mod server;
 mod suite;
