@@ -34,6 +34,7 @@ const DEBIAN: &[Debian] = &[
     Debian { package: "chromium", is_there: || Path::new("/usr/bin/chromium").exists() },
     // libFuzzer, which the step `fuzz` links, is C++.
     Debian { package: "g++", is_there: || process::is_there("c++") },
+    Debian { package: "nginx", is_there: || Path::new("/usr/sbin/nginx").exists() },
     Debian { package: "valgrind", is_there: || process::is_there("valgrind") },
     Debian {
         package: "openssl",

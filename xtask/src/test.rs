@@ -80,6 +80,12 @@ const STEPS: &[Step] = &[
         run: conformance::contracts,
     },
     Step {
+        name: "proxy",
+        what: "every kind of client and transport through nginx",
+        needs: &["install", "release"],
+        run: proxy,
+    },
+    Step {
         name: "autobahn",
         what: "a selection of Autobahn's cases, as server and as client",
         needs: &["install", "release"],
@@ -174,6 +180,10 @@ fn unit(repository: &Repository) -> Result {
 fn pairs(repository: &Repository) -> Result {
     let files = ["pairs.test.mjs", "shutdown.test.mjs"];
     node::test(repository, &files.map(str::to_owned), &[])
+}
+
+fn proxy(repository: &Repository) -> Result {
+    node::test(repository, &["proxy.test.mjs".to_owned()], &[])
 }
 
 fn example(repository: &Repository) -> Result {

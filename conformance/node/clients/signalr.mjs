@@ -1,6 +1,6 @@
 /** The official SignalR client. */
 
-import { HubConnectionBuilder, LogLevel } from "@microsoft/signalr";
+import { HttpTransportType, HubConnectionBuilder, LogLevel } from "@microsoft/signalr";
 
 import { Member } from "./member.mjs";
 
@@ -10,10 +10,17 @@ export class SignalR extends Member {
   // The server's receive limit is 32 KiB for the whole record.
   sayMax = 30_000;
   #hub;
+  #transport;
+
+  /** Over this transport, or over what the client finds by itself. */
+  constructor(transport) {
+    super();
+    this.#transport = transport && HttpTransportType[transport];
+  }
 
   async open(base) {
     this.#hub = new HubConnectionBuilder()
-      .withUrl(new URL("/signalr/chat", base).href)
+      .withUrl(new URL("/signalr/chat", base).href, { transport: this.#transport })
       .configureLogging(LogLevel.None)
       .build();
     for (const event of ["hello", "members", "said"]) {

@@ -6,16 +6,17 @@ import { EnvelopeLine } from "./websocket.mjs";
 
 export class SockJs extends EnvelopeLine {
   #line;
-  #transport;
+  #transports;
 
-  constructor(transport) {
+  /** Over these, or over what the client finds by itself. */
+  constructor(...transports) {
     super();
-    this.#transport = transport;
+    this.#transports = transports;
   }
 
   open(base) {
     const url = new URL("/sockjs/chat", base).href;
-    this.#line = new SockJS(url, null, { transports: [this.#transport] });
+    this.#line = new SockJS(url, null, { transports: this.#transports });
     this.#line.onmessage = ({ data }) => this.receive(data);
     this.#line.onclose = ({ code, reason }) => {
       const error = new Error(`SockJS closed with ${code} ${reason}`);
