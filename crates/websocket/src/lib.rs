@@ -107,9 +107,16 @@
 //! | [`deflate`] | permessage-deflate: configuration, shared compression |
 //! | [`frame`], [`mask`] | single frames |
 //!
+//! # HTTP/2 and HTTP/3
+//!
+//! A server needs nothing of this crate but [`handshake::server::accept`], whatever version of HTTP
+//! its library speaks. A client sets `Connector::http` (features `http2` and `http3`, off by
+//! default), and has the same `WebSocket` on a stream of its own connection; `Http2` and `Http3` carry
+//! many over one.
+//!
 //! # What it does not do
 //!
-//! Requests over HTTP/2 and HTTP/3 as a client. Reconnecting is the program's, with [`Backoff`].
+//! Reconnecting is the program's, with [`Backoff`].
 //! After a block with BFINAL (RFC 7692 section 7.2.3.4, which no known peer sends) the inflater
 //! starts with an empty window, even with context takeover.
 
@@ -126,6 +133,8 @@ mod connection;
 pub mod deflate;
 pub mod frame;
 pub mod handshake;
+#[cfg(feature = "http3")]
+mod http3;
 mod limits;
 pub mod mask;
 mod message;
@@ -152,9 +161,13 @@ pub use role::Role;
 pub use socket::Tls;
 #[cfg(feature = "tokio")]
 pub use socket::{
-    ClientStream, Config, Connector, Error, Proxy, WebSocket, accept, accept_with, browser,
-    connect, connect_over, connect_with,
+    ClientStream, Config, Connector, Error, HttpVersion, Proxy, WebSocket, accept, accept_with,
+    browser, connect, connect_over, connect_with,
 };
+#[cfg(feature = "http2")]
+pub use socket::{Http2, Http2Stream};
+#[cfg(feature = "http3")]
+pub use socket::{Http3, Http3Stream};
 pub use utf8::{InvalidUtf8, Utf8Bytes};
 pub use violation::Violation;
 

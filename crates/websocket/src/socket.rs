@@ -24,7 +24,13 @@ use tokio::time::Sleep;
 pub use self::accept::{accept, accept_with};
 #[cfg(feature = "tls")]
 pub use self::connect::Tls;
-pub use self::connect::{ClientStream, Connector, Proxy, connect, connect_over, connect_with};
+pub use self::connect::{
+    ClientStream, Connector, HttpVersion, Proxy, connect, connect_over, connect_with,
+};
+#[cfg(feature = "http2")]
+pub use self::connect::{Http2, Http2Stream};
+#[cfg(feature = "http3")]
+pub use self::connect::{Http3, Http3Stream};
 pub use self::error::Error;
 
 use self::ending::Ending;
@@ -81,6 +87,8 @@ pub struct WebSocket<S> {
     close_timer: Option<Pin<Box<Sleep>>>,
     /// The task that waits, by the `Sink`, for the stream to take more.
     sender: Option<Waker>,
+    /// The stream has taken octets that it has not passed on, as TLS does.
+    unflushed: bool,
     subprotocol: Option<Box<str>>,
     close_timeout: Duration,
     write_buffer_len: usize,
@@ -112,6 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             ending: Ending::NotYet,
             close_timer: None,
             sender: None,
+            unflushed: false,
             subprotocol: None,
             close_timeout,
             write_buffer_len,
@@ -180,7 +189,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                     return Poll::Ready(Some(Err(violation.into())));
                 }
             }
-            if self.connection.wants_write()
+            if (self.connection.wants_write() || self.unflushed)
                 && let Poll::Ready(Err(_)) = self.poll_flush_for_reader(cx)
             {
                 // The peer may have sent its last words before it went: read on.
@@ -244,7 +253,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         loop {
             let outbox = self.connection.outbox();
             if !outbox.has_remaining() {
-                return Pin::new(&mut self.io).poll_flush(cx);
+                let flushed = Pin::new(&mut self.io).poll_flush(cx);
+                self.unflushed = flushed.is_pending();
+                return flushed;
             }
             let io = Pin::new(&mut self.io);
             let is_one_piece = outbox.chunk().len() == outbox.remaining();

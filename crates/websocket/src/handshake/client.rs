@@ -1,4 +1,4 @@
-//! The client's side of the opening handshake (RFC 6455 section 4.1).
+//! The client's side of the opening handshake (RFC 6455 section 4.1, RFC 8441 section 5).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,7 +6,7 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
     SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 
 use super::list::{as_token, holds_token, only};
 use super::origin::split_port;
@@ -59,7 +59,8 @@ pub enum RequestError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason} (status {})", status.as_u16())]
 pub struct AnswerError {
-    /// The status of the answer: if it is not 101, it is to be read as plain HTTP.
+    /// The status of the answer: if it is not 101 (2xx over HTTP/2 and HTTP/3), it is to be read as
+    /// plain HTTP.
     pub status: StatusCode,
     /// What is wrong with it.
     pub reason: &'static str,
@@ -78,7 +79,8 @@ pub struct Established {
 #[derive(Debug)]
 pub struct Handshake {
     request: http::Request<()>,
-    accept: String,
+    /// What the answer to an Upgrade must hold; `None` for an extended CONNECT.
+    accept: Option<String>,
     options: Options,
 }
 
@@ -91,7 +93,7 @@ impl Address {
         if url.contains('#') {
             return Err(RequestError::Url("A WebSocket URL has no fragment."));
         }
-        let uri: Uri = url.parse().map_err(|_| RequestError::Url("This is no URL."))?;
+        let uri: Uri = url.parse().map_err(|_| NO_URL)?;
         let secure = match uri.scheme_str() {
             Some(scheme) if scheme.eq_ignore_ascii_case("ws") => false,
             Some(scheme) if scheme.eq_ignore_ascii_case("wss") => true,
@@ -133,21 +135,70 @@ impl Address {
 }
 
 impl Handshake {
-    /// Makes the request. `nonce` must be fresh and random (item 7).
+    /// Makes the request for HTTP/1.1. `nonce` must be fresh and random (item 7).
     ///
     /// # Errors
     /// An option that the request cannot carry.
     pub fn new(address: &Address, options: Options, nonce: [u8; 16]) -> Result<Self, RequestError> {
-        check_subprotocols(&options.subprotocols)?;
-        if let Some(name) = options.headers.keys().find(|name| is_ours(name)) {
-            return Err(RequestError::Header(name.clone()));
-        }
         let key = STANDARD.encode(nonce);
         let mut headers = HeaderMap::new();
         headers.insert(HOST, header_value(&address.authority)?);
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(SEC_WEBSOCKET_KEY, header_value(&key)?);
+        let mut request = http::Request::new(());
+        *request.uri_mut() = address.target.parse().map_err(|_| NO_URL)?;
+        Self::with_fields(request, headers, Some(accept_value(key.as_bytes())), options)
+    }
+
+    /// Makes the request for HTTP/2 (RFC 8441 section 5) and HTTP/3 (RFC 9220): an extended CONNECT,
+    /// with an absolute target. Whoever sends it adds the pseudo-header `:protocol` with the
+    /// value `websocket`, and only to a server whose settings allow it (RFC 8441 section 3).
+    ///
+    /// ```
+    /// use omniwire_websocket::handshake::client::{Address, Handshake, Options};
+    ///
+    /// let address = Address::parse("wss://example.com/chat")?;
+    /// let handshake = Handshake::extended_connect(&address, Options::default())?;
+    /// assert_eq!(handshake.request().method(), "CONNECT");
+    /// assert_eq!(handshake.request().uri(), "https://example.com/chat");
+    /// let answer = http::Response::builder().status(200).version(http::Version::HTTP_2).body(())?;
+    /// assert!(handshake.check(&answer).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// An option that the request cannot carry.
+    pub fn extended_connect(address: &Address, options: Options) -> Result<Self, RequestError> {
+        if let Some(name) =
+            CONNECTION_SPECIFIC.iter().find(|name| options.headers.contains_key(*name))
+        {
+            return Err(RequestError::Header(name.clone()));
+        }
+        let mut request = http::Request::new(());
+        *request.method_mut() = Method::CONNECT;
+        // RFC 8441 section 5: `https` stands for wss, `http` for ws.
+        let scheme = if address.secure { "https" } else { "http" };
+        *request.uri_mut() = Uri::builder()
+            .scheme(scheme)
+            .authority(address.authority.as_str())
+            .path_and_query(address.target.as_str())
+            .build()
+            .map_err(|_| NO_URL)?;
+        Self::with_fields(request, HeaderMap::new(), None, options)
+    }
+
+    /// What the request of every version of HTTP holds.
+    fn with_fields(
+        mut request: http::Request<()>,
+        mut headers: HeaderMap,
+        accept: Option<String>,
+        options: Options,
+    ) -> Result<Self, RequestError> {
+        check_subprotocols(&options.subprotocols)?;
+        if let Some(name) = options.headers.keys().find(|name| is_ours(name)) {
+            return Err(RequestError::Header(name.clone()));
+        }
         headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         if !options.subprotocols.is_empty() {
             let offered = header_value(&options.subprotocols.join(", "))?;
@@ -157,15 +208,11 @@ impl Handshake {
             headers.insert(SEC_WEBSOCKET_EXTENSIONS, header_value(&deflate::offer(config))?);
         }
         headers.extend(options.headers.clone());
-
-        let target = address.target.parse().map_err(|_| RequestError::Url("This is no URL."))?;
-        let mut request = http::Request::new(());
-        *request.uri_mut() = target;
         *request.headers_mut() = headers;
-        Ok(Self { request, accept: accept_value(key.as_bytes()), options })
+        Ok(Self { request, accept, options })
     }
 
-    /// The request, with its target in origin form.
+    /// The request: its target is in origin form for HTTP/1.1, absolute for an extended CONNECT.
     #[must_use]
     pub const fn request(&self) -> &http::Request<()> {
         &self.request
@@ -187,22 +234,9 @@ impl Handshake {
         version: Version,
         headers: &HeaderMap,
     ) -> Result<Established, &'static str> {
-        if status != StatusCode::SWITCHING_PROTOCOLS {
-            return Err("The server does not open a WebSocket."); // item 1
-        }
-        if version != Version::HTTP_11 {
-            return Err("The answer is not HTTP/1.1.");
-        }
-        match only(headers, UPGRADE) {
-            Ok(Some(upgrade)) if upgrade.eq_ignore_ascii_case(b"websocket") => {}
-            _ => return Err("The answer's Upgrade is not websocket."), // item 2
-        }
-        if !holds_token(headers, CONNECTION, "upgrade") {
-            return Err("The answer's Connection lacks the token upgrade."); // item 3
-        }
-        match only(headers, SEC_WEBSOCKET_ACCEPT) {
-            Ok(Some(accept)) if accept == self.accept.as_bytes() => {}
-            _ => return Err("The answer's Sec-WebSocket-Accept is wrong."), // item 4
+        match &self.accept {
+            Some(accept) => check_upgrade(status, version, headers, accept)?,
+            None => check_connect(status, version, headers)?,
         }
         Ok(Established {
             subprotocol: self.chosen_subprotocol(headers)?,
@@ -243,6 +277,51 @@ impl Handshake {
     }
 }
 
+/// Items 1 to 4 of the checks in section 4.1.
+fn check_upgrade(
+    status: StatusCode,
+    version: Version,
+    headers: &HeaderMap,
+    accept: &str,
+) -> Result<(), &'static str> {
+    if status != StatusCode::SWITCHING_PROTOCOLS {
+        return Err(NO_WEBSOCKET); // item 1
+    }
+    if version != Version::HTTP_11 {
+        return Err("The answer is not HTTP/1.1.");
+    }
+    match only(headers, UPGRADE) {
+        Ok(Some(upgrade)) if upgrade.eq_ignore_ascii_case(b"websocket") => {}
+        _ => return Err("The answer's Upgrade is not websocket."), // item 2
+    }
+    if !holds_token(headers, CONNECTION, "upgrade") {
+        return Err("The answer's Connection lacks the token upgrade."); // item 3
+    }
+    match only(headers, SEC_WEBSOCKET_ACCEPT) {
+        Ok(Some(answered)) if answered == accept.as_bytes() => Ok(()),
+        _ => Err("The answer's Sec-WebSocket-Accept is wrong."), // item 4
+    }
+}
+
+/// RFC 8441 section 5: any status of 2xx, and no Sec-WebSocket-Accept to look at.
+fn check_connect(
+    status: StatusCode,
+    version: Version,
+    headers: &HeaderMap,
+) -> Result<(), &'static str> {
+    if version < Version::HTTP_2 {
+        return Err("The answer is not HTTP/2 or HTTP/3.");
+    }
+    if !status.is_success() {
+        return Err(NO_WEBSOCKET);
+    }
+    // RFC 9113 section 8.2.2, RFC 9114 section 4.2: an answer that holds one is malformed.
+    if CONNECTION_SPECIFIC.iter().any(|name| headers.contains_key(name)) {
+        return Err("The answer has fields that have no place in HTTP/2 and HTTP/3.");
+    }
+    Ok(())
+}
+
 /// Item 10: tokens, each once.
 pub(crate) fn check_subprotocols(subprotocols: &[String]) -> Result<(), RequestError> {
     for (at, subprotocol) in subprotocols.iter().enumerate() {
@@ -263,6 +342,19 @@ fn header_value(value: &str) -> Result<HeaderValue, RequestError> {
     HeaderValue::from_str(value)
         .map_err(|_| RequestError::Url("The URL's host or port is not valid."))
 }
+
+/// RFC 9113 section 8.2.2, RFC 9114 section 4.2.
+const CONNECTION_SPECIFIC: [HeaderName; 5] = [
+    CONNECTION,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+const NO_WEBSOCKET: &str = "The server does not open a WebSocket.";
+
+const NO_URL: RequestError = RequestError::Url("This is no URL.");
 
 #[cfg(test)]
 mod tests;

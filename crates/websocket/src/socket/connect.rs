@@ -1,5 +1,9 @@
-//! A client: the opening handshake over TCP, TLS, a proxy, or any stream.
+//! A client: the opening handshake over TCP, TLS, a proxy, HTTP/2, HTTP/3, or any stream.
 
+#[cfg(feature = "http2")]
+mod http2;
+#[cfg(feature = "http3")]
+mod http3;
 mod proxy;
 mod stream;
 #[cfg(feature = "tls")]
@@ -8,6 +12,7 @@ mod turns;
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -15,6 +20,10 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+#[cfg(feature = "http2")]
+pub use self::http2::{Http2, Http2Stream};
+#[cfg(feature = "http3")]
+pub use self::http3::{Http3, Http3Stream};
 pub use self::proxy::Proxy;
 pub use self::stream::ClientStream;
 #[cfg(feature = "tls")]
@@ -57,6 +66,23 @@ pub async fn connect_with(
     Connector { options, config, ..Connector::default() }.connect(url).await
 }
 
+/// Which version of HTTP a WebSocket begins with, and so what carries it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HttpVersion {
+    /// A connection of its own, by Upgrade (RFC 6455). Every server knows this.
+    #[default]
+    Http1,
+    /// A stream of an HTTP/2 connection, by extended CONNECT (RFC 8441): over TLS for `wss`, and with
+    /// prior knowledge, in cleartext, for `ws`.
+    #[cfg(feature = "http2")]
+    Http2,
+    /// A stream of an HTTP/3 connection, by extended CONNECT (RFC 9220): QUIC to the URL's port,
+    /// for `wss` only and not through a proxy.
+    #[cfg(feature = "http3")]
+    Http3,
+}
+
 /// How a client gets to its server.
 ///
 /// ```no_run
@@ -76,6 +102,8 @@ pub struct Connector {
     pub config: Config,
     /// What leads to the server, if it is not reached directly.
     pub proxy: Option<Proxy>,
+    /// The version of HTTP. It is not negotiated: a server that lacks it is an error.
+    pub http: HttpVersion,
     /// Whose certificates are believed for `wss`; by default the system's.
     #[cfg(feature = "tls")]
     pub tls: Option<Tls>,
@@ -90,11 +118,16 @@ impl Connector {
     ///
     /// # Errors
     /// The URL or an option is not valid, the certificate is not for this name or nobody vouches
-    /// for it, the server does not answer in time, or not with a WebSocket. Redirects are not
-    /// followed: the answer, with its Location, is in [`Error::Answer`].
+    /// for it, the server does not answer in time, or not with a WebSocket, or does not know the
+    /// version of HTTP. Redirects are not followed: the answer, with its Location, is in
+    /// [`Error::Answer`].
     pub async fn connect(&self, url: &str) -> Result<WebSocket<ClientStream>, Error> {
         let address = Address::parse(url)?;
-        let handshake = fresh_handshake(&address, self.options.clone())?;
+        let handshake = match self.http {
+            HttpVersion::Http1 => fresh_handshake(&address, self.options.clone())?,
+            #[cfg(any(feature = "http2", feature = "http3"))]
+            _ => Handshake::extended_connect(&address, self.options.clone())?,
+        };
         let limit = self.config.handshake_timeout;
         // A proxy looks up the name itself, so the name stands for the address.
         let (candidates, key) = match &self.proxy {
@@ -111,15 +144,77 @@ impl Connector {
         };
         let _turn = turns::wait(key).await;
         within(limit, async {
-            let tcp = match &self.proxy {
-                Some(proxy) => proxy.connect(&address).await?,
-                None => TcpStream::connect(&candidates[..]).await?,
+            let mut leftover = BytesMut::new();
+            let (stream, established) = match self.http {
+                HttpVersion::Http1 => {
+                    let tcp = self.dial(&address, &candidates).await?;
+                    let mut stream = self.secure(tcp, &address).await?;
+                    let established = exchange(&mut stream, &handshake, &mut leftover).await?;
+                    (stream, established)
+                }
+                #[cfg(feature = "http2")]
+                HttpVersion::Http2 => self.open_http2(&address, &candidates, &handshake).await?,
+                #[cfg(feature = "http3")]
+                HttpVersion::Http3 => self.open_http3(&address, &candidates, &handshake).await?,
             };
-            tcp.set_nodelay(true)?;
-            let stream = self.secure(tcp, &address).await?;
-            open(stream, &handshake, self.config.clone()).await
+            begin(stream, established, self.config.clone(), leftover)
         })
         .await
+    }
+
+    /// TCP to the server, perhaps through a proxy.
+    async fn dial(&self, address: &Address, candidates: &[SocketAddr]) -> Result<TcpStream, Error> {
+        let tcp = match &self.proxy {
+            Some(proxy) => proxy.connect(address).await?,
+            None => TcpStream::connect(candidates).await?,
+        };
+        tcp.set_nodelay(true)?;
+        Ok(tcp)
+    }
+
+    #[cfg(feature = "http2")]
+    async fn open_http2(
+        &self,
+        address: &Address,
+        candidates: &[SocketAddr],
+        handshake: &Handshake,
+    ) -> Result<(ClientStream, Established), Error> {
+        let tcp = self.dial(address, candidates).await?;
+        let http2 = if address.secure {
+            let tls = self.tls()?.connect(tcp, &address.host, Some(b"h2")).await?;
+            // RFC 9113 section 3.2: over TLS the two agree on it first.
+            if tls.get_ref().1.alpn_protocol() != Some(b"h2") {
+                return Err(Error::Http("The server does not speak HTTP/2."));
+            }
+            Http2::over(tls).await?
+        } else {
+            Http2::over(tcp).await?
+        };
+        let (stream, established) = http2.exchange(handshake).await?;
+        Ok((ClientStream::http2(stream), established))
+    }
+
+    #[cfg(feature = "http3")]
+    async fn open_http3(
+        &self,
+        address: &Address,
+        candidates: &[SocketAddr],
+        handshake: &Handshake,
+    ) -> Result<(ClientStream, Established), Error> {
+        if self.proxy.is_some() {
+            return Err(Error::Proxy("No proxy leads to HTTP/3."));
+        }
+        if !address.secure {
+            return Err(Error::Http("HTTP/3 is always secure: the URL's scheme is wss."));
+        }
+        let http3 = Http3::dial(candidates, &address.host, &self.tls()?).await?;
+        let (stream, established) = http3.exchange(handshake).await?;
+        Ok((ClientStream::http3(stream), established))
+    }
+
+    #[cfg(feature = "tls")]
+    fn tls(&self) -> io::Result<Tls> {
+        self.tls.clone().map_or_else(Tls::system, Ok)
     }
 
     #[cfg(feature = "tls")]
@@ -127,11 +222,7 @@ impl Connector {
         if !address.secure {
             return Ok(ClientStream::plain(tcp));
         }
-        let tls = match &self.tls {
-            Some(tls) => tls.clone(),
-            None => Tls::system()?,
-        };
-        Ok(ClientStream::tls(tls.connect(tcp, &address.host).await?))
+        Ok(ClientStream::tls(self.tls()?.connect(tcp, &address.host, None).await?))
     }
 
     #[cfg(not(feature = "tls"))]
@@ -161,9 +252,7 @@ where
     within(config.handshake_timeout, open(io, &handshake, config)).await
 }
 
-async fn look_up(
-    address: &Address,
-) -> Result<impl Iterator<Item = std::net::SocketAddr>, io::Error> {
+async fn look_up(address: &Address) -> Result<impl Iterator<Item = SocketAddr>, io::Error> {
     tokio::net::lookup_host((address.host.clone(), address.port)).await
 }
 
@@ -186,6 +275,19 @@ where
 {
     let mut leftover = BytesMut::new();
     let established = exchange(&mut io, handshake, &mut leftover).await?;
+    begin(io, established, config, leftover)
+}
+
+/// The WebSocket behind a handshake.
+fn begin<S>(
+    io: S,
+    established: Established,
+    config: Config,
+    leftover: BytesMut,
+) -> Result<WebSocket<S>, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let config = Config { deflate: established.deflate, ..config };
     let socket = WebSocket::from_parts(io, Role::Client, config, leftover)?;
     Ok(socket.with_subprotocol(established.subprotocol))
@@ -207,5 +309,9 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
         HeadError::Malformed => Error::Head("The answer is not HTTP/1.1."),
         HeadError::Error(error) => error,
     })?;
+    check(handshake, answer)
+}
+
+fn check(handshake: &Handshake, answer: http::Response<()>) -> Result<Established, Error> {
     handshake.check(&answer).map_err(|error| Error::Answer { error, answer: Box::new(answer) })
 }

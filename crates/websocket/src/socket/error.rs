@@ -31,6 +31,9 @@ pub enum Error {
     /// As a client: the proxy does not lead to the server.
     #[error("{0}")]
     Proxy(&'static str),
+    /// As a client: the server does not speak this version of HTTP, or no WebSocket over it.
+    #[error("{0}")]
+    Http(&'static str),
     /// As a server: the request was refused, and answered so.
     #[error("The handshake was refused: {0}")]
     Refused(Box<Refusal>),

@@ -12,7 +12,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-async fn listener() -> (TcpListener, u16) {
+pub(crate) async fn listener() -> (TcpListener, u16) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     (listener, port)
@@ -34,25 +34,34 @@ async fn check_echo(connector: &Connector, url: &str) {
     assert_eq!(socket.recv().await.unwrap().unwrap(), Message::text("hello"));
 }
 
-/// A server for TLS, and the certificate that vouches for it.
-fn acceptor(name: &str) -> (TlsAcceptor, CertificateDer<'static>) {
+/// A server for TLS which agrees on these protocols, and the certificate that vouches for it.
+pub(crate) fn acceptor(name: &str, protocols: &[&[u8]]) -> (TlsAcceptor, CertificateDer<'static>) {
+    let (config, certificate) = server_config(name, protocols);
+    (TlsAcceptor::from(Arc::new(config)), certificate)
+}
+
+pub(crate) fn server_config(
+    name: &str,
+    protocols: &[&[u8]],
+) -> (ServerConfig, CertificateDer<'static>) {
     let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     let certificate = made.cert.der().clone();
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![certificate.clone()], key)
         .unwrap();
-    (TlsAcceptor::from(Arc::new(config)), certificate)
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    (config, certificate)
 }
 
 #[tokio::test]
 async fn rfc6455_4_1_wss_sends_the_name_and_checks_the_certificate() {
     // B10.
     let (listener, port) = listener().await;
-    let (acceptor, certificate) = acceptor("localhost");
+    let (acceptor, certificate) = acceptor("localhost", &[]);
     let server = tokio::spawn(async move {
         let mut names = Vec::new();
         for _ in 0..3 {
@@ -70,7 +79,7 @@ async fn rfc6455_4_1_wss_sends_the_name_and_checks_the_certificate() {
     let wrong = trusting.connect(&format!("wss://127.0.0.1:{port}/")).await.unwrap_err();
     assert!(matches!(&wrong, Error::Io(error) if error.to_string().contains("certificate")));
     // The name is good, and nobody vouches for the certificate.
-    let (_, other) = self::acceptor("localhost");
+    let (_, other) = self::acceptor("localhost", &[]);
     let wary = Connector { tls: Some(Tls::with_roots([other]).unwrap()), ..Connector::default() };
     let unknown = wary.connect(&format!("wss://localhost:{port}/")).await.unwrap_err();
     assert!(matches!(&unknown, Error::Io(error) if error.to_string().contains("certificate")));

@@ -2,7 +2,7 @@
 
 use futures_util::{SinkExt, StreamExt};
 use omniwire_websocket::{
-    ClientStream, CloseCode, Message, PreparedMessage, WebSocket, accept, connect,
+    ClientStream, CloseCode, Config, Message, PreparedMessage, Role, WebSocket, accept, connect,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -103,13 +103,9 @@ async fn shared_frames_leave_as_they_are() {
 async fn rfc6455_4_1_frames_behind_the_handshake_are_not_lost() {
     // A20, B6: what was read too far is given on.
     let (ours, _theirs) = tokio::io::duplex(64);
-    let mut socket = WebSocket::from_parts(
-        ours,
-        omniwire_websocket::Role::Server,
-        omniwire_websocket::Config::default(),
-        &masked(0x81, b"early")[..],
-    )
-    .unwrap();
+    let mut socket =
+        WebSocket::from_parts(ours, Role::Server, Config::default(), &masked(0x81, b"early")[..])
+            .unwrap();
     assert_eq!(socket.recv().await.unwrap().unwrap(), Message::text("early"));
 }
 
@@ -120,4 +116,20 @@ async fn rfc6455_5_1_client_masks_what_it_sends() {
     let mut out = [0; 11];
     peer.read_exact(&mut out).await.unwrap();
     assert_eq!(out[..2], [0x81, 0x85]);
+}
+
+#[tokio::test]
+async fn what_the_stream_holds_back_leaves_while_nothing_but_recv_is_called() {
+    // A stream that takes more than it can pass on, as TLS does.
+    let (ours, mut peer) = tokio::io::duplex(16);
+    let ours = tokio::io::BufWriter::new(ours);
+    let mut server =
+        WebSocket::from_parts(ours, Role::Server, Config::default(), &b""[..]).unwrap();
+    server.queue(Message::binary(vec![7; 1_000]));
+    let reading = tokio::spawn(async move { server.recv().await.map(|last| last.map(drop)) });
+    let mut octets = vec![0; 1_004];
+    peer.read_exact(&mut octets).await.unwrap();
+    assert!(octets[4..].iter().all(|&octet| octet == 7));
+    drop(peer);
+    assert!(reading.await.unwrap().unwrap().is_err());
 }

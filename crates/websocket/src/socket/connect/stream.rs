@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// The stream under a WebSocket made by [`crate::connect`]: TCP, or TLS over it.
+/// The stream under a WebSocket made by [`crate::connect`]: TCP, TLS over it, or a stream of HTTP/2
+/// or HTTP/3.
 #[derive(Debug)]
 pub struct ClientStream(Inner);
 
@@ -16,6 +17,10 @@ enum Inner {
     Plain(TcpStream),
     #[cfg(feature = "tls")]
     Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+    #[cfg(feature = "http2")]
+    Http2(Box<super::Http2Stream>),
+    #[cfg(feature = "http3")]
+    Http3(Box<super::Http3Stream>),
 }
 
 impl ClientStream {
@@ -28,13 +33,26 @@ impl ClientStream {
         Self(Inner::Tls(Box::new(tls)))
     }
 
-    /// The TCP stream underneath, to look at its addresses or set its options.
+    #[cfg(feature = "http2")]
+    pub(super) fn http2(stream: super::Http2Stream) -> Self {
+        Self(Inner::Http2(Box::new(stream)))
+    }
+
+    #[cfg(feature = "http3")]
+    pub(super) fn http3(stream: super::Http3Stream) -> Self {
+        Self(Inner::Http3(Box::new(stream)))
+    }
+
+    /// The TCP stream underneath, to look at its addresses or set its options. `None`: it is a
+    /// stream of HTTP/2 or HTTP/3.
     #[must_use]
-    pub fn tcp(&self) -> &TcpStream {
+    pub fn tcp(&self) -> Option<&TcpStream> {
         match &self.0 {
-            Inner::Plain(tcp) => tcp,
+            Inner::Plain(tcp) => Some(tcp),
             #[cfg(feature = "tls")]
-            Inner::Tls(tls) => tls.get_ref().0,
+            Inner::Tls(tls) => Some(tls.get_ref().0),
+            #[cfg(any(feature = "http2", feature = "http3"))]
+            _ => None,
         }
     }
 }
@@ -49,6 +67,16 @@ macro_rules! forward {
             }
             #[cfg(feature = "tls")]
             Inner::Tls($stream) => {
+                let $stream = Pin::new(&mut **$stream);
+                $call
+            }
+            #[cfg(feature = "http2")]
+            Inner::Http2($stream) => {
+                let $stream = Pin::new(&mut **$stream);
+                $call
+            }
+            #[cfg(feature = "http3")]
+            Inner::Http3($stream) => {
                 let $stream = Pin::new(&mut **$stream);
                 $call
             }
@@ -88,6 +116,10 @@ impl AsyncWrite for ClientStream {
             Inner::Plain(tcp) => tcp.is_write_vectored(),
             #[cfg(feature = "tls")]
             Inner::Tls(tls) => tls.is_write_vectored(),
+            #[cfg(feature = "http2")]
+            Inner::Http2(stream) => stream.is_write_vectored(),
+            #[cfg(feature = "http3")]
+            Inner::Http3(stream) => stream.is_write_vectored(),
         }
     }
 

@@ -57,13 +57,23 @@ impl Tls {
         Ok(Self(Arc::new(config)))
     }
 
+    /// `protocol`: what is agreed on by ALPN, if it is not what the configuration says.
     pub(super) async fn connect(
         &self,
         tcp: TcpStream,
         host: &str,
+        protocol: Option<&[u8]>,
     ) -> io::Result<TlsStream<TcpStream>> {
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-        TlsConnector::from(Arc::clone(&self.0)).connect(name, tcp).await
+        let config = protocol.map_or_else(|| Arc::clone(&self.0), |name| self.speaking(name));
+        TlsConnector::from(config).connect(name, tcp).await
+    }
+
+    /// The same configuration, with another protocol.
+    pub(super) fn speaking(&self, protocol: &[u8]) -> Arc<ClientConfig> {
+        let mut config = ClientConfig::clone(&self.0);
+        config.alpn_protocols = vec![protocol.to_vec()];
+        Arc::new(config)
     }
 }
 
