@@ -59,6 +59,9 @@ class Server:
 
     def __init__(self, suite, arguments=(), environment=None):
         command = [BINARY, "conformance", "--suite", suite, "--port", "0", *map(str, arguments)]
+        self.start(command, environment)
+
+    def start(self, command, environment=None):
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})}
         )

@@ -2,6 +2,7 @@
 
 mod autobahn;
 mod sockjs;
+mod websocket;
 
 use crate::options::{ClientSuite, ConformanceClientOptions};
 use crate::{Mistake, run};
@@ -10,6 +11,7 @@ pub(crate) fn run(options: &ConformanceClientOptions) -> Result<(), Mistake> {
     run::on_runtime(None, &options.log, async {
         match &options.suite {
             ClientSuite::Autobahn { url, agent } => autobahn::run(url, agent).await,
+            ClientSuite::Websocket(options) => websocket::run(options).await,
             ClientSuite::Sockjs { url, transports } => sockjs::run(url, transports).await,
         }
     })

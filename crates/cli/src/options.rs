@@ -150,6 +150,9 @@ pub(crate) enum ClientSuite {
         #[arg(long, default_value = "omniwire")]
         agent: String,
     },
+    /// A WebSocket server that echoes, over any version of HTTP: messages of every size and kind
+    /// in order, Ping, the closing handshake. Prints what was agreed on
+    Websocket(WebsocketClientOptions),
     /// A SockJS server: events are printed, a JSON object a line, and what to do is read so:
     /// {"send":"TEXT"}, {"close":[CODE,"REASON"]}
     Sockjs {
@@ -165,6 +168,35 @@ pub(crate) enum ClientSuite {
         )]
         transports: Vec<Transport>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WebsocketClientOptions {
+    /// Where it listens, as ws://HOST:PORT/PATH or wss://HOST:PORT/PATH
+    #[arg(long)]
+    pub(crate) url: String,
+    /// The version of HTTP
+    #[arg(long, value_enum, default_value = "1")]
+    pub(crate) http: Http,
+    /// Whose certificates are believed, in PEM [default: the system's]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// The subprotocol to offer
+    #[arg(long)]
+    pub(crate) subprotocol: Option<String>,
+    /// Let messages refer to earlier ones when they are compressed
+    #[arg(long)]
+    pub(crate) takeover: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Http {
+    #[value(name = "1")]
+    One,
+    #[value(name = "2")]
+    Two,
+    #[value(name = "3")]
+    Three,
 }
 
 fn transport(name: &str) -> Result<Transport, String> {

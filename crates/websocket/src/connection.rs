@@ -221,6 +221,12 @@ impl Connection {
         self.deflate.as_ref().and_then(|deflate| deflate.deflater.shared())
     }
 
+    /// Whether permessage-deflate was agreed on.
+    #[must_use]
+    pub const fn compresses(&self) -> bool {
+        self.deflate.is_some()
+    }
+
     /// Starts the closing handshake: nothing else is sent after it. Ignored if it has begun.
     pub fn start_close(&mut self, close: CloseFrame) {
         self.queue(Message::Close(Some(close)));

@@ -1,5 +1,5 @@
-//! What a WebSocket needs of HTTP/3 (RFC 9114, RFC 9220) as a client, without IO: the control streams,
-//! and one request's stream.
+//! What a WebSocket needs of HTTP/3 (RFC 9114, RFC 9220) as a client, without IO: the control
+//! streams, and one request's stream.
 
 pub(crate) mod qpack;
 

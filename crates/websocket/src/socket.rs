@@ -248,6 +248,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.connection.shared_compression()
     }
 
+    /// Whether permessage-deflate was agreed on.
+    #[must_use]
+    pub const fn compresses(&self) -> bool {
+        self.connection.compresses()
+    }
+
     /// Writes everything queued, in as few vectored writes as the stream allows.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {

@@ -151,9 +151,9 @@ impl Handshake {
         Self::with_fields(request, headers, Some(accept_value(key.as_bytes())), options)
     }
 
-    /// Makes the request for HTTP/2 (RFC 8441 section 5) and HTTP/3 (RFC 9220): an extended CONNECT,
-    /// with an absolute target. Whoever sends it adds the pseudo-header `:protocol` with the
-    /// value `websocket`, and only to a server whose settings allow it (RFC 8441 section 3).
+    /// Makes the request for HTTP/2 (RFC 8441 section 5) and HTTP/3 (RFC 9220): an extended
+    /// CONNECT, with an absolute target. Whoever sends it adds the pseudo-header `:protocol` with
+    /// the value `websocket`, and only to a server whose settings allow it (RFC 8441 section 3).
     ///
     /// ```
     /// use omniwire_websocket::handshake::client::{Address, Handshake, Options};

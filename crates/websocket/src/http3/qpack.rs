@@ -1,4 +1,4 @@
-//! Field sections (RFC 9204) without the dynamic table: what a request and an answer are written in.
+//! Field sections (RFC 9204) without the dynamic table: what requests and answers are written in.
 
 mod huffman;
 mod table;

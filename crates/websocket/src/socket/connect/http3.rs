@@ -76,8 +76,8 @@ impl Http3 {
     /// Opens a WebSocket on a stream of this connection, within `config.handshake_timeout`.
     ///
     /// # Errors
-    /// An option is not valid, the server does not answer in time, or not with a WebSocket, or takes
-    /// none over HTTP/3.
+    /// An option is not valid, the server does not answer in time, or not with a WebSocket, or
+    /// takes none over HTTP/3.
     pub async fn open(
         &self,
         address: &Address,
@@ -229,7 +229,8 @@ async fn attend(mut stream: RecvStream, server: Arc<watch::Sender<Server>>) -> R
         }
         match stream.read_chunk(CHUNK_LEN_MAX, true).await {
             Ok(Some(chunk)) => octets.extend_from_slice(&chunk.bytes),
-            Ok(None) | Err(_) => return Ok(()), // section 6.2: it may end before it says its purpose
+            // Section 6.2: it may end before it says its purpose.
+            Ok(None) | Err(_) => return Ok(()),
         }
     };
     match Purpose::of(kind)? {

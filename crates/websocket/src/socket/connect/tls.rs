@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
@@ -45,6 +46,19 @@ impl Tls {
             store.add(root).map_err(io::Error::other)?;
         }
         Self::with_store(store)
+    }
+
+    /// The authorities of a file in PEM, and no others.
+    ///
+    /// # Errors
+    /// It holds none, or one of them is no certificate.
+    pub fn from_pem(pem: &[u8]) -> io::Result<Self> {
+        let roots: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+        let roots = roots.map_err(io::Error::other)?;
+        if roots.is_empty() {
+            return Err(io::Error::other("no certificate is in it"));
+        }
+        Self::with_roots(roots)
     }
 
     fn with_store(roots: RootCertStore) -> io::Result<Self> {
