@@ -104,7 +104,8 @@ pub fn parse(
     };
     if let Some(sid) = query.sid.as_deref().filter(|sid| !sid.is_empty()) {
         let sid = ByteString::from(sid);
-        let jsonp = query.jsonp();
+        // Only clients of protocol 3 are answered in scripts.
+        let jsonp = query.jsonp().filter(|_| config.allow_eio3);
         return Ok(match (transport, upgrade) {
             (Carrier::WebSocket, true) => Request::Upgrade { sid },
             (Carrier::LongPoll, false) if method == Method::GET => Request::Poll { sid, jsonp },

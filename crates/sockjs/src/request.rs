@@ -26,6 +26,9 @@ pub struct Service {
     pub cookie: bool,
     /// Whether answers have CORS headers, and there is an iframe page.
     pub cors: bool,
+    /// Whether `jsonp` and `htmlfile` are on, by which a page of any origin that has no CORS is
+    /// answered in scripts. No browser of this decade needs them: off by default.
+    pub scripts: bool,
     /// The address of the client's script, for the iframe page. It must be of the version that
     /// the page uses.
     pub client_url: ByteString,
@@ -39,6 +42,7 @@ impl Default for Service {
             websocket: true,
             cookie: false,
             cors: true,
+            scripts: false,
             client_url: ByteString::from_static(
                 "https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/sockjs.min.js",
             ),
@@ -164,17 +168,21 @@ fn find_transport<'a>(
         "eventsource" => only(request, "GET", || {
             receive(Carrier::EventStream, Dress::EventSource, Bytes::from_static(b"\r\n"))
         }),
-        "htmlfile" => only(request, "GET", || match form::callback(request.query, 128) {
-            Ok(name) => {
-                receive(Carrier::Streaming, Dress::HtmlFile, iframe::htmlfile_prelude(&name))
-            }
-            Err(text) => Found::Answered(Response::text(500, text)),
-        }),
-        "jsonp" => only(request, "GET", || match form::callback(request.query, 32) {
-            Ok(name) => receive(Carrier::LongPoll, Dress::Jsonp(name), Bytes::new()),
-            Err(text) => Found::Answered(Response::text(500, text)),
-        }),
-        "jsonp_send" => only(request, "POST", || send(true)),
+        "htmlfile" if service.scripts => {
+            only(request, "GET", || match form::callback(request.query, 128) {
+                Ok(name) => {
+                    receive(Carrier::Streaming, Dress::HtmlFile, iframe::htmlfile_prelude(&name))
+                }
+                Err(text) => Found::Answered(Response::text(500, text)),
+            })
+        }
+        "jsonp" if service.scripts => {
+            only(request, "GET", || match form::callback(request.query, 32) {
+                Ok(name) => receive(Carrier::LongPoll, Dress::Jsonp(name), Bytes::new()),
+                Err(text) => Found::Answered(Response::text(500, text)),
+            })
+        }
+        "jsonp_send" if service.scripts => only(request, "POST", || send(true)),
         _ => not_found(),
     }
 }

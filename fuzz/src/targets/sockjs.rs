@@ -24,7 +24,9 @@ pub(crate) fn path(input: &[u8]) {
         content_type: header(6),
         ..Request::default()
     };
-    match find(&Service::default(), &request) {
+    let mut service = Service::default();
+    service.scripts = true;
+    match find(&service, &request) {
         Found::Receive { session, .. } | Found::Send { session, .. } => {
             assert!(!session.is_empty() && !session.contains(['.', '/']), "{session:?}");
             assert!(request.path.contains(session));

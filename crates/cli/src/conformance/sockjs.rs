@@ -73,6 +73,7 @@ impl Services {
 
     fn serve(&self, namespace: &str, adjust: impl FnOnce(&mut Service)) -> SockJsMount {
         let mut service = Service::default();
+        service.scripts = true;
         service.client_url = self.client_url.clone().into();
         adjust(&mut service);
         SockJsMount::new(namespace).raw().service(service)

@@ -136,6 +136,13 @@ fn eio_binary_posts() {
 }
 
 #[test]
+fn eio4_has_no_answers_in_scripts() {
+    let poll = Request::Poll { sid: sid(), jsonp: None };
+    let ask = Ask::get().only_eio4();
+    assert_eq!(ask.check("EIO=4&transport=polling&sid=abc&j=0"), Ok(poll));
+}
+
+#[test]
 fn eio3_base64_and_jsonp() {
     let open = |query: &str| match Ask::get().check(query) {
         Ok(Request::Open(open)) => (open.base64, open.jsonp.map(|index| index.to_string())),

@@ -1,7 +1,21 @@
 use super::*;
 
 fn found(method: &'static str, path: &'static str) -> Found<'static> {
-    find(&Service::default(), &Request { method, path, ..Request::default() })
+    let service = Service { scripts: true, ..Service::default() };
+    find(&service, &Request { method, path, ..Request::default() })
+}
+
+/// Answers in scripts are for those who ask for them.
+#[test]
+fn cve_2020_8823_answers_in_scripts_are_off_by_default() {
+    for (method, path) in
+        [("GET", "/0/s/jsonp?c=x"), ("POST", "/0/s/jsonp_send"), ("GET", "/0/s/htmlfile?c=x")]
+    {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let request = Request { method, path, query: Some(query), ..Request::default() };
+        assert_eq!(status(&find(&Service::default(), &request)), 404, "{path}");
+        assert_ne!(status(&found(method, path)), 404, "{path}");
+    }
 }
 
 fn status(found: &Found<'_>) -> u16 {

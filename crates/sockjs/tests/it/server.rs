@@ -10,6 +10,13 @@ use omniwire_sockjs::{Config, Manner, RAW, Raw, SockJsSession};
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+/// With all transports, as the reference server has them.
+pub(crate) fn scripted() -> Service {
+    let mut service = Service::default();
+    service.scripts = true;
+    service
+}
+
 /// What the application does.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum App {
@@ -91,7 +98,7 @@ fn frame(text: &str) -> Frame {
 impl Server {
     pub(crate) fn new(app: App) -> Self {
         Self {
-            service: Service::default(),
+            service: scripted(),
             config: Config::default(),
             app,
             exchanges: Vec::new(),
