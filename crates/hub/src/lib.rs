@@ -13,6 +13,7 @@ mod history;
 mod journal;
 mod member;
 mod outbox;
+mod presence;
 mod room;
 
 pub use history::{History, HistoryLimits, Stored};
@@ -20,6 +21,7 @@ pub use journal::{Entry, Journal, JournalLimits, Publishing};
 pub use member::{Member, MemberKey};
 pub use outbox::lanes::{Pushed, SlowPolicy};
 pub use outbox::{Drained, Outbox, OutboxLimits, PushError};
+pub use presence::{Person, Presence, PresenceChange, PresenceConfig, Present};
 pub use room::{
     Delivery, Encode, HandOver, Hub, HubConfig, JoinError, Publication, Recovery, Seen, Target,
 };
