@@ -37,6 +37,7 @@ describe("all together", () => {
   test("what one says all the others hear once, and nobody hears himself", roomTest);
   test("all speak at once, and each hears each in order", crowdTest);
   test("a member who leaves is off the list", leaveTest);
+  test("whoever watches hears who comes and who leaves", presenceTest);
 });
 
 describe("calls", () => {
@@ -48,6 +49,24 @@ describe("the end", () => {
 });
 
 after(() => Promise.allSettled([server?.stop()]));
+
+async function presenceTest() {
+  const watchers = await connected(...KINDS);
+  const known = await Promise.all(watchers.map((w) => w.call("presence.watch", "lobby")));
+  const [newcomer] = await connected(KINDS[0]);
+  const { id } = newcomer.me;
+  const names = (people) => people.some(({ peers }) => peers.includes(id));
+  for (const [index, watcher] of watchers.entries()) {
+    assert.ok(Array.isArray(known[index]) && !names(known[index]));
+    const came = await watcher.presence.next("its coming", ({ joined }) => names(joined));
+    assert.equal(came.room, "lobby");
+  }
+  await newcomer.close();
+  for (const watcher of watchers) {
+    await watcher.presence.next("its leaving", ({ left }) => names(left));
+  }
+  await Promise.all(watchers.map((watcher) => watcher.close()));
+}
 
 function pair(from, to) {
   test(`${from.name} -> ${to.name}`, { timeout: PAIR_MS }, async (t) => {

@@ -4,7 +4,7 @@ import { EventSource } from "eventsource";
 
 import { within } from "../wait.mjs";
 import { Calls } from "./envelope.mjs";
-import { Member } from "./member.mjs";
+import { EVENTS, Member } from "./member.mjs";
 
 /** Says and calls by POST, one at a time: two at once could overtake each other. */
 class Poster extends Member {
@@ -51,7 +51,7 @@ export class ServerSentEvents extends Poster {
   open(base) {
     super.open(base);
     this.#source = new EventSource(new URL("/sse/chat", base));
-    for (const event of ["hello", "members", "said"]) {
+    for (const event of EVENTS) {
       this.#source.addEventListener(event, ({ data }) => this.heard(event, JSON.parse(data)));
     }
     this.#source.addEventListener("omniwire", ({ data }) => {

@@ -2,6 +2,9 @@
 
 import { Inbox, within } from "../wait.mjs";
 
+/** What the chat says, for clients that must know. */
+export const EVENTS = ["hello", "members", "said", "presence"];
+
 export class Member {
   /** Whether the kind has calls with replies. */
   canCall = true;
@@ -11,6 +14,8 @@ export class Member {
   sayMax = 1_000_000;
 
   said = new Inbox();
+  /** Changes of the rooms that it watches: `{ room, joined, left, count }`. */
+  presence = new Inbox();
   /** `{ id, name, protocol, carrier }`, as the server's `hello` has it. */
   me = undefined;
   /** The newest list of members. */
@@ -48,6 +53,9 @@ export class Member {
     } else if (event === "said") {
       const [from, text] = args;
       this.said.push({ from, text });
+    } else if (event === "presence") {
+      const [room, change] = args;
+      this.presence.push({ room, ...change });
     }
     this.#events.push(event);
   }

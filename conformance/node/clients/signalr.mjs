@@ -2,7 +2,7 @@
 
 import { HttpTransportType, HubConnectionBuilder, LogLevel } from "@microsoft/signalr";
 
-import { Member } from "./member.mjs";
+import { EVENTS, Member } from "./member.mjs";
 
 const RECORD_SEPARATOR = "\u001e";
 
@@ -23,7 +23,7 @@ export class SignalR extends Member {
       .withUrl(new URL("/signalr/chat", base).href, { transport: this.#transport })
       .configureLogging(LogLevel.None)
       .build();
-    for (const event of ["hello", "members", "said"]) {
+    for (const event of EVENTS) {
       this.#hub.on(event, (...args) => this.heard(event, args));
     }
     await this.#hub.start();

@@ -8,11 +8,17 @@
 //! | `say` | client | a text for the others; answered by `"delivered"` |
 //! | `name` | client | a name to go by; answered by `null` |
 //! | `ping` | client | answered by its argument |
+//! | `presence.watch` | client | the room to watch; answered by who is there |
+//! | `presence` | server | who came to a watched room, and who left it |
 
-use omniwire::{Args, Failure, Namespace, Peer, Raw, Reply};
+use omniwire::{Args, Failure, Namespace, Peer, Presence, Raw, Reply};
 use serde::Serialize;
+use std::time::Duration;
 
 const LOBBY: &str = "lobby";
+
+/// Peers of the demo are nobody's, so none comes back as who it was.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Longest name that anybody may go by, in characters.
 const NAME_LEN_MAX: usize = 40;
@@ -55,6 +61,9 @@ pub(crate) fn chat() -> Namespace {
             tell_members(&peer).await?;
             Ok::<_, Failure>(Reply(None::<()>))
         })
+        .presence(Presence::default().grace(GRACE))
+        // Who is there is no secret: `members` tells everybody.
+        .on_watch(|| async {})
         .on("ping", |Args((value,)): Args<(Raw,)>| async move { Reply(value) })
 }
 

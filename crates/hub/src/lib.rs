@@ -22,6 +22,5 @@ pub use member::{Member, MemberKey};
 pub use outbox::lanes::{Pushed, SlowPolicy};
 pub use outbox::{Drained, Outbox, OutboxLimits, PushError};
 pub use presence::{Person, Presence, PresenceChange, PresenceConfig, Present};
-pub use room::{
-    Delivery, Encode, HandOver, Hub, HubConfig, JoinError, Publication, Recovery, Seen, Target,
-};
+pub use room::broadcast::{Delivery, Encode, HandOver, Publication, Target};
+pub use room::{Change, Hub, HubConfig, JoinError, Recovery, Seen};

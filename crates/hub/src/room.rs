@@ -1,24 +1,28 @@
-//! The registry of rooms of one namespace, and broadcast.
+//! The registry of rooms of one namespace.
 
-use crate::{
-    Entry, History, HistoryLimits, Journal, JournalLimits, Member, MemberKey, PushError, Stored,
-};
+pub(crate) mod broadcast;
+
+use crate::journal::Entry as JournalEntry;
+use crate::{History, HistoryLimits, Journal, JournalLimits, Member, MemberKey, Stored};
 use indexmap::{IndexMap, IndexSet};
-use omniwire_session::{Args, ByteString, Place, Position, Prepared, Since, WireForm, WireId};
+use omniwire_session::limits::Limits;
+use omniwire_session::{ByteString, Position, Since};
 use parking_lot::Mutex;
-use smallvec::SmallVec;
-use std::collections::{HashMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// How a namespace's rooms behave.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct HubConfig {
     /// Rooms that one member may be in.
     pub rooms_max: usize,
+    /// Rooms that may exist.
+    pub all_rooms_max: usize,
     /// Length of a room's name, in bytes.
     pub name_len_max: usize,
     /// If set, rooms remember events, and a returning peer gets what it missed.
@@ -32,6 +36,45 @@ pub struct HubConfig {
     /// Rooms without members whose histories are kept; of more, those are forgotten that have
     /// been without members the longest.
     pub idle_rooms_max: usize,
+    /// How the names of rooms begin that are the server's own, and remember nothing. Not counted
+    /// in `name_len_max`. If empty, there are none.
+    pub hidden: ByteString,
+    /// Whether joins and leaves are logged, for [`Hub::take_change`].
+    pub logged: bool,
+}
+
+impl HubConfig {
+    /// Within these limits, without histories, hidden rooms and a log.
+    pub fn new(limits: &Limits, epoch: u32) -> Self {
+        Self {
+            rooms_max: limits.rooms_max,
+            all_rooms_max: limits.all_rooms_max,
+            name_len_max: limits.name_len_max,
+            history: None,
+            journal: None,
+            epoch,
+            idle_rooms_max: limits.idle_rooms_max,
+            hidden: ByteString::new(),
+            logged: false,
+        }
+    }
+
+    fn is_hidden(&self, room: &str) -> bool {
+        !self.hidden.is_empty() && room.starts_with(&*self.hidden)
+    }
+}
+
+/// A member has joined a room or left it.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// The room.
+    pub room: ByteString,
+    /// The member.
+    pub member: Arc<Member>,
+    /// Whether it joined.
+    pub joined: bool,
+    /// Whether it was the first to join, or the last to leave.
+    pub edge: bool,
 }
 
 /// Why a member can't join a room.
@@ -41,6 +84,8 @@ pub enum JoinError {
     NameTooLong,
     /// It is in too many rooms.
     TooManyRooms,
+    /// The namespace has too many rooms.
+    NamespaceFull,
     /// It has left the namespace.
     Gone,
 }
@@ -50,48 +95,13 @@ impl fmt::Display for JoinError {
         f.write_str(match self {
             Self::NameTooLong => "the room's name is too long",
             Self::TooManyRooms => "in too many rooms",
+            Self::NamespaceFull => "there are too many rooms",
             Self::Gone => "the peer is gone",
         })
     }
 }
 
 impl std::error::Error for JoinError {}
-
-/// Whom a broadcast is for.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Target<'a> {
-    /// The members of any of these rooms, each once. A member's id is a room that only it is in.
-    /// Empty: everybody.
-    pub rooms: &'a [ByteString],
-    /// But not the members of these rooms.
-    pub except_rooms: &'a [ByteString],
-    /// And not these members.
-    pub except: &'a [MemberKey],
-}
-
-/// What is published.
-#[derive(Debug, Clone, Copy)]
-pub struct Publication<'a> {
-    /// The event's name.
-    pub name: &'a ByteString,
-    /// Its arguments.
-    pub args: &'a Args,
-    /// When it is published, if recoverable rooms are to remember it for those who return.
-    pub remembered: Option<Instant>,
-}
-
-/// What became of a broadcast.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Delivery {
-    /// Members whose outbox took it.
-    pub taken: usize,
-    /// Members who were not ready for something volatile.
-    pub skipped: usize,
-    /// Members whose outbox was full: they are closed as slow.
-    pub refused: usize,
-    /// How often the event was encoded: once per wire form.
-    pub encodings: usize,
-}
 
 /// From where a member that joins a room goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,12 +125,6 @@ pub enum Recovery {
     Lost(Position),
 }
 
-/// Encodes one event for a wire form. `None`: that kind of peer has no words for it.
-pub type Encode<'a> = dyn FnMut(WireForm, Option<Place<'_>>) -> Option<Prepared> + 'a;
-
-/// Hands an encoded event to one member. Whether its outbox took it. Called with the room locked.
-pub type HandOver<'a> = dyn FnMut(&Arc<Member>, &Prepared) -> Result<bool, PushError> + 'a;
-
 type Members = IndexMap<MemberKey, Arc<Member>, RandomState>;
 
 #[derive(Debug, Default)]
@@ -138,6 +142,9 @@ pub struct Hub {
     hasher: RandomState,
     everybody: Mutex<Everybody>,
     shards: Box<[Mutex<Shard>]>,
+    room_count: AtomicUsize,
+    /// Locked last.
+    changes: Mutex<VecDeque<Change>>,
 }
 
 /// Some of the rooms.
@@ -161,9 +168,16 @@ impl Hub {
     pub fn new(config: HubConfig) -> Self {
         let shards = (0..SHARD_COUNT).map(|_| Mutex::default()).collect();
         let journal = config.journal.map(|limits| Journal::new(limits, config.epoch));
-        let next_epoch = AtomicU32::new(config.epoch);
-        let (hasher, everybody) = (RandomState::new(), Mutex::default());
-        Self { config, journal, next_epoch, hasher, everybody, shards }
+        Self {
+            journal,
+            next_epoch: AtomicU32::new(config.epoch),
+            hasher: RandomState::new(),
+            everybody: Mutex::default(),
+            shards,
+            room_count: AtomicUsize::new(0),
+            changes: Mutex::default(),
+            config,
+        }
     }
 
     /// What the namespace remembers for members that come back.
@@ -193,7 +207,7 @@ impl Hub {
         member: &Arc<Member>,
         rooms: &[ByteString],
         since: &Since,
-        deliver: impl FnOnce(&mut dyn Iterator<Item = &Entry>) -> bool,
+        deliver: impl FnOnce(&mut dyn Iterator<Item = &JournalEntry>) -> bool,
     ) -> bool {
         let Some(journal) = &self.journal else { return false };
         let state = journal.lock();
@@ -216,7 +230,7 @@ impl Hub {
     }
 
     /// Takes a member out of everything. Gives the rooms that it was in.
-    pub fn exit(&self, member: &Member) -> Vec<ByteString> {
+    pub fn exit(&self, member: &Arc<Member>) -> Vec<ByteString> {
         let mut journal = self.journal.as_ref().map(Journal::lock);
         if let Some(journal) = &mut journal {
             journal.forget(member.key);
@@ -225,7 +239,7 @@ impl Hub {
     }
 
     /// The same for a member that may come back: what is said to it is remembered.
-    pub fn step_out(&self, member: &Member) -> Vec<ByteString> {
+    pub fn step_out(&self, member: &Arc<Member>) -> Vec<ByteString> {
         let _journal = self.journal.as_ref().map(Journal::lock);
         self.take_out(member)
     }
@@ -237,7 +251,7 @@ impl Hub {
         }
     }
 
-    fn take_out(&self, member: &Member) -> Vec<ByteString> {
+    fn take_out(&self, member: &Arc<Member>) -> Vec<ByteString> {
         {
             let mut everybody = self.everybody.lock();
             everybody.members.swap_remove(&member.key);
@@ -245,7 +259,7 @@ impl Hub {
         }
         let rooms = std::mem::take(&mut *member.rooms.lock());
         for room in &rooms {
-            self.remove(member.key, room);
+            self.remove(member, room);
         }
         rooms
     }
@@ -255,6 +269,23 @@ impl Hub {
         let everybody = self.everybody.lock();
         let key = everybody.by_id.get(id)?;
         everybody.members.get(key).cloned()
+    }
+
+    /// The rooms that have members, with how many, in no particular order.
+    pub fn rooms(&self) -> Vec<(ByteString, usize)> {
+        let mut rooms = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock();
+            let occupied = shard.rooms.iter().filter(|(_, room)| !room.members.is_empty());
+            rooms.extend(occupied.map(|(name, room)| (name.clone(), room.members.len())));
+        }
+        rooms.retain(|(name, _)| !self.config.is_hidden(name));
+        rooms
+    }
+
+    /// How many members a room has.
+    pub fn room_len(&self, room: &str) -> usize {
+        self.shard(room).lock().rooms.get(room).map_or(0, |room| room.members.len())
     }
 
     /// How many members there are.
@@ -331,7 +362,8 @@ impl Hub {
         room: &ByteString,
         then: impl FnOnce(Option<&mut History>, bool),
     ) -> Result<(), JoinError> {
-        if room.len() > self.config.name_len_max {
+        let own_len = if self.config.is_hidden(room) { self.config.hidden.len() } else { 0 };
+        if room.len() - own_len > self.config.name_len_max {
             return Err(JoinError::NameTooLong);
         }
         {
@@ -345,21 +377,29 @@ impl Hub {
         }
         {
             let mut shard = self.shard(room).lock();
-            shard.idle.shift_remove(room);
-            let entry = shard.rooms.entry(room.clone()).or_insert_with(|| self.new_room());
+            let Some(entry) = self.find_or_make(&mut shard, room) else {
+                drop(shard);
+                member.rooms.lock().retain(|name| name != room);
+                return Err(JoinError::NamespaceFull);
+            };
             let is_new = entry.members.insert(member.key, Arc::clone(member)).is_none();
             then(entry.history.as_mut(), is_new);
+            if is_new {
+                let edge = entry.members.len() == 1;
+                shard.idle.shift_remove(room);
+                self.log(room, member, true, edge);
+            }
         }
         // A member that left in the meantime must not stay as a ghost.
         if !self.everybody.lock().members.contains_key(&member.key) {
-            self.remove(member.key, room);
+            self.remove(member, room);
             return Err(JoinError::Gone);
         }
         Ok(())
     }
 
     /// Takes a member out of a room. Whether it was there.
-    pub fn leave(&self, member: &Member, room: &str) -> bool {
+    pub fn leave(&self, member: &Arc<Member>, room: &str) -> bool {
         let mut journal = self.journal.as_ref().map(Journal::lock);
         if let Some(journal) = &mut journal {
             journal.leave(member.key, room);
@@ -368,27 +408,76 @@ impl Hub {
         let Some(index) = rooms.iter().position(|name| name == room) else { return false };
         let name = rooms.remove(index);
         drop(rooms);
-        self.remove(member.key, &name);
+        self.remove(member, &name);
         true
     }
 
-    fn remove(&self, key: MemberKey, room: &ByteString) {
+    fn remove(&self, member: &Arc<Member>, room: &ByteString) {
         let mut shard = self.shard(room).lock();
         let Some(entry) = shard.rooms.get_mut(room) else { return };
-        entry.members.swap_remove(&key);
-        if !entry.members.is_empty() {
+        if entry.members.swap_remove(&member.key).is_none() {
             return;
         }
-        match entry.history {
-            Some(_) => shard.rest(room, self.config.idle_rooms_max.div_ceil(SHARD_COUNT)),
-            None => drop(shard.rooms.remove(room)),
+        let (is_empty, is_kept) = (entry.members.is_empty(), entry.history.is_some());
+        self.log(room, member, false, is_empty);
+        match is_empty {
+            true if is_kept => self.rest(&mut shard, room),
+            true => self.forget_room(&mut shard, room),
+            false => {}
         }
     }
 
-    fn new_room(&self) -> Room {
+    fn log(&self, room: &ByteString, member: &Arc<Member>, joined: bool, edge: bool) {
+        if self.config.logged {
+            let (room, member) = (room.clone(), Arc::clone(member));
+            self.changes.lock().push_back(Change { room, member, joined, edge });
+        }
+    }
+
+    /// The next join or leave, in the order of each room, if they are logged. To be asked for
+    /// after whatever may have changed who is where, until there is none: nothing else bounds the
+    /// log.
+    pub fn take_change(&self) -> Option<Change> {
+        self.changes.lock().pop_front()
+    }
+
+    /// Whether [`Hub::take_change`] has any to give.
+    pub fn has_changes(&self) -> bool {
+        !self.changes.lock().is_empty()
+    }
+
+    /// The room of this name, made if there is none; `None` if there are too many.
+    fn find_or_make<'a>(&self, shard: &'a mut Shard, room: &ByteString) -> Option<&'a mut Room> {
+        let made = match shard.rooms.entry(room.clone()) {
+            Entry::Occupied(entry) => return Some(entry.into_mut()),
+            Entry::Vacant(vacant) => vacant,
+        };
+        if self.room_count.fetch_add(1, Ordering::Relaxed) >= self.config.all_rooms_max {
+            self.room_count.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        let history = self.config.history.filter(|_| !self.config.is_hidden(room));
         let new_history =
             |limits| History::new(limits, self.next_epoch.fetch_add(1, Ordering::Relaxed));
-        Room { members: Members::default(), history: self.config.history.map(new_history) }
+        let history = history.map(new_history);
+        Some(made.insert(Room { members: Members::default(), history }))
+    }
+
+    fn forget_room(&self, shard: &mut Shard, room: &str) {
+        if shard.rooms.remove(room).is_some() {
+            self.room_count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A room has no members, but a history. Too many such: the one that rests longest is
+    /// forgotten.
+    fn rest(&self, shard: &mut Shard, room: &str) {
+        shard.idle.insert(room.into());
+        if shard.idle.len() > self.config.idle_rooms_max.div_ceil(SHARD_COUNT)
+            && let Some(oldest) = shard.idle.shift_remove_index(0)
+        {
+            self.forget_room(shard, &oldest);
+        }
     }
 
     fn shard(&self, room: &str) -> &Mutex<Shard> {
@@ -413,82 +502,6 @@ impl Hub {
         Some(history.iter().cloned().collect())
     }
 
-    /// Hands a publication to everybody it is for. `encode` is called once per wire form (and once
-    /// more per recoverable room, whose events carry a position).
-    pub fn broadcast(
-        &self,
-        target: Target<'_>,
-        publication: Publication<'_>,
-        encode: &mut Encode<'_>,
-    ) -> Delivery {
-        self.broadcast_with(target, publication, encode, &mut |member, prepared| {
-            member.push(prepared).map(|()| true)
-        })
-    }
-
-    /// The same, with `hand_over` in place of [`Member::push`].
-    pub fn broadcast_with(
-        &self,
-        target: Target<'_>,
-        publication: Publication<'_>,
-        encode: &mut Encode<'_>,
-        hand_over: &mut HandOver<'_>,
-    ) -> Delivery {
-        let mut delivery = Delivery::default();
-        let except = self.except(&target);
-        let mut seen: HashSet<MemberKey> = HashSet::new();
-        let several = target.rooms.len() > 1;
-        let mut forms = Forms { position: None, cache: SmallVec::new() };
-        if self.config.history.is_some() && publication.remembered.is_some() {
-            self.create(target.rooms);
-        }
-        self.each_set(target.rooms, |room, members, history| {
-            let history = history.zip(publication.remembered);
-            let position = history
-                .map(|(history, now)| history.append(now, publication.name, publication.args));
-            if position != forms.position {
-                forms = Forms { position, cache: SmallVec::new() };
-            }
-            let place = position.map(|position| Place { room, position });
-            for (key, member) in members {
-                if except.contains(key) || several && !seen.insert(*key) {
-                    continue;
-                }
-                let Some(prepared) = forms.get(member.wire, place, encode, &mut delivery) else {
-                    continue;
-                };
-                match hand_over(member, prepared) {
-                    Ok(true) => delivery.taken += 1,
-                    Ok(false) => delivery.skipped += 1,
-                    Err(PushError::Full) => delivery.refused += 1,
-                    Err(PushError::Closed) => {}
-                }
-            }
-        });
-        delivery
-    }
-
-    fn except(&self, target: &Target<'_>) -> HashSet<MemberKey> {
-        let mut except: HashSet<MemberKey> = target.except.iter().copied().collect();
-        if !target.except_rooms.is_empty() {
-            self.each_set(target.except_rooms, |_, members, _| except.extend(members.keys()));
-        }
-        except
-    }
-
-    /// Recoverable rooms remember what was said before anybody came.
-    fn create(&self, rooms: &[ByteString]) {
-        for room in rooms.iter().filter(|room| room.len() <= self.config.name_len_max) {
-            if self.member(room).is_none() {
-                let mut shard = self.shard(room).lock();
-                if !shard.rooms.contains_key(room) {
-                    shard.rooms.insert(room.clone(), self.new_room());
-                    shard.rest(room, self.config.idle_rooms_max.div_ceil(SHARD_COUNT));
-                }
-            }
-        }
-    }
-
     /// Calls `visit` with the members of each room, one lock at a time.
     fn each_set(
         &self,
@@ -510,46 +523,6 @@ impl Hub {
                 visit(room, &Members::from_iter([(member.key, member)]), None);
             }
         }
-    }
-}
-
-impl Shard {
-    /// A room has no members, but a history. Too many such: the one that rests longest is
-    /// forgotten.
-    fn rest(&mut self, room: &str, idle_max: usize) {
-        self.idle.insert(room.into());
-        if self.idle.len() > idle_max
-            && let Some(oldest) = self.idle.shift_remove_index(0)
-        {
-            self.rooms.remove(&oldest);
-        }
-    }
-}
-
-/// One event in the wire forms that were needed so far. Few, so a list beats a map.
-struct Forms {
-    position: Option<Position>,
-    cache: SmallVec<[(WireId, Option<Prepared>); 4]>,
-}
-
-impl Forms {
-    fn get(
-        &mut self,
-        wire: WireForm,
-        place: Option<Place<'_>>,
-        encode: &mut Encode<'_>,
-        delivery: &mut Delivery,
-    ) -> Option<&Prepared> {
-        let id = wire.0.id();
-        let index = match self.cache.iter().position(|(cached, _)| *cached == id) {
-            Some(index) => index,
-            None => {
-                delivery.encodings += 1;
-                self.cache.push((id, encode(wire, place)));
-                self.cache.len() - 1
-            }
-        };
-        self.cache.get(index)?.1.as_ref()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::app::admin::{AdminUi, Feed};
 use crate::app::dynamic::{DynamicSpaces, Make};
-use crate::app::namespace::Namespace;
+use crate::app::namespace::{Namespace, SpaceTerms};
 use crate::edge::access::Origins;
 use crate::edge::answers;
 use crate::edge::crowd::Crowd;
@@ -172,7 +172,9 @@ impl Builder {
     /// # Errors
     /// A name or path is no good, or is taken.
     pub fn build(self) -> Result<Omniwire, BuildError> {
-        let epoch = epoch();
+        let timers = Arc::default();
+        let terms =
+            SpaceTerms { limits: self.limits.clone(), epoch: epoch(), timers: Arc::clone(&timers) };
         let mut spaces = HashMap::new();
         let mut mounts = self.mounts;
         let (mut namespaces, mut makers) = (self.namespaces, self.makers);
@@ -191,7 +193,7 @@ impl Builder {
             if mounted {
                 mounts.extend(customary(&name));
             }
-            let space = namespace.into_space(&self.limits, epoch, None);
+            let space = namespace.into_space(&terms, None);
             if spaces.insert(name.clone(), space).is_some() {
                 return Err(BuildError::TwoNamespaces(name.to_string()));
             }
@@ -200,13 +202,13 @@ impl Builder {
             mounts.push(("/socket.io".to_owned(), SocketIoMount::new().into()));
         }
         let shared = Arc::new(Shared {
-            dynamic: DynamicSpaces::new(makers, self.limits.clone(), epoch),
+            dynamic: DynamicSpaces::new(makers, terms),
             crowd: Crowd::new(&self.limits),
             hosts: self.hosts,
             limits: self.limits,
             spaces,
             table: Table::default(),
-            timers: Arc::default(),
+            timers,
             counters: Counters::default(),
             failures: Mutex::default(),
         });

@@ -46,6 +46,7 @@ mod wires;
 
 pub use app::admin::AdminUi;
 pub use app::arguments::{ArgsError, Binary, FromArgs, IntoArgs, Json, Raw, Relayed};
+pub use app::attendance::{Presence, Present, WatchError};
 pub use app::audience::{Answers, Audience};
 pub use app::failure::Failure;
 pub use app::filter::Next;
@@ -88,6 +89,11 @@ pub mod protocols {
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/signalr.md")]
 struct SignalRGuide;
+
+/// Compiles the examples of the page about rooms.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/rooms.md")]
+struct RoomsPage;
 
 /// Compiles the example of the repository's README.
 #[cfg(doctest)]

@@ -168,6 +168,10 @@ limits! {
         "Namespaces made on demand that may exist at once.";
     rooms_max: count = 1000,
         "Rooms that one peer may be in.";
+    all_rooms_max: count = 1_000_000,
+        "Rooms of one namespace, those that only a history keeps included.";
+    presence_people_max: count = 1000,
+        "People whom presence lists in one room; of more, nobody is told.";
     name_len_max: bytes = 255,
         "The name of a room, an event or a namespace.";
     idle_rooms_max: count = 10_000,

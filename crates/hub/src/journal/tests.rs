@@ -1,5 +1,6 @@
 use super::*;
 use crate::{Hub, HubConfig, Member, Outbox, OutboxLimits};
+use omniwire_session::limits::Limits;
 use omniwire_session::{Link, Outgoing, Wire, WireForm, WireId};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -19,15 +20,8 @@ const LIMITS: JournalLimits =
     JournalLimits { count_max: 100, len_max: 1 << 20, age_max: Duration::from_secs(10) };
 
 fn hub(limits: JournalLimits) -> Hub {
-    let journal = Some(limits);
-    let config = HubConfig {
-        rooms_max: 9,
-        name_len_max: 9,
-        history: None,
-        journal,
-        epoch: 7,
-        idle_rooms_max: 9,
-    };
+    let mut config = HubConfig::new(&Limits::default(), 7);
+    config.journal = Some(limits);
     Hub::new(config)
 }
 

@@ -1,8 +1,8 @@
 mod recovery;
 
 use super::*;
-use crate::{Drained, Outbox, OutboxLimits};
-use omniwire_session::{Encoding, Link, Outgoing, Wire};
+use crate::{Delivery, Drained, Outbox, OutboxLimits, Publication, Target};
+use omniwire_session::{Args, Encoding, Link, Outgoing, Place, Wire, WireForm, WireId};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -25,15 +25,12 @@ static WIRES: [Plain; 3] = [Plain(0), Plain(1), Plain(2)];
 fn hub(history: bool) -> Hub {
     let age_max = Duration::from_secs(60);
     let history = history.then_some(HistoryLimits { count_max: 3, len_max: 1000, age_max });
-    let idle_rooms_max = SHARD_COUNT;
-    Hub::new(HubConfig {
-        rooms_max: 2,
-        name_len_max: 8,
-        history,
-        journal: None,
-        epoch: 1,
-        idle_rooms_max,
-    })
+    let mut config = HubConfig::new(&Limits::default(), 1);
+    config.rooms_max = 2;
+    config.name_len_max = 8;
+    config.history = history;
+    config.idle_rooms_max = SHARD_COUNT;
+    Hub::new(config)
 }
 
 fn enter(hub: &Hub, key: u64) -> Arc<Member> {
@@ -154,4 +151,88 @@ fn what_is_volatile_reaches_the_ready_and_is_not_remembered() {
     assert_eq!((delivery.taken, delivery.skipped), (1, 1));
     assert_eq!((got(&ready), got(&busy)), (vec!["0v0".to_owned()], vec![]));
     assert!(hub.history("r", Instant::now()).unwrap().is_empty());
+}
+
+/// What was logged, as `+room member` or `-room member`, with `!` where the room came or went.
+fn logged(hub: &Hub) -> Vec<String> {
+    let mut words = Vec::new();
+    while let Some(Change { room, member, joined, edge }) = hub.take_change() {
+        let (sign, mark) = (if joined { "+" } else { "-" }, if edge { "!" } else { "" });
+        words.push(format!("{sign}{room} {}{mark}", member.id));
+    }
+    words
+}
+
+fn hub_with(change: impl FnOnce(&mut HubConfig)) -> Hub {
+    let mut config = HubConfig::new(&Limits::default(), 1);
+    change(&mut config);
+    Hub::new(config)
+}
+
+#[test]
+fn joins_and_leaves_are_logged_once_each_with_the_rooms_that_come_and_go() {
+    let hub = hub_with(|config| config.logged = true);
+    let [a, b] = [0, 1].map(|key| enter(&hub, key));
+    let [x, y]: [ByteString; 2] = ["x".into(), "y".into()];
+    hub.join(&a, &x).unwrap();
+    hub.join(&a, &x).unwrap();
+    hub.join(&b, &x).unwrap();
+    hub.join(&b, &y).unwrap();
+    assert_eq!(logged(&hub), ["+x m0!", "+x m1", "+y m1!"]);
+    assert!(hub.leave(&a, "x") && !hub.leave(&a, "x"));
+    hub.exit(&b);
+    assert_eq!(logged(&hub), ["-x m0", "-x m1!", "-y m1!"]);
+    // A ghost comes and goes.
+    assert_eq!(hub.join(&b, &x), Err(JoinError::Gone));
+    assert_eq!(logged(&hub), ["+x m1!", "-x m1!"]);
+}
+
+#[test]
+fn a_recoverable_room_comes_and_goes_with_its_members() {
+    let history = HistoryLimits { count_max: 3, len_max: 1000, age_max: Duration::from_secs(60) };
+    let hub = hub_with(|config| (config.logged, config.history) = (true, Some(history)));
+    let a = enter(&hub, 0);
+    let x: ByteString = "x".into();
+    say(&hub, "1", Target { rooms: std::slice::from_ref(&x), ..Target::default() });
+    assert!(logged(&hub).is_empty());
+    hub.join(&a, &x).unwrap();
+    hub.leave(&a, "x");
+    assert_eq!(logged(&hub), ["+x m0!", "-x m0!"]);
+    assert_eq!(hub.history("x", Instant::now()).unwrap().len(), 1, "its history stays");
+}
+
+#[test]
+fn a_namespace_has_only_so_many_rooms() {
+    let hub = hub_with(|config| config.all_rooms_max = 2);
+    let [a, b] = [0, 1].map(|key| enter(&hub, key));
+    let [x, y, z]: [ByteString; 3] = ["x".into(), "y".into(), "z".into()];
+    hub.join(&a, &x).unwrap();
+    hub.join(&a, &y).unwrap();
+    assert_eq!(hub.join(&a, &z), Err(JoinError::NamespaceFull));
+    assert_eq!(a.rooms(), [x.clone(), y.clone()], "what failed leaves nothing behind");
+    hub.join(&b, &x).unwrap();
+    hub.leave(&a, "y");
+    hub.join(&b, &z).unwrap();
+    let mut rooms = hub.rooms();
+    rooms.sort_unstable();
+    assert_eq!(rooms, [(x, 2), (z, 1)]);
+    assert_eq!((hub.room_len("x"), hub.room_len("y")), (2, 0));
+}
+
+#[test]
+fn hidden_rooms_remember_nothing_and_are_not_listed() {
+    let history = HistoryLimits { count_max: 3, len_max: 1000, age_max: Duration::from_secs(60) };
+    let hub = hub_with(|config| {
+        config.history = Some(history);
+        config.hidden = "secret:".into();
+        config.name_len_max = 3;
+    });
+    let a = enter(&hub, 0);
+    let room: ByteString = "secret:abc".into();
+    assert_eq!(hub.join(&a, &"secret:abcd".into()), Err(JoinError::NameTooLong));
+    hub.join(&a, &room).unwrap();
+    say(&hub, "e", Target { rooms: std::slice::from_ref(&room), ..Target::default() });
+    assert_eq!(got(&a), ["0e0"], "without a position");
+    assert!(hub.rooms().is_empty() && hub.room_len(&room) == 1);
+    assert!(hub.history(&room, Instant::now()).is_none());
 }

@@ -1,9 +1,8 @@
 //! Namespaces that are made when somebody asks to enter them.
 
-use super::namespace::{Namespace, Space};
+use super::namespace::{Namespace, Space, SpaceTerms};
 use crate::quoted::quoted;
 use omniwire_session::ByteString;
-use omniwire_session::limits::Limits;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
@@ -15,8 +14,7 @@ pub(crate) type Make = Box<dyn Fn(&str) -> Option<Namespace> + Send + Sync>;
 /// Namespaces by function. Each lives as long as somebody is in it, or holds it.
 pub(crate) struct DynamicSpaces {
     makers: Vec<Make>,
-    limits: Limits,
-    epoch: u32,
+    terms: SpaceTerms,
     registry: Arc<Registry>,
 }
 
@@ -48,8 +46,8 @@ impl Drop for Listed {
 }
 
 impl DynamicSpaces {
-    pub(crate) fn new(makers: Vec<Make>, limits: Limits, epoch: u32) -> Self {
-        Self { makers, limits, epoch, registry: Arc::default() }
+    pub(crate) fn new(makers: Vec<Make>, terms: SpaceTerms) -> Self {
+        Self { makers, terms, registry: Arc::default() }
     }
 
     /// The living namespace of this name.
@@ -71,10 +69,10 @@ impl DynamicSpaces {
         let mut namespace = self.makers.iter().find_map(|make| make(name))?;
         namespace.name = name.clone();
         let listed = Listed { registry: Arc::clone(&self.registry), name: name.clone() };
-        let made = namespace.into_space(&self.limits, self.epoch, Some(listed));
+        let made = namespace.into_space(&self.terms, Some(listed));
         let mut spaces = self.registry.0.lock();
         let known = spaces.get(name).and_then(Weak::upgrade);
-        let full = known.is_none() && spaces.len() >= self.limits.dynamic_namespaces_max;
+        let full = known.is_none() && spaces.len() >= self.terms.limits.dynamic_namespaces_max;
         if known.is_none() && !full {
             spaces.insert(name.clone(), Arc::downgrade(&made));
         }
@@ -91,12 +89,13 @@ impl DynamicSpaces {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use omniwire_session::limits::Limits;
 
     fn spaces(dynamic_namespaces_max: usize) -> DynamicSpaces {
         let mut limits = Limits::default();
         limits.dynamic_namespaces_max = dynamic_namespaces_max;
         let make: Make = Box::new(|name| name.starts_with("/room-").then(|| Namespace::new("/")));
-        DynamicSpaces::new(vec![make], limits, 1)
+        DynamicSpaces::new(vec![make], SpaceTerms { limits, epoch: 1, timers: Arc::default() })
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One application's address space: its handlers and its rooms.
 
 use super::admin::Feed;
+use super::attendance::{self, Attendance, Presence, Present, Wishes};
 use super::audience::Audience;
 use super::dynamic::Listed;
 use super::failure::Failure;
@@ -11,9 +12,10 @@ use crate::request::RequestInfo;
 use crate::server::fresh_id;
 use crate::session::peers::{OpenQuestions, PeerCell};
 use crate::session::recovery::{ConnectionRecovery, Recovery};
+use crate::session::timers::Timers;
 use axum::body::Body;
 use http::{Response, StatusCode};
-use omniwire_hub::{HistoryLimits, Hub, HubConfig, MemberKey, Stored};
+use omniwire_hub::{HistoryLimits, Hub, HubConfig, Member, MemberKey, Stored};
 use omniwire_session::ByteString;
 use omniwire_session::limits::Limits;
 use parking_lot::RwLock;
@@ -43,7 +45,8 @@ pub struct Namespace {
     pub(crate) history: Option<HistoryLimits>,
     pub(crate) recovery: Option<ConnectionRecovery>,
     filters: Filters,
-    identify: Option<Identify>,
+    identify: Option<FindUser>,
+    wishes: Wishes,
     pub(crate) feed: Option<Arc<Feed>>,
 }
 
@@ -92,6 +95,7 @@ impl Namespace {
             recovery: None,
             filters: Filters::default(),
             identify: None,
+            wishes: Wishes::default(),
             feed: None,
         }
     }
@@ -128,7 +132,7 @@ impl Namespace {
         mut self,
         user: impl Fn(&RequestInfo) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
-        self.identify = Some(Identify { find: Arc::new(user), prefix: format!("{}:", fresh_id()) });
+        self.identify = Some(FindUser(Arc::new(user)));
         self
     }
 
@@ -231,6 +235,58 @@ impl Namespace {
         self
     }
 
+    /// Knows who is in which room: [`NamespaceHandle::presence`], and for peers that watch
+    /// ([`Peer::watch`], [`Namespace::on_watch`]) the event `presence`. Its arguments are the room's
+    /// name and `{"joined":[..],"left":[..],"count":N}`; in the lists stands each user once, as
+    /// `{"user":NAME,"peers":[ID,..]}`, and each peer without a user as `{"peers":[ID]}`.
+    #[must_use]
+    pub fn presence(mut self, presence: Presence) -> Self {
+        self.wishes.presence = Some(presence);
+        self
+    }
+
+    /// Lets clients watch who is in a room, by calling `presence.watch` with the room's name, whose
+    /// reply is the list of those who are there, and `presence.unwatch`. Asked each time, with the
+    /// room as the argument; an error refuses it.
+    ///
+    /// ```
+    /// use omniwire::{Args, Failure, Namespace, Peer};
+    ///
+    /// let members_only = |peer: Peer, Args((room,)): Args<(String,)>| async move {
+    ///     let is_member = peer.rooms().iter().any(|joined| *joined == *room);
+    ///     if is_member { Ok(()) } else { Err(Failure::forbidden("join it first")) }
+    /// };
+    /// let chat = Namespace::new("/chat").on_watch(members_only);
+    /// # let _ = chat;
+    /// ```
+    #[must_use]
+    pub fn on_watch<P>(mut self, handler: impl Handler<P>) -> Self {
+        self.wishes.watch = Some(handler.into_boxed());
+        self
+    }
+
+    /// Called when the first peer joins a room that had none. Rooms come and go in order; must be
+    /// quick, and may say things and move peers.
+    #[must_use]
+    pub fn on_room_created(
+        mut self,
+        hook: impl Fn(&NamespaceHandle, &str) + Send + Sync + 'static,
+    ) -> Self {
+        self.wishes.created = Some(Box::new(hook));
+        self
+    }
+
+    /// Called when the last peer has left a room (whose history, if it has one, may stay). Must be
+    /// quick, and may say things and move peers.
+    #[must_use]
+    pub fn on_room_destroyed(
+        mut self,
+        hook: impl Fn(&NamespaceHandle, &str) + Send + Sync + 'static,
+    ) -> Self {
+        self.wishes.destroyed = Some(Box::new(hook));
+        self
+    }
+
     /// Makes the rooms recoverable: each remembers its last `count` events, which
     /// [`NamespaceHandle::history`] gives, at most 1 MiB of them and for five minutes. Clients are
     /// told where each event stands (`offset` and `epoch` in envelopes, `id` in event streams), and
@@ -265,24 +321,31 @@ impl Namespace {
         self
     }
 
-    pub(crate) fn into_space(
-        self,
-        limits: &Limits,
-        epoch: u32,
-        listed: Option<Listed>,
-    ) -> Arc<Space> {
+    pub(crate) fn into_space(mut self, terms: &SpaceTerms, listed: Option<Listed>) -> Arc<Space> {
+        let limits = &terms.limits;
+        if let Some(may_watch) = self.wishes.watch.take() {
+            self.wishes.presence.get_or_insert_default();
+            for (event, watches) in [("presence.watch", true), ("presence.unwatch", false)] {
+                let handler = attendance::watching(&may_watch, watches);
+                self.handlers.by_lower_name.insert(event.into(), handler.clone());
+                self.handlers.by_name.insert(event.into(), handler);
+            }
+        }
+        let attendance = Attendance::new(self.wishes, limits);
+        let hidden: ByteString = format!("{}:", fresh_id()).into();
+        let mut config = HubConfig::new(limits, terms.epoch);
+        config.history = self.history;
+        config.journal = self.recovery.as_ref().map(ConnectionRecovery::journal);
+        config.hidden = hidden.clone();
+        config.logged = attendance.is_some();
         Arc::new(Space {
             name: self.name,
             handlers: self.handlers.filtered(&self.filters),
             identify: self.identify,
-            hub: Hub::new(HubConfig {
-                rooms_max: limits.rooms_max,
-                name_len_max: limits.name_len_max,
-                history: self.history,
-                journal: self.recovery.as_ref().map(ConnectionRecovery::journal),
-                epoch,
-                idle_rooms_max: limits.idle_rooms_max,
-            }),
+            hidden,
+            hub: Hub::new(config),
+            attendance,
+            timers: Arc::clone(&terms.timers),
             recovery: self.recovery.map(Recovery::new),
             feed: self.feed,
             peers: RwLock::default(),
@@ -345,8 +408,12 @@ impl fmt::Debug for Gate {
 pub(crate) struct Space {
     pub(crate) name: ByteString,
     pub(crate) handlers: Handlers,
-    pub(crate) identify: Option<Identify>,
+    identify: Option<FindUser>,
+    /// How the names of its own rooms begin: nobody can guess it.
+    hidden: ByteString,
     pub(crate) hub: Hub,
+    pub(crate) attendance: Option<Attendance>,
+    pub(crate) timers: Arc<Timers>,
     pub(crate) recovery: Option<Recovery>,
     /// Whom the Admin UI hears of this namespace by.
     pub(crate) feed: Option<Arc<Feed>>,
@@ -372,28 +439,20 @@ impl Space {
 }
 
 /// Finds a request's user.
-type FindUser = dyn Fn(&RequestInfo) -> Option<String> + Send + Sync;
-
-/// Whose peers are whose. A user is a room of its own, whose name nobody else can guess.
 #[derive(Clone)]
-pub(crate) struct Identify {
-    find: Arc<FindUser>,
-    prefix: String,
-}
+struct FindUser(Arc<dyn Fn(&RequestInfo) -> Option<String> + Send + Sync>);
 
-impl fmt::Debug for Identify {
+impl fmt::Debug for FindUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Identify")
+        f.write_str("FindUser")
     }
 }
 
+/// A user is a room of its own, and so are those who watch a room.
 impl Space {
-    /// The room of a user; nobody's, if the namespace knows no users.
+    /// The room of a user.
     pub(crate) fn user_room(&self, user: &str) -> ByteString {
-        match &self.identify {
-            Some(Identify { prefix, .. }) => format!("{prefix}{user}").into(),
-            None => fresh_id(),
-        }
+        format!("{}{USER}{user}", self.hidden).into()
     }
 
     /// The room of the user that a request belongs to.
@@ -403,13 +462,48 @@ impl Space {
 
     /// The user that a request belongs to.
     pub(crate) fn user_of(&self, request: &RequestInfo) -> Option<String> {
-        (self.identify.as_ref()?.find)(request)
+        let FindUser(find) = self.identify.as_ref()?;
+        find(request)
     }
 
-    /// The user whose room this is.
-    pub(crate) fn user_of_room<'a>(&self, room: &'a str) -> Option<&'a str> {
-        room.strip_prefix(self.identify.as_ref()?.prefix.as_str())
+    /// The user whom a member belongs to.
+    pub(crate) fn user_of_member(&self, member: &Member) -> Option<String> {
+        let user_of_room = |room: &ByteString| {
+            let user = room.strip_prefix(&*self.hidden)?.strip_prefix(USER)?;
+            Some(user.to_owned())
+        };
+        member.rooms().iter().find_map(user_of_room)
     }
+
+    /// The room of those who watch who is in a room.
+    pub(crate) fn watch_room(&self, room: &str) -> ByteString {
+        format!("{}{WATCHERS}{room}", self.hidden).into()
+    }
+
+    /// Whether a room is our own.
+    pub(crate) fn is_hidden(&self, room: &str) -> bool {
+        room.starts_with(&*self.hidden)
+    }
+
+    /// The rooms that a member is in and may know of.
+    pub(crate) fn rooms_of(&self, member: &Member) -> Vec<ByteString> {
+        let mut rooms = member.rooms();
+        rooms.retain(|room| !self.is_hidden(room));
+        rooms
+    }
+}
+
+/// What follows the hidden part of the name of a user's room...
+const USER: char = 'u';
+/// ...and of the room of those who watch another.
+const WATCHERS: char = 'w';
+
+/// What the namespaces of one server share.
+#[derive(Debug, Clone)]
+pub(crate) struct SpaceTerms {
+    pub(crate) limits: Limits,
+    pub(crate) epoch: u32,
+    pub(crate) timers: Arc<Timers>,
 }
 
 /// A namespace seen from outside its handlers: for publishing from elsewhere in the program.
@@ -441,6 +535,22 @@ impl NamespaceHandle {
     /// The peer with this id.
     pub fn peer(&self, id: &str) -> Option<Peer> {
         self.0.peer(self.0.hub.member(id)?.key)
+    }
+
+    /// Who is in a room: each user once, with its peers, and those without a user. Who is away for
+    /// less than the grace is listed without peers. Empty without [`Namespace::presence`].
+    pub fn presence(&self, room: &str) -> Vec<Present> {
+        self.0.present(room)
+    }
+
+    /// The rooms that have peers, with how many, in no particular order.
+    pub fn rooms(&self) -> Vec<(ByteString, usize)> {
+        self.0.hub.rooms()
+    }
+
+    /// How many peers are in a room.
+    pub fn room_len(&self, room: &str) -> usize {
+        self.0.hub.room_len(room)
     }
 
     /// How many peers there are.

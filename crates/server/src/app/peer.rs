@@ -1,6 +1,7 @@
 //! One client inside one namespace, as handlers see it.
 
 use super::arguments::{ArgsError, FromArgs, IntoArgs};
+use super::attendance::{Present, WatchError};
 use super::audience::Audience;
 use super::namespace::NamespaceHandle;
 use crate::request::RequestInfo;
@@ -129,6 +130,7 @@ impl Peer {
     /// Takes it out of a room. Whether it was there.
     pub fn leave(&self, room: &str) -> bool {
         let left = self.0.space.hub.leave(&self.0.member, room);
+        self.0.space.settle();
         if let Some(feed) = self.0.space.feed.as_ref().filter(|_| left) {
             feed.left(self, room);
         }
@@ -137,15 +139,28 @@ impl Peer {
 
     /// The rooms it is in, in the order in which it joined them.
     pub fn rooms(&self) -> Vec<ByteString> {
-        let mut rooms = self.0.member.rooms();
-        rooms.retain(|room| self.0.space.user_of_room(room).is_none());
-        rooms
+        self.0.space.rooms_of(&self.0.member)
+    }
+
+    /// Tells it from now on who comes to a room and who leaves it, by the event `presence`
+    /// ([`crate::Namespace::presence`]). Gives who is there, up to the first such event.
+    ///
+    /// # Errors
+    /// The namespace has no presence, or the peer is in too many rooms (each that it watches
+    /// counts as one) or gone.
+    pub fn watch(&self, room: &str) -> Result<Vec<Present>, WatchError> {
+        self.0.space.watch(self, room)
+    }
+
+    /// Tells it no more. Whether it was told so far.
+    pub fn unwatch(&self, room: &str) -> bool {
+        let room = self.0.space.watch_room(room);
+        self.0.space.hub.leave(&self.0.member, &room)
     }
 
     /// The user whom it belongs to ([`crate::Namespace::identify`]): SignalR's `UserIdentifier`.
     pub fn user(&self) -> Option<String> {
-        let rooms = self.0.member.rooms();
-        rooms.iter().find_map(|room| self.0.space.user_of_room(room)).map(str::to_owned)
+        self.0.space.user_of_member(&self.0.member)
     }
 
     /// Everybody in a room but this peer; more rooms can be added ([`Audience::and`]).

@@ -10,6 +10,7 @@ pub(crate) use carriers::{Chunk, Step};
 
 use self::carriers::{Attached, Ping};
 use super::peers::{Admission, Answered, Arrival, PeerCell, Pending, Queued, RoomWish};
+use super::timers::Sleeper;
 use crate::app::namespace::{Denied, Space};
 use crate::edge::crowd::Seat;
 use crate::panics::contain;
@@ -535,7 +536,7 @@ impl Cell {
         let Some(due) = due else { return };
         if core.armed.is_none_or(|armed| due < armed) {
             core.armed = Some(due);
-            self.shared.timers.arm(due, Arc::downgrade(self));
+            self.shared.timers.arm(due, Sleeper::Session(Arc::downgrade(self)));
         }
     }
 

@@ -360,6 +360,7 @@ impl PeerCell {
             Arrival::Join(wish) => self.start_join(wish),
             Arrival::LeaveRoom(RoomWish { room, call, answer, .. }) => {
                 self.space.hub.leave(&self.member, &room);
+                self.space.settle();
                 let answering = Answering { event: room, call, channel: answer };
                 self.answer(answering, Ok(RawArgs::default()));
             }

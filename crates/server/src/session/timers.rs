@@ -1,6 +1,8 @@
-//! One alarm clock for all sessions: a heap of deadlines and one task, never a timer a session.
+//! One alarm clock for all sessions and namespaces: a heap of deadlines and one task, never a timer
+//! a session.
 
 use super::cell::Cell;
+use crate::app::namespace::Space;
 use parking_lot::Mutex;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -10,7 +12,7 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 use tokio::sync::Notify;
 
-/// The deadlines of all sessions. A session has at most a few entries: it adds one only when its
+/// The deadlines of all sessions, and of namespaces. A session has at most a few entries: it adds one only when its
 /// deadline moves forward.
 #[derive(Default)]
 pub(crate) struct Timers {
@@ -27,7 +29,31 @@ impl fmt::Debug for Timers {
 
 struct Alarm {
     at: Instant,
-    cell: Weak<Cell>,
+    sleeper: Sleeper,
+}
+
+/// Whom the timers wake.
+#[derive(Debug)]
+pub(crate) enum Sleeper {
+    Session(Weak<Cell>),
+    Space(Weak<Space>),
+}
+
+impl Sleeper {
+    fn wake(&self, now: Instant) {
+        match self {
+            Self::Session(cell) => {
+                if let Some(cell) = cell.upgrade() {
+                    cell.tick(now);
+                }
+            }
+            Self::Space(space) => {
+                if let Some(space) = space.upgrade() {
+                    space.tick(now);
+                }
+            }
+        }
+    }
 }
 
 impl PartialEq for Alarm {
@@ -51,12 +77,12 @@ impl Ord for Alarm {
 }
 
 impl Timers {
-    /// Calls the session's [`Cell::tick`] at this instant.
-    pub(crate) fn arm(self: &Arc<Self>, at: Instant, cell: Weak<Cell>) {
+    /// Calls [`Cell::tick`] or [`Space::tick`] at this instant.
+    pub(crate) fn arm(self: &Arc<Self>, at: Instant, sleeper: Sleeper) {
         let is_first = {
             let mut heap = self.heap.lock();
             let is_first = heap.peek().is_none_or(|Reverse(first)| at < first.at);
-            heap.push(Reverse(Alarm { at, cell }));
+            heap.push(Reverse(Alarm { at, sleeper }));
             is_first
         };
         if is_first {
@@ -70,10 +96,8 @@ impl Timers {
     async fn run(timers: Weak<Self>) {
         while let Some(timers) = timers.upgrade() {
             let now = Instant::now();
-            while let Some(cell) = timers.take_due(now) {
-                if let Some(cell) = cell.upgrade() {
-                    cell.tick(now);
-                }
+            while let Some(sleeper) = timers.take_due(now) {
+                sleeper.wake(now);
             }
             let next = timers.heap.lock().peek().map(|Reverse(alarm)| alarm.at);
             let sooner = timers.sooner.notified();
@@ -86,12 +110,12 @@ impl Timers {
         }
     }
 
-    fn take_due(&self, now: Instant) -> Option<Weak<Cell>> {
+    fn take_due(&self, now: Instant) -> Option<Sleeper> {
         let mut heap = self.heap.lock();
         let Reverse(first) = heap.peek()?;
         if first.at > now {
             return None;
         }
-        heap.pop().map(|Reverse(alarm)| alarm.cell)
+        heap.pop().map(|Reverse(alarm)| alarm.sleeper)
     }
 }

@@ -6,4 +6,5 @@ mod ends;
 mod harness;
 mod hubs;
 mod log;
+mod presence;
 mod rooms;

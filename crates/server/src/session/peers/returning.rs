@@ -74,6 +74,7 @@ impl PeerCell {
                     space.hub.forget(self.member.key);
                     return false;
                 }
+                space.settle();
             }
             Some(Former::Here(_)) | None => space.hub.enter_to_return(Arc::clone(&self.member)),
         }
@@ -115,8 +116,14 @@ impl PeerCell {
     pub(super) fn exit(&self, left: Option<Reason>) {
         let space = &self.space;
         if let (Some(feed), Some(reason)) = (&space.feed, left) {
-            feed.disconnected(self, &self.member.rooms(), reason);
+            feed.disconnected(self, &space.rooms_of(&self.member), reason);
         }
+        self.take_out(left);
+        space.settle();
+    }
+
+    fn take_out(&self, left: Option<Reason>) {
+        let space = &self.space;
         let Some(own) = &self.recovery else {
             space.hub.exit(&self.member);
             space.peers.write().remove(&self.member.key);

@@ -10,6 +10,12 @@ impl PeerCell {
     /// Puts it in a room. If the room is recoverable and the peer's protocol has words for it, the
     /// peer is told where it stands there, and if it was there before, gets what it missed.
     pub(crate) fn join(&self, room: &ByteString, since: Option<Position>) -> Result<(), JoinError> {
+        let joined = self.put_in(room, since);
+        self.space.settle();
+        joined
+    }
+
+    fn put_in(&self, room: &ByteString, since: Option<Position>) -> Result<(), JoinError> {
         let hub = &self.space.hub;
         if !hub.is_recoverable() {
             return hub.join(&self.member, room);

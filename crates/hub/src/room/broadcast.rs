@@ -1,0 +1,157 @@
+//! Handing what is published to everybody it is for: encoded once per wire form.
+
+use super::Hub;
+use crate::{Member, MemberKey, PushError};
+use omniwire_session::{Args, ByteString, Place, Position, Prepared, WireForm, WireId};
+use smallvec::SmallVec;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Whom a broadcast is for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Target<'a> {
+    /// The members of any of these rooms, each once. A member's id is a room that only it is in.
+    /// Empty: everybody.
+    pub rooms: &'a [ByteString],
+    /// But not the members of these rooms.
+    pub except_rooms: &'a [ByteString],
+    /// And not these members.
+    pub except: &'a [MemberKey],
+}
+
+/// What is published.
+#[derive(Debug, Clone, Copy)]
+pub struct Publication<'a> {
+    /// The event's name.
+    pub name: &'a ByteString,
+    /// Its arguments.
+    pub args: &'a Args,
+    /// When it is published, if recoverable rooms are to remember it for those who return.
+    pub remembered: Option<Instant>,
+}
+
+/// What became of a broadcast.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// Members whose outbox took it.
+    pub taken: usize,
+    /// Members who were not ready for something volatile.
+    pub skipped: usize,
+    /// Members whose outbox was full: they are closed as slow.
+    pub refused: usize,
+    /// How often the event was encoded: once per wire form.
+    pub encodings: usize,
+}
+
+/// Encodes one event for a wire form. `None`: that kind of peer has no words for it.
+pub type Encode<'a> = dyn FnMut(WireForm, Option<Place<'_>>) -> Option<Prepared> + 'a;
+
+/// Hands an encoded event to one member. Whether its outbox took it. Called with the room locked.
+pub type HandOver<'a> = dyn FnMut(&Arc<Member>, &Prepared) -> Result<bool, PushError> + 'a;
+
+impl Hub {
+    /// Hands a publication to everybody it is for. `encode` is called once per wire form (and once
+    /// more per recoverable room, whose events carry a position).
+    pub fn broadcast(
+        &self,
+        target: Target<'_>,
+        publication: Publication<'_>,
+        encode: &mut Encode<'_>,
+    ) -> Delivery {
+        self.broadcast_with(target, publication, encode, &mut |member, prepared| {
+            member.push(prepared).map(|()| true)
+        })
+    }
+
+    /// The same, with `hand_over` in place of [`Member::push`].
+    pub fn broadcast_with(
+        &self,
+        target: Target<'_>,
+        publication: Publication<'_>,
+        encode: &mut Encode<'_>,
+        hand_over: &mut HandOver<'_>,
+    ) -> Delivery {
+        let mut delivery = Delivery::default();
+        let except = self.except(&target);
+        let mut seen: HashSet<MemberKey> = HashSet::new();
+        let several = target.rooms.len() > 1;
+        let mut forms = Forms { position: None, cache: SmallVec::new() };
+        if self.config.history.is_some() && publication.remembered.is_some() {
+            self.create(target.rooms);
+        }
+        self.each_set(target.rooms, |room, members, history| {
+            let history = history.zip(publication.remembered);
+            let position = history
+                .map(|(history, now)| history.append(now, publication.name, publication.args));
+            if position != forms.position {
+                forms = Forms { position, cache: SmallVec::new() };
+            }
+            let place = position.map(|position| Place { room, position });
+            for (key, member) in members {
+                if except.contains(key) || several && !seen.insert(*key) {
+                    continue;
+                }
+                let Some(prepared) = forms.get(member.wire, place, encode, &mut delivery) else {
+                    continue;
+                };
+                match hand_over(member, prepared) {
+                    Ok(true) => delivery.taken += 1,
+                    Ok(false) => delivery.skipped += 1,
+                    Err(PushError::Full) => delivery.refused += 1,
+                    Err(PushError::Closed) => {}
+                }
+            }
+        });
+        delivery
+    }
+
+    fn except(&self, target: &Target<'_>) -> HashSet<MemberKey> {
+        let mut except: HashSet<MemberKey> = target.except.iter().copied().collect();
+        if !target.except_rooms.is_empty() {
+            self.each_set(target.except_rooms, |_, members, _| except.extend(members.keys()));
+        }
+        except
+    }
+
+    /// Recoverable rooms remember what was said before anybody came.
+    fn create(&self, rooms: &[ByteString]) {
+        for room in rooms.iter().filter(|room| room.len() <= self.config.name_len_max) {
+            if self.member(room).is_none() {
+                let mut shard = self.shard(room).lock();
+                if !shard.rooms.contains_key(room)
+                    && self.find_or_make(&mut shard, room).is_some_and(|r| r.history.is_some())
+                {
+                    self.rest(&mut shard, room);
+                }
+            }
+        }
+    }
+}
+
+/// One event in the wire forms that were needed so far. Few, so a list beats a map.
+struct Forms {
+    position: Option<Position>,
+    cache: SmallVec<[(WireId, Option<Prepared>); 4]>,
+}
+
+impl Forms {
+    fn get(
+        &mut self,
+        wire: WireForm,
+        place: Option<Place<'_>>,
+        encode: &mut Encode<'_>,
+        delivery: &mut Delivery,
+    ) -> Option<&Prepared> {
+        let id = wire.0.id();
+        let index = match self.cache.iter().position(|(cached, _)| *cached == id) {
+            Some(index) => index,
+            None => {
+                delivery.encodings += 1;
+                self.cache.push((id, encode(wire, place)));
+                self.cache.len() - 1
+            }
+        };
+        self.cache.get(index)?.1.as_ref()
+    }
+}
