@@ -6,6 +6,8 @@ use super::handler::{Args, BoxedHandler, CallContext, FromCall as _, IntoOutcome
 use super::handler::{Reply, Shape};
 use super::namespace::{NamespaceHandle, Space};
 use super::peer::Peer;
+use crate::panics;
+use crate::quoted::quoted;
 use crate::session::timers::Sleeper;
 use omniwire_hub::{Change, JoinError, Person, PresenceChange, PresenceConfig};
 use omniwire_session::ByteString;
@@ -14,6 +16,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::json;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -173,7 +176,12 @@ impl Space {
     fn tell_hooks(self: &Arc<Self>, hooks: &Wishes, change: &Change) {
         let hook = if change.joined { &hooks.created } else { &hooks.destroyed };
         if let Some(hook) = hook.as_ref().filter(|_| change.edge) {
-            hook(&NamespaceHandle(Arc::clone(self)), &change.room);
+            let namespace = NamespaceHandle(Arc::clone(self));
+            let called = catch_unwind(AssertUnwindSafe(|| hook(&namespace, &change.room)));
+            if let Err(panic) = called {
+                let message = quoted(panics::text_of(&*panic));
+                tracing::error!(%message, "a hook of rooms panicked");
+            }
         }
     }
 
