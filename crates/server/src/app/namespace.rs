@@ -408,7 +408,7 @@ impl fmt::Debug for Gate {
 pub(crate) struct Space {
     pub(crate) name: ByteString,
     pub(crate) handlers: Handlers,
-    identify: Option<FindUser>,
+    pub(crate) identify: Option<FindUser>,
     /// How the names of its own rooms begin: nobody can guess it.
     hidden: ByteString,
     pub(crate) hub: Hub,
@@ -440,7 +440,7 @@ impl Space {
 
 /// Finds a request's user.
 #[derive(Clone)]
-struct FindUser(Arc<dyn Fn(&RequestInfo) -> Option<String> + Send + Sync>);
+pub(crate) struct FindUser(Arc<dyn Fn(&RequestInfo) -> Option<String> + Send + Sync>);
 
 impl fmt::Debug for FindUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
