@@ -438,9 +438,11 @@ impl Space {
     }
 }
 
+type UserOf = dyn Fn(&RequestInfo) -> Option<String> + Send + Sync;
+
 /// Finds a request's user.
 #[derive(Clone)]
-pub(crate) struct FindUser(Arc<dyn Fn(&RequestInfo) -> Option<String> + Send + Sync>);
+pub(crate) struct FindUser(Arc<UserOf>);
 
 impl fmt::Debug for FindUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
