@@ -12,8 +12,8 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 use tokio::sync::Notify;
 
-/// The deadlines of all sessions, and of namespaces. A session has at most a few entries: it adds one only when its
-/// deadline moves forward.
+/// The deadlines of all sessions, and of namespaces. Each has at most a few entries: it adds one
+/// only when its deadline moves forward.
 #[derive(Default)]
 pub(crate) struct Timers {
     heap: Mutex<BinaryHeap<Reverse<Alarm>>>,
