@@ -7,46 +7,17 @@
  */
 
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { chromium } from "playwright-core";
 import { check, finish } from "./checks.mjs";
+import { launch, startSite } from "./pages.mjs";
+import { startTls } from "./tls.mjs";
 
 const LIMIT_MS = 20_000;
-const folder = mkdtempSync(join(tmpdir(), "omniwire-"));
-const server = await start();
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
-});
+const server = await startTls();
+const browser = await launch();
 await check("the test ran to its end", () => run(browser));
 await browser.close();
-const ended = once(server.process, "exit");
-server.process.kill("SIGTERM");
-await check("the server ends well", async () => assert.equal((await ended)[0], 0));
-rmSync(folder, { recursive: true });
+await check("the server ends well", () => server.stop());
 process.exit(finish());
-
-/** The server, with a certificate made for it; `lines` is what it logs. */
-async function start() {
-  const [certificate, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
-  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
-  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-  const files = ["-keyout", key, "-out", certificate];
-  execFileSync("openssl", ["req", "-x509", ...curve, ...subject, ...files], { stdio: "pipe" });
-  const flags = ["--host", "localhost", "--tls-cert", certificate, "--tls-key", key];
-  const command = ["serve", "--port", "0", "--log", "omniwire=debug", ...flags];
-  const process_ = spawn(process.env.OMNIWIRE, command, { stdio: ["ignore", "pipe", "pipe"] });
-  const lines = [];
-  createInterface({ input: process_.stderr }).on("line", (line) => lines.push(line));
-  const [announced] = await once(createInterface({ input: process_.stdout }), "line");
-  const port = announced.match(/https:\/\/[^/]*:(\d+)\//)[1];
-  return { process: process_, lines, url: `https://localhost:${port}` };
-}
 
 /** Opens a WebSocket in a page, says something, and tells what came back. */
 function talk(page, url) {
@@ -88,11 +59,13 @@ async function run(browser) {
     assert.ok(!opened.some((line) => line.includes("HTTP/1.1")), opened.join("\n"));
   });
   await check("a page of another origin is refused", async () => {
+    const site = await startSite();
     const foreign = await context.newPage();
-    // Its origin is `null`.
-    await foreign.goto("data:text/html,elsewhere");
+    await foreign.goto(`${site.url}/`);
     const { events, code } = await talk(foreign, socketUrl);
     assert.deepEqual([events, code], [[], 1006]);
+    assert.ok(server.lines.some((line) => line.includes("refused a page of another origin")));
+    site.close();
   });
   await context.close();
 }

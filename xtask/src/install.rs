@@ -32,6 +32,7 @@ struct Debian {
 
 const DEBIAN: &[Debian] = &[
     Debian { package: "chromium", is_there: || Path::new("/usr/bin/chromium").exists() },
+    Debian { package: "curl", is_there: || process::is_there("curl") },
     // libFuzzer, which the step `fuzz` links, is C++.
     Debian { package: "g++", is_there: || process::is_there("c++") },
     Debian { package: "nginx", is_there: || Path::new("/usr/sbin/nginx").exists() },

@@ -187,12 +187,16 @@ fn proxy(repository: &Repository) -> Result {
 }
 
 fn example(repository: &Repository) -> Result {
-    let what = ["build", "--locked", "--package", "omniwire", "--example", "notifications"];
-    process::run(repository.cargo().args(what))?;
-    let binary = repository.debug_binary("examples/notifications");
-    let binary = binary.display().to_string();
+    let binary = build_example(repository, "notifications")?;
     let files = ["notifications.test.mjs".to_owned()];
     node::test(repository, &files, &[("NOTIFICATIONS_BIN", &binary)])
+}
+
+/// The path of an example of the crate `omniwire`, built.
+fn build_example(repository: &Repository, name: &str) -> Result<String> {
+    let what = ["build", "--locked", "--package", "omniwire", "--example", name];
+    process::run(repository.cargo().args(what))?;
+    Ok(repository.debug_binary(&format!("examples/{name}")).display().to_string())
 }
 
 fn python(repository: &Repository) -> Result {
@@ -215,8 +219,9 @@ fn browser(repository: &Repository) -> Result {
     let server = Server::serve(repository)?;
     let mut command = Command::new("npm");
     command.current_dir(repository.conformance("browser")).env("BASE_URL", &server.address);
-    // For the test that needs a certificate, and so a server of its own.
+    // For those that need a server of their own.
     command.env("OMNIWIRE", repository.binary());
+    command.env("COOKIE_BIN", build_example(repository, "cookie")?);
     process::run(command.arg("test"))?;
     server.stop()
 }

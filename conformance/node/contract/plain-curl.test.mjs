@@ -1,0 +1,142 @@
+/** `curl -N` at `--suite plain`: event streams for whoever has a shell. */
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { after, test } from "node:test";
+
+import { Inbox, within } from "../wait.mjs";
+import { suite } from "./suite.mjs";
+
+const server = suite("plain");
+let rooms = 0;
+/** A room that no other test uses. */
+const newRoom = () => `curl-${process.pid}-${rooms++}`;
+
+/** curl at an event stream: the head, and what follows as it comes. */
+class Curl {
+  static #running = new Set();
+  #child;
+  #arrived = new Inbox();
+  text = "";
+
+  constructor(path, ...options) {
+    const command = ["-N", "-i", "--silent", "--show-error", ...options, server.http(path)];
+    this.#child = spawn("curl", command, { stdio: ["ignore", "pipe", "inherit"] });
+    this.#child.stdout.setEncoding("utf8").on("data", (text) => this.#arrived.push(text));
+    Curl.#running.add(this.#child);
+  }
+
+  static killAll() {
+    for (const child of Curl.#running) child.kill("SIGKILL");
+  }
+
+  /** Reads until this has come; the rest is read by the next call. */
+  async until(what) {
+    while (!this.text.includes(what)) this.text += await this.#arrived.next(what);
+    const end = this.text.indexOf(what) + what.length;
+    const before = this.text.slice(0, end);
+    this.text = this.text.slice(end);
+    return before;
+  }
+
+  kill() {
+    this.#child.kill("SIGKILL");
+  }
+}
+
+after(() => Curl.killAll());
+
+async function publish(room, ...args) {
+  const response = await fetch(server.http("/bar/publish"), {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ room, event: "news", args }),
+  });
+  assert.ok(response.ok, `${response.status}`);
+}
+
+const VERSIONS = [
+  ["HTTP/1.1", "--http1.1"],
+  ["HTTP/2", "--http2-prior-knowledge"],
+];
+
+for (const [version, option] of VERSIONS) {
+  test(`${version}: events come as they are said, with their names and ids`, async () => {
+    const room = newRoom();
+    const curl = new Curl(`/sse/chat?room=${room}`, option);
+    const head = (await curl.until("\r\n\r\n")).toLowerCase();
+    assert.ok(head.startsWith(`${version.toLowerCase()} 200`), head);
+    for (const field of [
+      "content-type: text/event-stream",
+      "cache-control: no-store, no-transform",
+      "x-accel-buffering: no",
+    ]) {
+      assert.ok(head.includes(`\r\n${field}\r\n`), `${field} in ${head}`);
+    }
+    assert.ok(!head.includes("content-length"), head);
+    assert.match(await curl.until("\n\n"), /^: omniwire *\nretry: \d+\n\n$/);
+    await curl.until('"resume":"new"');
+    await curl.until("\n\n");
+    for (const number of [1, 2, 3]) {
+      await publish(room, number, "ä\n");
+      const event = await curl.until("\n\n");
+      const [id, name, data, ...rest] = event.trimEnd().split("\n");
+      assert.match(id, /^id: \S+$/);
+      assert.equal(name, "event: news");
+      assert.deepEqual(JSON.parse(data.replace(/^data: /, "")), [number, "ä\n"]);
+      assert.deepEqual(rest, []);
+    }
+    curl.kill();
+  });
+
+  test(`${version}: Last-Event-ID brings what was missed`, async () => {
+    const room = newRoom();
+    const first = new Curl(`/sse/chat?room=${room}`, option);
+    await first.until('"resume":"new"');
+    await publish(room, "seen");
+    await first.until("id: ");
+    const id = (await first.until("\n")).trimEnd();
+    first.kill();
+    for (const word of ["missed", "missed too"]) await publish(room, word);
+    for (const ask of [
+      [`/sse/chat?room=${room}`, "-H", `Last-Event-ID: ${id}`],
+      [`/sse/chat?room=${room}&last_event_id=${encodeURIComponent(id)}`],
+    ]) {
+      const [path, ...header] = ask;
+      const back = new Curl(path, option, ...header);
+      await back.until('"resume":"recovered"');
+      await back.until('data: ["missed"]');
+      await back.until('data: ["missed too"]');
+      back.kill();
+    }
+  });
+
+  test(`${version}: nobody is sent what is compressed without having asked`, async () => {
+    const curl = new Curl("/sse/chat", option, "-H", "Accept-Encoding: gzip, deflate, br");
+    assert.doesNotMatch(await curl.until("\r\n\r\n"), /content-encoding/i);
+    assert.match(await curl.until("\n\n"), /^: omniwire/);
+    curl.kill();
+  });
+}
+
+test("?padding= begins the stream with that much of a comment", async () => {
+  const curl = new Curl("/sse/chat?padding=2048");
+  await curl.until("\r\n\r\n");
+  const comment = await curl.until("\n");
+  assert.match(comment, /^: omniwire +\n$/);
+  assert.ok(comment.length >= 2_048, `${comment.length}`);
+});
+
+test("a client that went away is gone at once", async () => {
+  const curl = new Curl("/sse/chat");
+  await curl.until('"session":"');
+  const session = (await curl.until('"')).slice(0, -1);
+  const send = () =>
+    fetch(server.http(`/send/chat?session=${session}`), { method: "POST", body: '{"ping":1}' });
+  assert.equal((await send()).status, 200);
+  curl.kill();
+  const gone = async () => {
+    while ((await send()).status !== 404);
+  };
+  await within(gone(), "its session to end");
+});
