@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::process::{self, Result};
 use crate::repository::Repository;
-use crate::{server, web};
+use crate::{install, server, web};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Demo {
@@ -18,6 +18,7 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) fn run(&self, repository: &Repository) -> Result {
+        install::build_tools()?;
         println!("── web: build the pages");
         web::build(repository)?;
         println!("── release: build the server");

@@ -17,6 +17,17 @@ pub(crate) fn run(repository: &Repository) -> Result {
     python_environment(repository)
 }
 
+/// What it takes to build the binary, beyond what Rust itself needs.
+pub(crate) fn build_tools() -> Result {
+    install_missing(BUILD_TOOLS)
+}
+
+/// What the checks need of Debian's.
+pub(crate) fn debian_packages() -> Result {
+    build_tools()?;
+    install_missing(DEBIAN)
+}
+
 /// Every folder of ours that has npm packages to install.
 fn node_packages(repository: &Repository) -> Vec<PathBuf> {
     let folders =
@@ -29,6 +40,10 @@ struct Debian {
     package: &'static str,
     is_there: fn() -> bool,
 }
+
+/// jemalloc is C, with a Makefile.
+const BUILD_TOOLS: &[Debian] =
+    &[Debian { package: "make", is_there: || process::is_there("make") }];
 
 const DEBIAN: &[Debian] = &[
     Debian { package: "chromium", is_there: || Path::new("/usr/bin/chromium").exists() },
@@ -50,8 +65,8 @@ const DEBIAN: &[Debian] = &[
     },
 ];
 
-pub(crate) fn debian_packages() -> Result {
-    let missing = DEBIAN.iter().filter(|debian| !(debian.is_there)());
+fn install_missing(wanted: &[Debian]) -> Result {
+    let missing = wanted.iter().filter(|debian| !(debian.is_there)());
     let missing: Vec<_> = missing.map(|debian| debian.package).collect();
     if missing.is_empty() {
         return Ok(());
@@ -63,7 +78,7 @@ pub(crate) fn debian_packages() -> Result {
     process::run(&mut apt_get(&["update", "--quiet=2"]))?;
     let install = ["install", "--yes", "--quiet=2", "--no-install-recommends"];
     process::run(apt_get(&install).args(&missing))?;
-    match DEBIAN.iter().find(|debian| !(debian.is_there)()) {
+    match wanted.iter().find(|debian| !(debian.is_there)()) {
         None => Ok(()),
         Some(debian) => Err(Failure::new(format!("{} is still missing", debian.package))),
     }

@@ -7,6 +7,7 @@
 use omniwire::{
     Args, Failure, Namespace, Omniwire, Origins, Peer, RawArgs, Reply, SockJsMount, serve,
 };
+use omniwire_allocator as _;
 use std::error::Error;
 use std::future::pending;
 use std::io::{self, Write};

@@ -13,6 +13,7 @@ mod settings;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
+use omniwire_allocator as _;
 use options::{Command, ConfigCommand, Options};
 use std::process::ExitCode;
 

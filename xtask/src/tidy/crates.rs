@@ -43,8 +43,9 @@ const CRATES: &[Crate] = &[
     Crate { folder: "hub", may_use: &["session"], is_sans_io: true },
     Crate { folder: "broker", may_use: &[], is_sans_io: false },
     Crate { folder: "server", may_use: BELOW_SERVER, is_sans_io: false },
+    Crate { folder: "allocator", may_use: &[], is_sans_io: true },
     Crate { folder: "client", may_use: PROTOCOLS, is_sans_io: false },
-    Crate { folder: "cli", may_use: &["server", "client"], is_sans_io: false },
+    Crate { folder: "cli", may_use: &["allocator", "server", "client"], is_sans_io: false },
 ];
 
 /// Packages that bring sockets, clocks or tasks.
