@@ -23,6 +23,8 @@ pub(super) struct Ledger {
     /// Sent again and acknowledged since, but perhaps before it came again: see
     /// [`Ledger::acknowledged`]. Just before `oldest`.
     kept: VecDeque<Frame>,
+    /// Bytes in it.
+    kept_len: usize,
     /// The highest number that was sent again.
     resent: u64,
     /// The number that the next message from the client has.
@@ -47,6 +49,7 @@ impl Ledger {
             len_max,
             oldest: 1,
             kept: VecDeque::new(),
+            kept_len: 0,
             resent: 0,
             next: 1,
             handled: 0,
@@ -78,18 +81,22 @@ impl Ledger {
     /// Microsoft's JavaScript client gives up when a Sequence is above the number that it counts
     /// to, and an earlier Sequence has set that back. An Ack of what was sent again may have
     /// overtaken it; then only what was sent again can bring the count forward, also on the line
-    /// after this one. So that is kept until something newer is acknowledged.
+    /// after this one. So that is kept until something newer is acknowledged, or is more than may
+    /// wait for an Ack: else a client that comes back again and again could pile it up.
     pub(super) fn acknowledged(&mut self, number: u64) -> bool {
         let held_back = self.holds_back();
         while self.oldest <= number
             && let Some(frame) = self.unacked.pop_front()
         {
-            self.unacked_len -= frame.as_payload().len();
+            let len = frame.as_payload().len();
+            self.unacked_len -= len;
+            self.kept_len += len;
             self.oldest += 1;
             self.kept.push_back(frame);
         }
-        if self.oldest > self.resent + 1 {
+        if self.oldest > self.resent + 1 || self.kept_len > self.len_max {
             self.kept = VecDeque::new();
+            self.kept_len = 0;
         }
         if self.unacked.is_empty() {
             self.unacked = VecDeque::new();
