@@ -79,14 +79,14 @@ impl Client {
     }
 }
 
-/// Opens a WebSocket with a subprotocol.
+/// Opens a WebSocket with a subprotocol, or with none if it is empty.
 pub(crate) async fn open(
     address: SocketAddr,
     path: &str,
     subprotocol: &str,
 ) -> WebSocket<ClientStream> {
     let url = format!("ws://{address}{path}");
-    let subprotocols = vec![subprotocol.to_owned()];
+    let subprotocols = Vec::from_iter((!subprotocol.is_empty()).then(|| subprotocol.to_owned()));
     let options = client::Options { subprotocols, ..client::Options::default() };
     let connect = omniwire::protocols::websocket::connect_with(&url, options, Config::default());
     timeout(PATIENCE, connect).await.expect("connected in time").unwrap()

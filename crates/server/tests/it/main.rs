@@ -8,3 +8,4 @@ mod hubs;
 mod log;
 mod presence;
 mod rooms;
+mod signalr;
