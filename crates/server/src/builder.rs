@@ -3,6 +3,8 @@
 use crate::app::admin::{AdminUi, Feed};
 use crate::app::dynamic::{DynamicSpaces, Make};
 use crate::app::namespace::{Namespace, SpaceTerms};
+#[cfg(unix)]
+use crate::carrier::engine::Engines;
 use crate::edge::access::Origins;
 use crate::edge::answers;
 use crate::edge::crowd::Crowd;
@@ -209,6 +211,8 @@ impl Builder {
             spaces,
             table: Table::default(),
             timers,
+            #[cfg(unix)]
+            engines: Engines::default(),
             counters: Counters::default(),
             failures: Mutex::default(),
         });

@@ -2,6 +2,8 @@
 //! on a carrier; these decide *how*.
 
 pub(crate) mod compression;
+#[cfg(unix)]
+pub(crate) mod engine;
 pub(crate) mod long_poll;
 pub(crate) mod stream;
 pub(crate) mod tunnel;

@@ -2,6 +2,11 @@
 
 use crate::app::dynamic::DynamicSpaces;
 use crate::app::namespace::{NamespaceHandle, Space};
+#[cfg(unix)]
+use crate::carrier::{
+    engine::{Engines, Socket},
+    websocket::Driver,
+};
 use crate::edge::crowd::Crowd;
 use crate::edge::hosts::Hosts;
 use crate::mount::Mounts;
@@ -25,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) dynamic: DynamicSpaces,
     pub(crate) table: Table,
     pub(crate) timers: Arc<Timers>,
+    #[cfg(unix)]
+    pub(crate) engines: Engines<Driver<Socket>>,
     pub(crate) counters: Counters,
     /// Of handlers, as far as they were logged.
     pub(crate) failures: Mutex<Lines>,

@@ -8,6 +8,8 @@ mod watch;
 
 use self::watch::Watch;
 use super::Place;
+#[cfg(unix)]
+use super::engine::{Socket, Work};
 use super::upgrade::{Upgrade, Upgraded};
 use crate::panics;
 use crate::session::cell::{Cell, Step};
@@ -15,11 +17,14 @@ use bytes::Bytes;
 use omniwire_session::{ByteString, Detached, Ending, Message as Given};
 use omniwire_websocket::{CloseCode, CloseFrame, Config, Error, Message, Role, WebSocket};
 use std::collections::VecDeque;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
+#[cfg(unix)]
+use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 /// The socket takes no more from the outbox while this much is unwritten: what waits longer
@@ -35,24 +40,37 @@ const LEN_PER_TURN: u64 = 256 << 10;
 /// Carries a session over a WebSocket whose handshake was answered, until it ends.
 pub(crate) async fn run(place: Place, upgrade: Upgrade, config: Config) {
     match upgrade.wait().await {
-        Ok(Upgraded::Tcp(io, read)) => drive(place, io, read, config),
+        Ok(Upgraded::Tcp(io, read)) => drive_tcp(place, io, read, config),
         Ok(Upgraded::Other(io, read)) => drive(place, io, read, config),
         Err(error) => tracing::debug!(%error, "no WebSocket came of a handshake"),
     }
 }
+
+/// By an engine of this runtime, without a task.
+#[cfg(unix)]
+fn drive_tcp(place: Place, io: TcpStream, leftover: Bytes, config: Config) {
+    let shared = Arc::clone(&place.cell.shared);
+    let driven = shared.engines.drive(io, |socket| Driver::new(place, socket, leftover, config));
+    if let Err(error) = driven {
+        tracing::warn!(%error, "a WebSocket can't be driven");
+    }
+}
+
+#[cfg(not(unix))]
+use self::drive as drive_tcp;
 
 /// In a task of its own: what led here, which is larger, leaves no memory behind.
 fn drive<S>(place: Place, io: S, leftover: Bytes, config: Config)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    if let Ok(socket) = WebSocket::from_parts(io, Role::Server, config, leftover) {
-        let (socket, gone, watch) = (socket.hold_close(), Detached::Lost, Watch::default());
-        tokio::spawn(Driver { place, socket, ended: false, gone, stalled: None, watch });
+    if let Ok(driver) = Driver::new(place, io, leftover, config) {
+        tokio::spawn(driver);
     }
 }
 
-struct Driver<S> {
+/// Moves messages between one WebSocket and its session.
+pub(crate) struct Driver<S> {
     place: Place,
     socket: WebSocket<S>,
     /// Our Close is on its way: what the peer still says is not heard.
@@ -93,7 +111,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
     }
 }
 
+#[cfg(unix)]
+impl Work for Driver<Socket> {
+    fn socket(&self) -> &Socket {
+        self.socket.get_ref()
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+    fn new(place: Place, io: S, leftover: Bytes, config: Config) -> io::Result<Self> {
+        let socket = WebSocket::from_parts(io, Role::Server, config, leftover)?.hold_close();
+        let (gone, watch) = (Detached::Lost, Watch::default());
+        Ok(Self { place, socket, ended: false, gone, stalled: None, watch })
+    }
+
     /// Ready when the connection is over.
     fn turn(&mut self, context: &mut Context<'_>) -> Poll<Detached> {
         let driver = self;
