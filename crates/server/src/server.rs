@@ -5,7 +5,7 @@ use crate::app::namespace::{NamespaceHandle, Space};
 #[cfg(unix)]
 use crate::carrier::{
     engine::{Engines, Socket},
-    websocket::Driver,
+    websocket::Carried,
 };
 use crate::edge::crowd::Crowd;
 use crate::edge::hosts::Hosts;
@@ -31,7 +31,7 @@ pub(crate) struct Shared {
     pub(crate) table: Table,
     pub(crate) timers: Arc<Timers>,
     #[cfg(unix)]
-    pub(crate) engines: Engines<Driver<Socket>>,
+    pub(crate) engines: Engines<Carried<Socket>>,
     pub(crate) counters: Counters,
     /// Of handlers, as far as they were logged.
     pub(crate) failures: Mutex<Lines>,

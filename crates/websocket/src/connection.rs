@@ -267,6 +267,17 @@ impl Connection {
         self.failed
     }
 
+    /// Whether it is as it was after the handshake: nothing is in progress, queued or owed, and no
+    /// compressor remembers anything.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let remembers = |compressing: &Compressing| compressing.deflater.shared().is_none();
+        self.close_state == CloseState::Open
+            && !self.wants_write()
+            && self.receiver.is_fresh()
+            && !self.deflate.as_deref().is_some_and(remembers)
+    }
+
     /// See [`Receiver::missing`].
     #[must_use]
     pub fn missing(&self, buf: &BytesMut) -> usize {

@@ -130,6 +130,11 @@ impl Receiver {
         self.frame.is_none() && self.assembly.is_none()
     }
 
+    /// Whether it is idle, and nothing that has come matters to what will.
+    pub(crate) const fn is_fresh(&self) -> bool {
+        self.is_idle() && !self.ended && !matches!(self.inflater, Some(Inflater::Own(_)))
+    }
+
     fn advance(&mut self, buf: &mut BytesMut) -> Result<Option<Message>, Violation> {
         loop {
             let partial = match self.frame.take() {

@@ -350,6 +350,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.close_state() == CloseState::Closed
     }
 
+    /// Whether nothing is in progress, in either direction: then all that is to be known of it is
+    /// its stream and its configuration. A driver of very many may keep these alone, by
+    /// [`WebSocket::into_inner`], and make it anew by [`WebSocket::from_parts`] when there is news.
+    /// Never so with context takeover, which has a history.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.ending == Ending::NotYet
+            && self.buf.is_empty()
+            && self.close_timer.is_none()
+            && self.sender.is_none()
+            && self.connection.is_idle()
+    }
+
+    /// The stream alone. What was read of it or queued for it is lost.
+    #[must_use]
+    pub fn into_inner(self) -> S {
+        self.io
+    }
+
     /// The subprotocol that the handshake of [`accept`] or [`connect`] agreed on.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {

@@ -14,9 +14,9 @@ mod socket;
 pub(crate) use self::socket::Socket;
 
 use self::selector::Selector;
+use self::socket::Readiness;
 use parking_lot::Mutex;
 use slab::Slab;
-use self::socket::Readiness;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -31,8 +31,8 @@ use tokio::task;
 
 /// What an engine drives: a future over a socket.
 pub(crate) trait Work: Future<Output = ()> + Unpin + Send + 'static {
-    /// The socket that it reads and writes.
-    fn socket(&self) -> &Socket;
+    /// The socket that it reads and writes, until it is done.
+    fn socket(&self) -> Option<&Socket>;
 }
 
 /// The engines of every runtime that serves connections.
@@ -191,7 +191,10 @@ impl<W: Work> Record<W> {
         let waker = Waker::from(Arc::clone(self));
         let mut slot = self.work.lock();
         let work = slot.as_mut()?;
-        work.socket().note(Readiness(self.readiness.swap(0, Ordering::AcqRel)));
+        let news = Readiness(self.readiness.swap(0, Ordering::AcqRel));
+        if let Some(socket) = work.socket() {
+            socket.note(news);
+        }
         let polled = catch_unwind(AssertUnwindSafe(|| {
             Pin::new(work).poll(&mut Context::from_waker(&waker))
         }));
@@ -294,10 +297,10 @@ impl<W: Work> Engine<W> {
     /// Gives a new record its place; whether it could.
     fn admit(&mut self, record: &Arc<Record<W>>) -> bool {
         let mut slot = record.work.lock();
-        let Some(work) = slot.as_ref() else { return false };
+        let Some(socket) = slot.as_ref().and_then(W::socket) else { return false };
         let entry = self.records.vacant_entry();
         let place = entry.key();
-        match self.selector.add(work.socket(), place) {
+        match self.selector.add(socket, place) {
             Ok(()) => {
                 record.place.store(place as u32, Ordering::Relaxed);
                 entry.insert(Arc::clone(record));

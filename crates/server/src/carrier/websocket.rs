@@ -6,7 +6,7 @@
 
 mod watch;
 
-use self::watch::Watch;
+use self::watch::{Bucket, Watch};
 use super::Place;
 #[cfg(unix)]
 use super::engine::{Socket, Work};
@@ -18,6 +18,7 @@ use omniwire_session::{ByteString, Detached, Ending, Message as Given};
 use omniwire_websocket::{CloseCode, CloseFrame, Config, Error, Message, Role, WebSocket};
 use std::collections::VecDeque;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -38,7 +39,7 @@ const MESSAGES_PER_TURN: usize = 64;
 const LEN_PER_TURN: u64 = 256 << 10;
 
 /// Carries a session over a WebSocket whose handshake was answered, until it ends.
-pub(crate) async fn run(place: Place, upgrade: Upgrade, config: Config) {
+pub(crate) async fn run(place: Place, upgrade: Upgrade, config: Arc<Config>) {
     match upgrade.wait().await {
         Ok(Upgraded::Tcp(io, read)) => drive_tcp(place, io, read, config),
         Ok(Upgraded::Other(io, read)) => drive(place, io, read, config),
@@ -48,9 +49,9 @@ pub(crate) async fn run(place: Place, upgrade: Upgrade, config: Config) {
 
 /// By an engine of this runtime, without a task.
 #[cfg(unix)]
-fn drive_tcp(place: Place, io: TcpStream, leftover: Bytes, config: Config) {
+fn drive_tcp(place: Place, io: TcpStream, leftover: Bytes, config: Arc<Config>) {
     let shared = Arc::clone(&place.cell.shared);
-    let driven = shared.engines.drive(io, |socket| Driver::new(place, socket, leftover, config));
+    let driven = shared.engines.drive(io, |socket| Carried::new(place, socket, leftover, config));
     if let Err(error) = driven {
         tracing::warn!(%error, "a WebSocket can't be driven");
     }
@@ -60,19 +61,90 @@ fn drive_tcp(place: Place, io: TcpStream, leftover: Bytes, config: Config) {
 use self::drive as drive_tcp;
 
 /// In a task of its own: what led here, which is larger, leaves no memory behind.
-fn drive<S>(place: Place, io: S, leftover: Bytes, config: Config)
+fn drive<S>(place: Place, io: S, leftover: Bytes, config: Arc<Config>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    if let Ok(driver) = Driver::new(place, io, leftover, config) {
-        tokio::spawn(driver);
+    if let Ok(carried) = Carried::new(place, io, leftover, config) {
+        tokio::spawn(carried);
     }
 }
 
-/// Moves messages between one WebSocket and its session.
-pub(crate) struct Driver<S> {
+/// Moves messages between one WebSocket and its session. Most connections say nothing most of
+/// the time: of these it keeps no more than it takes to go on.
+pub(crate) struct Carried<S>(State<S>);
+
+enum State<S> {
+    Busy(Box<Driver<S>>),
+    Idle(Idle<S>),
+    Over,
+}
+
+/// A connection on which nothing is under way.
+struct Idle<S> {
+    place: Place,
+    io: S,
+    config: Arc<Config>,
+    controls: Bucket,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Carried<S> {
+    fn new(place: Place, io: S, leftover: Bytes, config: Arc<Config>) -> io::Result<Self> {
+        let controls = Bucket::default();
+        let driver = Driver::new(Idle { place, io, config, controls }, leftover)?;
+        Ok(Self(State::Busy(Box::new(driver))))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Carried<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let driver = match std::mem::replace(&mut self.0, State::Over) {
+            State::Busy(driver) => Ok(driver),
+            State::Idle(idle) => Driver::new(idle, Bytes::new()).map(Box::new),
+            State::Over => return Poll::Ready(()),
+        };
+        // Only a client can fail to begin.
+        let Ok(mut driver) = driver else { return Poll::Ready(()) };
+        // A panic ends this one connection; its place is given up as lost.
+        let polled = catch_unwind(AssertUnwindSafe(|| driver.turn(context)));
+        match polled {
+            Ok(Poll::Pending) => {
+                self.0 = match driver.is_idle() {
+                    true => State::Idle(driver.rest()),
+                    false => State::Busy(driver),
+                };
+                Poll::Pending
+            }
+            Ok(Poll::Ready(how)) => {
+                driver.cell().detach(driver.place.id, how);
+                Poll::Ready(())
+            }
+            Err(panic) => {
+                panics::count(&driver.cell().shared, panics::text_of(&*panic));
+                Poll::Ready(())
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+impl Work for Carried<Socket> {
+    fn socket(&self) -> Option<&Socket> {
+        match &self.0 {
+            State::Busy(driver) => Some(driver.socket.get_ref()),
+            State::Idle(idle) => Some(&idle.io),
+            State::Over => None,
+        }
+    }
+}
+
+/// A connection at work.
+struct Driver<S> {
     place: Place,
     socket: WebSocket<S>,
+    config: Arc<Config>,
     /// Our Close is on its way: what the peer still says is not heard.
     ended: bool,
     /// How the peer went, as far as is known.
@@ -96,33 +168,21 @@ enum Turn {
     Done,
 }
 
-/// A panic ends this task, and so this one connection; its place is given up as lost.
-impl<S> Drop for Driver<S> {
-    fn drop(&mut self) {
-        panics::count_if_panicking(&self.place.cell.shared);
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        self.turn(context).map(|how| self.cell().detach(self.place.id, how))
-    }
-}
-
-#[cfg(unix)]
-impl Work for Driver<Socket> {
-    fn socket(&self) -> &Socket {
-        self.socket.get_ref()
-    }
-}
-
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
-    fn new(place: Place, io: S, leftover: Bytes, config: Config) -> io::Result<Self> {
-        let socket = WebSocket::from_parts(io, Role::Server, config, leftover)?.hold_close();
-        let (gone, watch) = (Detached::Lost, Watch::default());
-        Ok(Self { place, socket, ended: false, gone, stalled: None, watch })
+    fn new(idle: Idle<S>, leftover: Bytes) -> io::Result<Self> {
+        let Idle { place, io, config, controls } = idle;
+        let socket = WebSocket::from_parts(io, Role::Server, (*config).clone(), leftover)?;
+        let (socket, gone, watch) = (socket.hold_close(), Detached::Lost, Watch::new(controls));
+        Ok(Self { place, socket, config, ended: false, gone, stalled: None, watch })
+    }
+
+    fn is_idle(&self) -> bool {
+        !self.ended && self.stalled.is_none() && self.socket.is_idle() && self.watch.is_idle()
+    }
+
+    fn rest(self) -> Idle<S> {
+        let (io, controls) = (self.socket.into_inner(), self.watch.controls);
+        Idle { place: self.place, io, config: self.config, controls }
     }
 
     /// Ready when the connection is over.

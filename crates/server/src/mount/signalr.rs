@@ -276,7 +276,7 @@ impl Endpoint {
             Ok(cell) => cell,
             Err(fault) => return refuse(fault),
         };
-        let len_max = self.door.message_len_max;
+        let len_max = self.door.message_len_max();
         let body = match upstream::read_body(incoming, len_max).await {
             Ok(body) => body,
             Err(status) => {

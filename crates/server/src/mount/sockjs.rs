@@ -255,7 +255,7 @@ impl Endpoint {
             Ok(None) => return refuse(Fault::new(404, sockjs::NOT_FOUND), &head),
             Err(fault) => return refuse(fault, &head),
         };
-        let len_max = self.door.message_len_max;
+        let len_max = self.door.message_len_max();
         let body = match upstream::read_body(incoming, len_max).await {
             Ok(body) => body,
             Err(StatusCode::PAYLOAD_TOO_LARGE) => return to_response(sockjs::too_large()),

@@ -12,6 +12,7 @@ use crate::session::cell::{Cell, Entrance, PeerIds, Terms};
 use axum::body::Body;
 use http::{Method, Request, Response};
 use omniwire_plain::{Manner, PlainSession, SUBPROTOCOL};
+use omniwire_session::limits::Limits as ServerLimits;
 use omniwire_session::{ByteString, Carrier};
 use omniwire_websocket::handshake::server;
 use omniwire_websocket::{Config, Limits, deflate};
@@ -94,11 +95,10 @@ impl IntoMounted for WebSocketMount {
         let limits = &site.shared.limits;
         let mut subprotocols = self.subprotocols;
         subprotocols.push(SUBPROTOCOL.to_owned());
-        let door = Door {
-            options: server::Options { subprotocols, deflate: self.deflate },
-            message_len_max: self.message_len_max.unwrap_or(limits.message_len_max),
-            fragments_max: self.fragments_max.unwrap_or(limits.fragments_max),
-        };
+        let options = server::Options { subprotocols, deflate: self.deflate };
+        let message_len_max = self.message_len_max.unwrap_or(limits.message_len_max);
+        let fragments_max = self.fragments_max.unwrap_or(limits.fragments_max);
+        let door = Door::new(options, message_len_max, fragments_max, limits);
         let terms = Terms {
             entrance: Entrance::Fixed(site.space(&self.namespace)?),
             protocol: "WebSocket",
@@ -156,9 +156,9 @@ impl Mounted for Endpoint {
 /// Lets WebSockets in.
 #[derive(Debug, Clone)]
 pub(crate) struct Door {
-    pub(crate) options: server::Options,
-    pub(crate) message_len_max: usize,
-    pub(crate) fragments_max: usize,
+    options: server::Options,
+    /// Of connections without compression: shared by all of them.
+    config: Arc<Config>,
 }
 
 /// A handshake that succeeded.
@@ -166,7 +166,7 @@ pub(crate) struct Handshake {
     accepted: server::Accepted,
     upgrade: Upgrade,
     pub(crate) subprotocol: Option<String>,
-    config: Config,
+    config: Arc<Config>,
     /// The TCP connection counts as long as the WebSocket lives.
     counted: Option<Arc<Connection>>,
 }
@@ -191,11 +191,29 @@ fn protocol(request: &Request<()>) -> Option<&str> {
 impl Door {
     /// A door without subprotocols and extensions.
     pub(crate) fn plain(shared: &Shared, message_len_max: usize) -> Self {
-        Self {
-            options: server::Options::default(),
-            message_len_max,
-            fragments_max: shared.limits.fragments_max,
-        }
+        let (options, limits) = (server::Options::default(), &shared.limits);
+        Self::new(options, message_len_max, limits.fragments_max, limits)
+    }
+
+    fn new(
+        options: server::Options,
+        message_len_max: usize,
+        fragments_max: usize,
+        limits: &ServerLimits,
+    ) -> Self {
+        let received = Limits {
+            message_len: message_len_max,
+            frame_len: message_len_max,
+            fragments: fragments_max,
+        };
+        let close_timeout = limits.close_timeout;
+        let config = Config { limits: received, close_timeout, ..Config::default() };
+        Self { options, config: Arc::new(config) }
+    }
+
+    /// Bytes of one message.
+    pub(crate) fn message_len_max(&self) -> usize {
+        self.config.limits.message_len
     }
 
     /// Checks the handshake.
@@ -207,12 +225,10 @@ impl Door {
         let accepted = server::accept(&head, &self.options)
             .map_err(|refusal| refusal.response::<&'static str>().map(Body::from))?;
         tracing::debug!(version = ?request.version(), "a WebSocket opens");
-        let limits = Limits {
-            message_len: self.message_len_max,
-            frame_len: self.message_len_max,
-            fragments: self.fragments_max,
-        };
-        let config = Config { limits, deflate: accepted.deflate, ..Config::default() };
+        let mut config = Arc::clone(&self.config);
+        if accepted.deflate.is_some() {
+            Arc::make_mut(&mut config).deflate = accepted.deflate;
+        }
         Ok(Handshake {
             subprotocol: accepted.subprotocol.clone(),
             counted: request.extensions().get::<Arc<Connection>>().cloned(),
@@ -235,10 +251,8 @@ impl Handshake {
             Ok(id) => id,
             Err(fault) => return answers::refuse(fault),
         };
-        let mut config = self.config;
-        config.close_timeout = cell.shared.limits.close_timeout;
         let place = Place::new(cell, id).counted(self.counted);
-        let run = websocket::run(place, self.upgrade, config);
+        let run = websocket::run(place, self.upgrade, self.config);
         tokio::spawn(async move {
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;

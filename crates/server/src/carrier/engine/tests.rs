@@ -21,8 +21,8 @@ struct Echo {
 }
 
 impl Work for Echo {
-    fn socket(&self) -> &Socket {
-        &self.socket
+    fn socket(&self) -> Option<&Socket> {
+        Some(&self.socket)
     }
 }
 

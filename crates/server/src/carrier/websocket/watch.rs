@@ -10,10 +10,19 @@ use tokio::time::Sleep;
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     frame: Option<(u32, Pin<Box<Sleep>>)>,
-    controls: Bucket,
+    pub(super) controls: Bucket,
 }
 
 impl Watch {
+    pub(super) fn new(controls: Bucket) -> Self {
+        Self { frame: None, controls }
+    }
+
+    /// Whether there is nothing to watch but the rate of Pings and Pongs.
+    pub(super) fn is_idle(&self) -> bool {
+        self.frame.is_none()
+    }
+
     /// We don't read from the peer: it can't help it that its frame stays unfinished.
     pub(super) fn look_away(&mut self) {
         self.frame = None;
@@ -45,7 +54,7 @@ impl Watch {
 
 /// A bucket of tokens, one for each frame, that fills up again with time.
 #[derive(Debug, Default)]
-struct Bucket {
+pub(super) struct Bucket {
     taken: u32,
     /// When the first of them was given back last.
     since: Option<Instant>,
