@@ -60,23 +60,31 @@ impl Default for Config {
 /// first carrier decides which of the three it is, for good.
 #[derive(Debug)]
 pub struct PlainSession {
-    config: Config,
-    token: ByteString,
+    manner: Manner,
     state: State,
     speech: Speech,
     /// The carrier that drains the outbox.
     carrier: Option<CarrierId>,
-    /// That carrier is a poll which [`Session::pack`] has filled.
-    spent: bool,
     listener: Listener,
-    /// Where the client stands, as far as it was told over HTTP.
+    /// Set until a WebSocket has come, which needs nothing of it.
+    http: Option<Box<Http>>,
+    /// Envelopes that wait until `open` has been said.
+    early: Vec<ByteString>,
+    outputs: VecDeque<Output>,
+}
+
+/// What only a session that is carried by HTTP keeps.
+#[derive(Debug)]
+struct Http {
+    config: Config,
+    token: ByteString,
+    /// The carrier is a poll which [`Session::pack`] has filled.
+    spent: bool,
+    /// Where the client stands, as far as it was told.
     places: Places,
     /// Polls that brought something.
     poll_count: u64,
-    /// Envelopes that wait until `open` has been said.
-    early: Vec<ByteString>,
     deadline: Option<Instant>,
-    outputs: VecDeque<Output>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,24 +120,29 @@ impl PlainSession {
     /// A session that no carrier has come to yet. `token` is the secret by which later requests
     /// find it; a WebSocket has no use for it.
     pub fn new(config: Config, token: ByteString) -> Self {
-        Self {
+        let manner = config.manner;
+        let http = Http {
             config,
             token,
+            spent: false,
+            places: Places::default(),
+            poll_count: 0,
+            deadline: None,
+        };
+        Self {
+            manner,
             state: State::New,
             speech: Speech::Raw,
             carrier: None,
-            spent: false,
             listener: Listener::default(),
-            places: Places::default(),
-            poll_count: 0,
+            http: Some(Box::new(http)),
             early: Vec::new(),
-            deadline: None,
             outputs: VecDeque::new(),
         }
     }
 
     fn attach(&mut self, now: Instant, id: CarrierId, carrier: Carrier) -> Result<(), Fault> {
-        let speech = match (carrier, self.config.manner) {
+        let speech = match (carrier, self.manner) {
             (Carrier::WebSocket, Manner::Raw) => Speech::Raw,
             (Carrier::WebSocket, Manner::Envelope) => Speech::Socket,
             (Carrier::EventStream, _) => Speech::Stream,
@@ -153,7 +166,8 @@ impl PlainSession {
             return self.turn_away(id, "this session has another carrier");
         }
         // The newest wins: the client has given up on the older one.
-        if let Some(older) = self.carrier.take().filter(|_| !self.spent) {
+        let spent = self.http.as_ref().is_some_and(|http| http.spent);
+        if let Some(older) = self.carrier.take().filter(|_| !spent) {
             self.outputs.push_back(Output::End { id: older, ending: self.idle_ending() });
         }
         self.carry(now, id);
@@ -175,20 +189,21 @@ impl PlainSession {
 
     fn carry(&mut self, now: Instant, id: CarrierId) {
         self.carrier = Some(id);
-        self.spent = false;
-        self.deadline = match self.speech {
-            Speech::Raw | Speech::Socket => None,
-            Speech::Stream => Some(now + self.config.heartbeat_interval),
-            Speech::Poll => Some(now + self.config.poll_timeout),
-        };
+        match (&mut self.http, self.speech) {
+            (http, Speech::Raw | Speech::Socket) => *http = None,
+            (Some(http), Speech::Stream) => http.begin(now + http.config.heartbeat_interval),
+            (Some(http), Speech::Poll) => http.begin(now + http.config.poll_timeout),
+            (None, _) => {}
+        }
         self.outputs.push_back(Output::Carry(Some(id)));
     }
 
     /// Until the next poll the outbox gathers.
-    fn wait(&mut self, now: Instant, gap_max: Duration) {
+    fn wait(&mut self, now: Instant, gap_max: impl FnOnce(&Config) -> Duration) {
         self.carrier = None;
-        self.spent = false;
-        self.deadline = Some(now + gap_max);
+        if let Some(http) = &mut self.http {
+            http.begin(now + gap_max(&http.config));
+        }
         self.outputs.push_back(Output::Carry(None));
     }
 
@@ -197,13 +212,10 @@ impl PlainSession {
             return;
         }
         if self.speech == Speech::Poll {
-            return self.wait(
-                now,
-                match how {
-                    Detached::Lost => self.config.abort_gap_max,
-                    Detached::Done | Detached::Closed { .. } => self.config.poll_gap_max,
-                },
-            );
+            return self.wait(now, |config| match how {
+                Detached::Lost => config.abort_gap_max,
+                Detached::Done | Detached::Closed { .. } => config.poll_gap_max,
+            });
         }
         // An event stream ends like a WebSocket: its client comes back as another peer, with its
         // last id.
@@ -271,9 +283,9 @@ impl PlainSession {
             return;
         }
         self.state = State::Entered;
-        let token = self.speech.is_http().then(|| self.token.clone());
+        let token = self.http.as_ref().map(|http| &*http.token);
         let mut open = BytesMut::new();
-        envelope::write_open(&mut open, id, token.as_deref());
+        envelope::write_open(&mut open, id, token);
         self.say(json::into_text(open));
         for envelope in std::mem::take(&mut self.early) {
             self.say(envelope);
@@ -333,7 +345,9 @@ impl PlainSession {
         self.outputs.push_back(Output::Closed { reason, ending });
         self.state = State::Closed;
         self.carrier = None;
-        self.deadline = None;
+        if let Some(http) = &mut self.http {
+            http.deadline = None;
+        }
         self.early = Vec::new();
     }
 
@@ -347,19 +361,20 @@ impl PlainSession {
     }
 
     fn timeout(&mut self, now: Instant) {
-        if self.deadline.is_none_or(|deadline| now < deadline) {
+        let Some(http) = &mut self.http else { return };
+        if http.deadline.is_none_or(|deadline| now < deadline) {
             return;
         }
-        self.deadline = None;
+        http.deadline = None;
         match (self.carrier, self.speech) {
             (None, _) => self.finish(Reason::PingTimeout, 1001, "timed out".into()),
             (Some(_), Speech::Stream) => {
                 self.outputs.push_back(Output::Transmit(Message::text(event_stream::HEARTBEAT)));
-                self.deadline = Some(now + self.config.heartbeat_interval);
+                http.deadline = Some(now + http.config.heartbeat_interval);
             }
-            (Some(id), Speech::Poll) if !self.spent => {
+            (Some(id), Speech::Poll) if !http.spent => {
                 self.outputs.push_back(Output::End { id, ending: self.idle_ending() });
-                self.wait(now, self.config.poll_gap_max);
+                self.wait(now, |config| config.poll_gap_max);
             }
             // It is being answered at this moment.
             (Some(_), _) => {}
@@ -408,7 +423,7 @@ impl Session for PlainSession {
         self.outputs.pop_front().unwrap_or_else(|| {
             // An idle session keeps no queue in memory.
             self.outputs = VecDeque::new();
-            Output::Timeout(self.deadline)
+            Output::Timeout(self.http.as_ref().and_then(|http| http.deadline))
         })
     }
 
@@ -419,21 +434,28 @@ impl Session for PlainSession {
         queue: &mut VecDeque<Frame>,
         out: &mut BytesMut,
     ) -> Packed {
+        let Some(http) = &mut self.http else { return Packed::Open };
         match carrier {
             Carrier::LongPoll => {
-                self.pack_poll(queue, out);
-                self.spent |= self.carrier == Some(id);
+                http.pack_poll(queue, out);
+                http.spent |= self.carrier == Some(id);
                 Packed::Full
             }
             Carrier::EventStream | Carrier::Streaming | Carrier::WebSocket => {
-                self.pack_stream(queue, out);
+                http.pack_stream(queue, out);
                 Packed::Open
             }
         }
     }
 }
 
-impl PlainSession {
+impl Http {
+    /// A carrier has come, or gone: this is due next.
+    fn begin(&mut self, deadline: Instant) {
+        self.spent = false;
+        self.deadline = Some(deadline);
+    }
+
     /// A JSON array of envelopes, the last of which is the cursor for the next poll.
     fn pack_poll(&mut self, queue: &mut VecDeque<Frame>, out: &mut BytesMut) {
         let start = out.len();

@@ -1,19 +1,22 @@
 //! The request that opened a session.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
 use std::fmt;
 use std::net::SocketAddr;
 
 /// The head of the request that opened a session, and where it came from.
 ///
 /// It lives as long as the session, so all of its text is in one piece of memory, which shares
-/// nothing with the buffer that the request was read into.
+/// nothing with the buffer that the request was read into. Headers that say how the connection
+/// was to be made, and nothing of the client, are not kept: `Connection`, `Upgrade` and those of
+/// WebSocket's handshake but for the subprotocols.
 #[derive(Clone)]
 pub struct RequestInfo {
     /// The target, then each header: the lengths of its name and its value, and both.
     text: Box<[u8]>,
-    target_len: usize,
-    method: Method,
+    target_len: u32,
+    /// None: GET.
+    method: Option<Box<Method>>,
     version: Version,
     remote: Option<SocketAddr>,
     secure: bool,
@@ -26,13 +29,14 @@ pub(crate) struct Secure;
 impl RequestInfo {
     pub(crate) fn copy_of(request: &Request<()>, remote: Option<SocketAddr>) -> Self {
         let target = request.uri().to_string();
-        let target_len = target.len();
+        // The http crate takes no longer target than 64 KiB.
+        let target_len = target.len() as u32;
         let mut text = target.into_bytes();
         write_headers(&mut text, request.headers());
         Self {
             text: text.into_boxed_slice(),
             target_len,
-            method: request.method().clone(),
+            method: (request.method() != Method::GET).then(|| Box::new(request.method().clone())),
             version: request.version(),
             remote,
             secure: request.extensions().get::<Secure>().is_some(),
@@ -41,7 +45,7 @@ impl RequestInfo {
 
     /// The method.
     pub fn method(&self) -> &Method {
-        &self.method
+        self.method.as_deref().unwrap_or(&Method::GET)
     }
 
     /// The version of HTTP.
@@ -56,7 +60,7 @@ impl RequestInfo {
 
     /// The target as the client gave it: most often a path and a query.
     pub fn target(&self) -> &str {
-        let target = self.text.get(..self.target_len).unwrap_or_default();
+        let target = self.text.get(..self.target_len as usize).unwrap_or_default();
         std::str::from_utf8(target).unwrap_or_default()
     }
 
@@ -93,7 +97,7 @@ impl RequestInfo {
     /// The headers in their order, those of one name together: each its name in lower case and its
     /// value.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let mut rest = self.text.get(self.target_len..).unwrap_or_default();
+        let mut rest = self.text.get(self.target_len as usize..).unwrap_or_default();
         std::iter::from_fn(move || {
             let (name_len, behind) = rest.split_first_chunk()?;
             let (value_len, behind) = behind.split_first_chunk()?;
@@ -117,7 +121,7 @@ impl fmt::Debug for RequestInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.headers().map(|(name, _)| name).collect();
         f.debug_struct("RequestInfo")
-            .field("method", &self.method)
+            .field("method", self.method())
             .field("headers", &names)
             .field("remote", &self.remote)
             .finish_non_exhaustive()
@@ -129,8 +133,9 @@ fn write_headers(text: &mut Vec<u8>, headers: &HeaderMap) {
     const LENS_LEN: usize = size_of::<u16>() + size_of::<u32>();
     let len_of =
         |(name, value): (&HeaderName, &HeaderValue)| LENS_LEN + name.as_str().len() + value.len();
-    text.reserve_exact(headers.iter().map(len_of).sum());
-    for (name, value) in headers {
+    let kept = || headers.iter().filter(|(name, _)| !OF_THE_CONNECTION.contains(name));
+    text.reserve_exact(kept().map(len_of).sum());
+    for (name, value) in kept() {
         // The http crate's names are shorter than 64 KiB; listeners limit what heads hold.
         let name_len = u16::try_from(name.as_str().len());
         let value_len = u32::try_from(value.len());
@@ -141,6 +146,15 @@ fn write_headers(text: &mut Vec<u8>, headers: &HeaderMap) {
         text.extend_from_slice(value.as_bytes());
     }
 }
+
+/// Headers that are not kept.
+const OF_THE_CONNECTION: [HeaderName; 5] = [
+    header::CONNECTION,
+    header::UPGRADE,
+    header::SEC_WEBSOCKET_KEY,
+    header::SEC_WEBSOCKET_VERSION,
+    header::SEC_WEBSOCKET_EXTENSIONS,
+];
 
 /// The first parameter of this name in a query, decoded (`application/x-www-form-urlencoded`).
 pub(crate) fn query_value(query: &str, name: &str) -> Option<String> {

@@ -221,7 +221,7 @@ impl Feed {
         Socket {
             id: peer.id().to_owned(),
             // The whole of it is a secret.
-            client_id: peer.0.cell.token.chars().take(12).collect(),
+            client_id: peer.0.cell.token().chars().take(12).collect(),
             transport: peer.transport(),
             nsp: peer.namespace().name().to_owned(),
             data: self.data(peer),

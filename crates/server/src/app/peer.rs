@@ -94,7 +94,7 @@ impl Peer {
 
     /// What the client sent along when it entered: no argument or one.
     pub fn auth(&self) -> &RawArgs {
-        &self.0.auth
+        self.0.auth()
     }
 
     /// The namespace it is in.
@@ -280,11 +280,7 @@ impl Peer {
 
     /// Keeps a value with the peer, one per type, in place of an earlier one.
     pub fn set<T: Any + Send + Sync>(&self, value: T) {
-        let value: Arc<dyn Any + Send + Sync> = Arc::new(value);
-        let mut kept = self.0.values.lock();
-        kept.retain(|kept| !kept.is::<T>());
-        kept.push(value);
-        drop(kept);
+        self.0.keep(value);
         if let Some(feed) = &self.0.space.feed {
             feed.updated(self);
         }
@@ -292,8 +288,7 @@ impl Peer {
 
     /// The value of this type that was kept with the peer.
     pub fn get<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
-        let kept = self.0.values.lock();
-        kept.iter().find(|kept| kept.is::<T>()).cloned()?.downcast().ok()
+        self.0.kept()
     }
 
     /// Ends this peer. Its session may go on, if it is in other namespaces.

@@ -37,9 +37,12 @@ pub(crate) trait Work: Future<Output = ()> + Unpin + Send + 'static {
 
 /// The engines of every runtime that serves connections.
 pub(crate) struct Engines<W> {
-    runtimes: Mutex<Vec<(runtime::Id, Vec<Arc<Line<W>>>)>>,
+    runtimes: Mutex<Vec<(runtime::Id, Lines<W>)>>,
     next: AtomicUsize,
 }
+
+/// Those of one runtime.
+type Lines<W> = Vec<Arc<Line<W>>>;
 
 impl<W> Default for Engines<W> {
     fn default() -> Self {

@@ -191,7 +191,7 @@ impl Endpoint {
         };
         let Some(handshake) = handshake else {
             let mut response = self.poll(&cell, open.jsonp, None).await;
-            let cookie = self.engine.set_cookie(&cell.token);
+            let cookie = self.engine.set_cookie(cell.token());
             if let Some(Ok(cookie)) = cookie.map(HeaderValue::try_from) {
                 response.headers_mut().insert(header::SET_COOKIE, cookie);
             }

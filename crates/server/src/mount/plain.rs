@@ -293,7 +293,7 @@ async fn poll_next(
     // poll with the same cursor may bring that at this moment.
     if body.len() <= b"[]".len() {
         let mut body = BytesMut::from(&b"["[..]);
-        envelope::write_cursor(&mut body, Cursor { token: &cell.token, number, places: &places });
+        envelope::write_cursor(&mut body, Cursor { token: cell.token(), number, places: &places });
         body.extend_from_slice(b"]");
         return answer_poll(body.freeze());
     }

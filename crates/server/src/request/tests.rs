@@ -11,6 +11,7 @@ fn a_session_keeps_nothing_of_the_buffer_its_request_was_read_into() {
     secret.set_sensitive(true);
     request.headers_mut().append("cookie", secret);
     request.headers_mut().append("x-own", HeaderValue::from_static(""));
+    request.headers_mut().append("upgrade", HeaderValue::from_static("websocket"));
     let last = HeaderValue::from_maybe_shared(buffer.slice(14..)).unwrap();
     request.headers_mut().append("cookie", last);
 

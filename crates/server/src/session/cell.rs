@@ -30,7 +30,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -87,22 +87,25 @@ pub(crate) struct Opening {
 pub(crate) struct Cell {
     pub(crate) shared: Arc<Shared>,
     pub(crate) terms: Arc<Terms>,
-    /// What finds the session in the table; empty if nothing can.
-    pub(crate) token: ByteString,
-    /// How its peers get their public ids.
-    pub(crate) ids: PeerIds,
+    /// How it and its peers are called. None: nothing finds it, and its peers have fresh ids.
+    identity: Option<Box<Identity>>,
     /// The request that opened it, or that carries it, where these differ.
     request: Mutex<Arc<RequestInfo>>,
     pub(crate) outbox: Arc<Outbox>,
     core: Mutex<Core>,
     /// Events that wait for their handler, over all peers.
-    waiting: AtomicUsize,
+    waiting: AtomicU32,
     /// A POST of this session is being read.
     pub(crate) posting: AtomicBool,
     /// What is known of a plain session that is carried by HTTP.
     pub(crate) past: Mutex<Option<Box<Past>>>,
     /// Counts as long as the session is there.
-    _seat: Option<Seat>,
+    _seat: Option<Box<Seat>>,
+}
+
+struct Identity {
+    token: ByteString,
+    ids: PeerIds,
 }
 
 /// What a client that speaks HTTP may come back to.
@@ -159,6 +162,8 @@ impl Cell {
         machine: Box<dyn Session>,
     ) -> Arc<Self> {
         let Opening { request, token, ids, seat } = opening;
+        let is_named = !token.is_empty() || !matches!(ids, PeerIds::Fresh);
+        let identity = is_named.then(|| Box::new(Identity { token, ids }));
         let limits = &shared.limits;
         let outbox = Outbox::new(OutboxLimits {
             len_max: limits.outbox_len_max,
@@ -167,8 +172,7 @@ impl Cell {
         let cell = Arc::new(Self {
             shared: Arc::clone(shared),
             terms: Arc::clone(terms),
-            token,
-            ids,
+            identity,
             request: Mutex::new(request),
             outbox: Arc::new(outbox),
             core: Mutex::new(Core {
@@ -183,10 +187,10 @@ impl Cell {
                 closed: None,
                 congested: Vec::new(),
             }),
-            waiting: AtomicUsize::new(0),
+            waiting: AtomicU32::new(0),
             posting: AtomicBool::new(false),
             past: Mutex::default(),
-            _seat: seat,
+            _seat: seat.map(Box::new),
         });
         shared.table.opened(&cell);
         shared.counters.sessions_opened.fetch_add(1, Ordering::Relaxed);
@@ -244,13 +248,13 @@ impl Cell {
                 Output::Direct { id, message } => {
                     if let Some(attached) = core.attached(id) {
                         let prepared = wires::prepare(&message);
-                        attached.direct.extend(prepared.frames().iter().cloned());
+                        attached.send_direct(prepared.frames().iter().cloned());
                         attached.wake();
                     }
                 }
                 Output::Resend { id, frames } => {
                     if let Some(attached) = core.attached(id) {
-                        attached.direct.extend(frames);
+                        attached.send_direct(frames);
                         attached.wake();
                     }
                 }
@@ -293,7 +297,7 @@ impl Cell {
         for attached in &mut core.carriers {
             // The main carrier first sends what is left, if its peer still reads.
             if main != Some(attached.id) || reason == Reason::Slow {
-                attached.ending.get_or_insert_with(|| ending.clone());
+                attached.end(ending.clone());
             }
             attached.wake();
         }
@@ -322,11 +326,7 @@ impl Cell {
                     after.strays.push((link, Refusal::new(denied.message())));
                     return;
                 }
-                let id = match &self.ids {
-                    PeerIds::Fresh => fresh_id(),
-                    PeerIds::Known(id) => id.clone(),
-                    PeerIds::Legacy => omniwire_socketio::legacy_id(&self.token, &namespace),
-                };
+                let id = self.peer_id(&namespace);
                 self.outbox.hold(link);
                 let recovery = space.recovery.as_ref();
                 let recovery = recovery.and_then(|r| r.identify(&space.hub, self, returning));
@@ -371,6 +371,23 @@ impl Cell {
         let peer = if left { core.peers.remove(index) } else { Arc::clone(&core.peers[index]) };
         let first = peer.arrive(arrival);
         after.arrivals.push((peer, first));
+    }
+
+    /// What a peer that enters this namespace is called.
+    fn peer_id(&self, namespace: &ByteString) -> ByteString {
+        match self.identity.as_deref() {
+            None | Some(Identity { ids: PeerIds::Fresh, .. }) => fresh_id(),
+            Some(Identity { ids: PeerIds::Known(id), .. }) => id.clone(),
+            Some(Identity { ids: PeerIds::Legacy, token }) => {
+                omniwire_socketio::legacy_id(token, namespace)
+            }
+        }
+    }
+
+    /// What finds the session in the table; empty if nothing can.
+    pub(crate) fn token(&self) -> &ByteString {
+        static NO_TOKEN: ByteString = ByteString::from_static("");
+        self.identity.as_deref().map_or(&NO_TOKEN, |identity| &identity.token)
     }
 
     /// Where the client names the namespace, no mount has looked at its gate.
@@ -436,13 +453,17 @@ impl Cell {
 
     // Backpressure: a session whose handlers don't keep up is not read from.
 
+    fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed) as usize
+    }
+
     pub(crate) fn event_waits(&self) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn event_started(&self) {
         let before = self.waiting.fetch_sub(1, Ordering::Relaxed);
-        if before == self.shared.limits.inbox_count_max / 2 {
+        if before as usize == self.shared.limits.inbox_count_max / 2 {
             let wakers = std::mem::take(&mut self.core.lock().congested);
             wakers.into_iter().for_each(Waker::wake);
         }
@@ -454,7 +475,7 @@ impl Cell {
     }
 
     fn wake_congested(&self, core: &mut Core) {
-        if self.waiting.load(Ordering::Relaxed) <= self.shared.limits.inbox_count_max / 2 {
+        if self.waiting() <= self.shared.limits.inbox_count_max / 2 {
             core.congested.drain(..).for_each(Waker::wake);
         }
     }
@@ -462,13 +483,13 @@ impl Cell {
     /// Ready when another input may be taken.
     pub(crate) fn poll_uncongested(&self, context: &Context<'_>) -> Poll<()> {
         let limit = self.shared.limits.inbox_count_max;
-        if self.waiting.load(Ordering::Relaxed) < limit {
+        if self.waiting() < limit {
             return Poll::Ready(());
         }
         let mut core = self.core.lock();
         core.congested.push(context.waker().clone());
         // Looked at again under the lock: the last event may have started just now.
-        if self.waiting.load(Ordering::Relaxed) < limit || core.closed.is_some() {
+        if self.waiting() < limit || core.closed.is_some() {
             return Poll::Ready(());
         }
         Poll::Pending
@@ -584,7 +605,7 @@ impl Core {
 
     fn end(&mut self, id: CarrierId, ending: Ending) {
         if let Some(attached) = self.attached(id) {
-            attached.ending.get_or_insert(ending);
+            attached.end(ending);
             attached.wake();
         }
     }
@@ -621,10 +642,10 @@ impl Core {
             }
             match attached.ping {
                 Ping::Quiet => {
-                    attached.ping = Ping::Owed(now);
+                    (attached.ping, attached.since) = (Ping::Owed, now);
                     attached.wake();
                 }
-                Ping::Owed(_) | Ping::Sent(_) => lost.push(attached.id),
+                Ping::Owed | Ping::Sent => lost.push(attached.id),
             }
         }
     }

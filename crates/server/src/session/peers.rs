@@ -2,6 +2,7 @@
 
 mod failures;
 mod guarded;
+mod inbox;
 mod questions;
 mod returning;
 mod rooms;
@@ -11,7 +12,7 @@ pub(crate) use guarded::Away;
 pub(crate) use questions::{AnswerReceiver, Answered, OpenQuestions, Question};
 
 use self::guarded::{Guarded, conclude, guard, panicked};
-use self::questions::Questions;
+use self::inbox::{Inbox, Stage, Work};
 use super::cell::Cell;
 use super::recovery::{Former, Recoverable};
 use crate::app::arguments::ArgsError;
@@ -31,13 +32,11 @@ use omniwire_session::{
 };
 use parking_lot::Mutex;
 use std::any::Any;
-use std::collections::{BTreeMap, VecDeque};
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::Poll;
 use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
 
 /// Values that the application keeps with a peer, one per type.
 pub(crate) type Kept = Vec<Arc<dyn Any + Send + Sync>>;
@@ -102,50 +101,12 @@ pub(crate) struct PeerCell {
     pub(crate) cell: Arc<Cell>,
     pub(crate) space: Arc<Space>,
     pub(crate) member: Arc<Member>,
-    pub(crate) auth: RawArgs,
+    /// None: no argument.
+    auth: Option<Box<RawArgs>>,
     pub(crate) request: Arc<RequestInfo>,
-    pub(crate) values: Mutex<Kept>,
     /// What is known of it if it may come back.
     pub(crate) recovery: Option<Box<Recoverable>>,
     inbox: Mutex<Inbox>,
-    questions: Mutex<Questions>,
-}
-
-/// A peer's events, in order. At most one thread at a time starts handlers ([`PeerCell::pump`]).
-#[derive(Debug, Default)]
-struct Inbox {
-    stage: Stage,
-    queue: VecDeque<Queued>,
-    pumping: bool,
-    running: usize,
-    /// Nothing more comes from the client.
-    left: bool,
-    /// Calls that answer with a stream, which the client may cancel.
-    streams: BTreeMap<CallId, AbortHandle>,
-    uploads: BTreeMap<ByteString, upload::Sender>,
-}
-
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// `on_connect` has not been started.
-    #[default]
-    New,
-    /// `on_connect` runs.
-    Entering,
-    /// Let in.
-    Open,
-    /// Has left: what was said before is still handled.
-    Gone,
-    /// Was turned away: nothing that it says is handled.
-    Refused,
-}
-
-/// What the pump is to start.
-enum Work {
-    Enter,
-    Handle(Queued),
-    /// From a peer that was turned away.
-    Drop(Queued),
 }
 
 static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
@@ -161,12 +122,10 @@ impl PeerCell {
             cell: Arc::clone(cell),
             space,
             member: Arc::new(Member::new(key, id, wire, link, outbox)),
-            auth,
+            auth: (!auth.is_empty()).then(|| Box::new(auth)),
             request: cell.request(),
-            values: Mutex::default(),
             recovery: recovery.map(Box::new),
             inbox: Mutex::default(),
-            questions: Mutex::default(),
         })
     }
 
@@ -195,18 +154,20 @@ impl PeerCell {
         } else {
             self.cell.event_waits();
         }
-        inbox.queue.push_back(queued);
+        inbox.more().queue.push_back(queued);
         None
     }
 
     /// Whoever waits for this client waits in vain.
     fn leaves(&self, inbox: &mut Inbox) {
-        self.leave_unanswered();
-        for upload in std::mem::take(&mut inbox.uploads).into_values() {
+        inbox.left = true;
+        let Some(more) = &mut inbox.more else { return };
+        more.askers.clear();
+        for upload in std::mem::take(&mut more.uploads).into_values() {
             upload.send(&self.cell, Err(ByteString::from_static("the client disconnected")));
         }
-        std::mem::take(&mut inbox.streams).into_values().for_each(|handle| handle.abort());
-        inbox.left = true;
+        std::mem::take(&mut more.streams).into_values().for_each(|handle| handle.abort());
+        inbox.tidy();
     }
 
     /// Starts handlers, in order, as many as may run. A handler runs on this thread up to its
@@ -434,10 +395,11 @@ impl PeerCell {
 
     fn may_stream(&self, id: &CallId) -> Result<(), (CallErrorKind, &'static str)> {
         let inbox = self.inbox.lock();
-        if inbox.streams.contains_key(id) {
+        let Some(more) = &inbox.more else { return Ok(()) };
+        if more.streams.contains_key(id) {
             return Err((CallErrorKind::IdInUse, "another call that is not over has this id"));
         }
-        if inbox.streams.len() >= self.cell.shared.limits.calls_max {
+        if more.streams.len() >= self.cell.shared.limits.calls_max {
             return Err((CallErrorKind::Failed, "there are too many streams"));
         }
         Ok(())
@@ -504,7 +466,7 @@ impl PeerCell {
             Err(failure) => Err(self.call_error(&answering.event, failure)),
         };
         if let Some(id) = answering.stream_id() {
-            self.inbox.lock().streams.remove(&id);
+            self.inbox.lock().take_stream(&id);
         }
         self.answer(answering, outcome);
         if let Some(after) = after {
@@ -539,7 +501,7 @@ impl PeerCell {
             drop(inbox);
             return drop(task);
         }
-        inbox.streams.insert(id, tokio::spawn(task).abort_handle());
+        inbox.more().streams.insert(id, tokio::spawn(task).abort_handle());
     }
 
     async fn stream(self: &Arc<Self>, answering: Answering, items: Items) {
@@ -557,7 +519,7 @@ impl PeerCell {
             std::future::poll_fn(|context| self.member.outbox.poll_room(context)).await;
         }
         // Whoever takes it off the list says the last word.
-        if self.inbox.lock().streams.remove(&id).is_some() {
+        if self.inbox.lock().take_stream(&id).is_some() {
             self.say(Outgoing::End { call: &id, error: error.as_ref() });
         }
     }
@@ -587,24 +549,29 @@ impl PeerCell {
     /// ends when its turn comes.
     pub(crate) fn cancel(&self, call: &CallId) {
         let mut inbox = self.inbox.lock();
-        if let Some(handle) = inbox.streams.remove(call) {
+        if let Some(handle) = inbox.take_stream(call) {
             handle.abort();
-            self.say(Outgoing::End { call, error: None });
-        } else if let Some(queued) = inbox.queue.iter_mut().find(|queued| queued.streams_as(call)) {
+            return self.say(Outgoing::End { call, error: None });
+        }
+        let mut queue = inbox.more.iter_mut().flat_map(|more| &mut more.queue);
+        if let Some(queued) = queue.find(|queued| queued.streams_as(call)) {
             queued.cancelled = true;
         }
     }
 
     /// What is above the limit is not opened: the handler will miss it.
     fn open_uploads(&self, inbox: &mut Inbox, streams: &[ByteString]) -> Vec<upload::Receiver> {
-        let max = self.cell.shared.limits.calls_max;
-        if inbox.uploads.len() + streams.len() > max {
-            inbox.uploads.retain(|_, upload| !upload.is_closed());
+        if streams.is_empty() {
+            return Vec::new();
         }
-        let room = max.saturating_sub(inbox.uploads.len());
+        let (max, uploads) = (self.cell.shared.limits.calls_max, &mut inbox.more().uploads);
+        if uploads.len() + streams.len() > max {
+            uploads.retain(|_, upload| !upload.is_closed());
+        }
+        let room = max.saturating_sub(uploads.len());
         let open = |stream: &ByteString| {
             let (sender, receiver) = upload::channel(&self.cell);
-            inbox.uploads.insert(stream.clone(), sender);
+            uploads.insert(stream.clone(), sender);
             receiver
         };
         streams.iter().take(room).map(open).collect()
@@ -613,9 +580,11 @@ impl PeerCell {
     /// An item of a stream that the client sends. One that no handler takes is dropped.
     pub(crate) fn uploaded(&self, stream: &ByteString, item: upload::Item) {
         let mut inbox = self.inbox.lock();
-        let Some(upload) = inbox.uploads.get(stream) else { return };
+        let Some(more) = &mut inbox.more else { return };
+        let Some(upload) = more.uploads.get(stream) else { return };
         if !upload.send(&self.cell, item) {
-            inbox.uploads.remove(stream);
+            more.uploads.remove(stream);
+            inbox.tidy();
         }
     }
 
@@ -623,7 +592,42 @@ impl PeerCell {
         if let Some(error) = error {
             self.uploaded(stream, Err(error));
         }
-        self.inbox.lock().uploads.remove(stream);
+        let mut inbox = self.inbox.lock();
+        if let Some(more) = &mut inbox.more {
+            more.uploads.remove(stream);
+            inbox.tidy();
+        }
+    }
+
+    /// What the client sent along when it asked to enter.
+    pub(crate) fn auth(&self) -> &RawArgs {
+        static NOTHING: LazyLock<RawArgs> = LazyLock::new(RawArgs::default);
+        self.auth.as_deref().unwrap_or(&NOTHING)
+    }
+
+    /// Keeps a value, in place of an earlier one of its type.
+    pub(crate) fn keep<T: Any + Send + Sync>(&self, value: T) {
+        let mut inbox = self.inbox.lock();
+        let values = &mut inbox.more().values;
+        values.retain(|kept| !kept.is::<T>());
+        values.push(Arc::new(value));
+    }
+
+    pub(crate) fn kept<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        let inbox = self.inbox.lock();
+        let mut values = inbox.more.iter().flat_map(|more| &more.values);
+        values.find(|kept| kept.is::<T>()).cloned()?.downcast().ok()
+    }
+
+    pub(crate) fn take_values(&self) -> Kept {
+        let mut inbox = self.inbox.lock();
+        let values = inbox.more.as_mut().map(|more| std::mem::take(&mut more.values));
+        inbox.tidy();
+        values.unwrap_or_default()
+    }
+
+    fn set_values(&self, values: Kept) {
+        self.inbox.lock().more().values = values;
     }
 
     pub(crate) fn hang_up(&self) {
@@ -634,41 +638,6 @@ impl PeerCell {
     pub(crate) fn kick(&self, whole: bool, close: Option<(u16, ByteString)>) {
         // A session that is over needs no end.
         self.cell.handle(Input::Kick { link: self.member.link, whole, close }).ok();
-    }
-}
-
-impl Inbox {
-    /// Whether nothing stands between this message and its handler. A call for a stream always
-    /// queues, so that it can be cancelled until it starts.
-    fn is_next(&self, queued: &Queued, parallel_max: usize) -> bool {
-        let free = self.stage == Stage::Open && !self.pumping && self.queue.is_empty();
-        let may_run = self.running < parallel_max || !queued.takes_slot();
-        let plain = match &queued.arrival {
-            Arrival::Message(Pending { call, .. }) => !call.as_ref().is_some_and(|c| c.stream),
-            _ => false,
-        };
-        free && may_run && plain
-    }
-
-    fn next(&mut self, parallel_max: usize) -> Option<Work> {
-        match self.stage {
-            Stage::New => {
-                self.stage = Stage::Entering;
-                return Some(Work::Enter);
-            }
-            Stage::Entering => return None,
-            Stage::Open | Stage::Gone => {}
-            Stage::Refused => {
-                return self.queue.pop_front().map(|queued| match queued.arrival {
-                    Arrival::Leave(_) => Work::Handle(queued),
-                    _ => Work::Drop(queued),
-                });
-            }
-        }
-        // Once the peer is leaving, nothing that it said before is held back.
-        let may_run = self.running < parallel_max || self.left;
-        let next = self.queue.pop_front_if(|queued| may_run || !queued.takes_slot());
-        next.map(Work::Handle)
     }
 }
 

@@ -214,7 +214,7 @@ impl Recovery {
             return false;
         }
         let rooms = space.hub.step_out(&peer.member);
-        let values = std::mem::take(&mut *peer.values.lock());
+        let values = peer.take_values();
         recovery.state.lock().here.remove(&own.token);
         let (key, id) = (peer.member.key, peer.member.id.clone());
         let until = Instant::now() + recovery.settings.window;

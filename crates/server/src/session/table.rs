@@ -29,22 +29,22 @@ impl Table {
 
     pub(crate) fn opened(&self, cell: &Arc<Cell>) {
         self.count.fetch_add(1, Ordering::Relaxed);
-        if cell.token.is_empty() {
+        if cell.token().is_empty() {
             self.unlisted.lock().insert(address(cell), Arc::downgrade(cell));
         } else {
-            self.by_token.lock().insert(cell.token.clone(), Arc::clone(cell));
+            self.by_token.lock().insert(cell.token().clone(), Arc::clone(cell));
         }
     }
 
     pub(crate) fn closed(&self, cell: &Arc<Cell>) {
         self.count.fetch_sub(1, Ordering::Relaxed);
-        if cell.token.is_empty() {
+        if cell.token().is_empty() {
             self.unlisted.lock().remove(&address(cell));
             return;
         }
         let mut by_token = self.by_token.lock();
-        if by_token.get(&cell.token).is_some_and(|listed| Arc::ptr_eq(listed, cell)) {
-            by_token.remove(&cell.token);
+        if by_token.get(cell.token()).is_some_and(|listed| Arc::ptr_eq(listed, cell)) {
+            by_token.remove(cell.token());
         }
     }
 

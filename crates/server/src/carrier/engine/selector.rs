@@ -34,7 +34,7 @@ impl Selector {
     }
 
     /// Ready when there may be news; [`Selector::select`] must follow.
-    pub(super) fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_ready(&self, context: &mut Context<'_>) -> Poll<()> {
         if self.more {
             return Poll::Ready(());
         }

@@ -17,18 +17,27 @@ pub(super) struct Attached {
     pub(super) id: CarrierId,
     pub(super) carrier: Carrier,
     pub(super) waker: Option<Waker>,
-    pub(super) direct: VecDeque<Frame>,
-    pub(super) ending: Option<Ending>,
-    pub(super) heard_at: Instant,
+    /// Most have none of it until they end.
+    pub(super) aside: Option<Box<Aside>>,
     pub(super) ping: Ping,
+    /// Since when the ping is as it is; for a peer that owes no answer, when it was heard last.
+    pub(super) since: Instant,
+}
+
+/// What does not go through the outbox.
+#[derive(Debug, Default)]
+pub(super) struct Aside {
+    /// What goes in front of the outbox.
+    direct: VecDeque<Frame>,
+    ending: Option<Ending>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ping {
     Quiet,
     /// The carrier has still to send it.
-    Owed(Instant),
-    Sent(Instant),
+    Owed,
+    Sent,
 }
 
 /// What a WebSocket carrier is to do.
@@ -126,7 +135,7 @@ impl Cell {
         if self.terms.ping.is_some()
             && let Some(attached) = core.attached(id)
         {
-            attached.heard_at = Instant::now();
+            attached.since = Instant::now();
             attached.ping = Ping::Quiet;
         }
     }
@@ -148,15 +157,14 @@ impl Cell {
                     // The session has let go of it: nothing came after a ping.
                     return Step::End(Ending::close(1001, "no answer to a ping"));
                 };
-                if !attached.direct.is_empty() {
-                    take(&mut attached.direct);
+                if attached.take_direct(take) {
                     return Step::Took;
                 }
-                if let Some(ending) = attached.ending.clone() {
+                if let Some(ending) = attached.ending() {
                     return Step::End(ending);
                 }
-                if let Ping::Owed(at) = attached.ping {
-                    attached.ping = Ping::Sent(at);
+                if attached.ping == Ping::Owed {
+                    attached.ping = Ping::Sent;
                     return Step::Ping;
                 }
                 attached.keep_waker(context);
@@ -176,7 +184,7 @@ impl Cell {
                 if !passed.is_empty()
                     && let Some(attached) = core.attached(id)
                 {
-                    attached.direct = passed;
+                    attached.send_direct(passed);
                 }
                 drained
             };
@@ -227,7 +235,7 @@ impl Cell {
             return Ok(Poll::Ready(Chunk::End(Ending::close(1000, ""))));
         };
         let carrier = attached.carrier;
-        if let Some(ending) = attached.ending.clone() {
+        if let Some(ending) = attached.ending() {
             self.done(core, id, after);
             return Ok(Poll::Ready(Chunk::End(ending)));
         }
@@ -274,7 +282,7 @@ impl Cell {
     ) -> Poll<Ending> {
         std::task::ready!(self.outbox.poll_overflow(context));
         self.close_as_slow();
-        let ending = self.core.lock().attached(id).and_then(|attached| attached.ending.clone());
+        let ending = self.core.lock().attached(id).and_then(|attached| attached.ending());
         Poll::Ready(ending.unwrap_or_else(|| Ending::close(1001, "")))
     }
 
@@ -305,15 +313,34 @@ struct Overflowed;
 
 impl Attached {
     pub(super) fn new(id: CarrierId, carrier: Carrier) -> Self {
-        Self {
-            id,
-            carrier,
-            waker: None,
-            direct: VecDeque::new(),
-            ending: None,
-            heard_at: Instant::now(),
-            ping: Ping::Quiet,
+        let since = Instant::now();
+        Self { id, carrier, waker: None, aside: None, ping: Ping::Quiet, since }
+    }
+
+    /// Lets it end like this, unless it ends already.
+    pub(super) fn end(&mut self, ending: Ending) {
+        self.aside.get_or_insert_default().ending.get_or_insert(ending);
+    }
+
+    pub(super) fn ending(&self) -> Option<Ending> {
+        self.aside.as_ref()?.ending.clone()
+    }
+
+    pub(super) fn send_direct(&mut self, frames: impl IntoIterator<Item = Frame>) {
+        self.aside.get_or_insert_default().direct.extend(frames);
+    }
+
+    /// Hands over what goes in front of the outbox. Whether there was anything.
+    fn take_direct(&mut self, take: &mut dyn FnMut(&mut VecDeque<Frame>)) -> bool {
+        let Some(aside) = &mut self.aside else { return false };
+        if aside.direct.is_empty() {
+            return false;
         }
+        take(&mut aside.direct);
+        if aside.direct.is_empty() && aside.ending.is_none() {
+            self.aside = None;
+        }
+        true
     }
 
     pub(super) fn wake(&mut self) {
@@ -335,8 +362,8 @@ impl Attached {
             return None;
         }
         match self.ping {
-            Ping::Quiet => self.heard_at.checked_add(interval),
-            Ping::Owed(at) | Ping::Sent(at) => at.checked_add(timeout),
+            Ping::Quiet => self.since.checked_add(interval),
+            Ping::Owed | Ping::Sent => self.since.checked_add(timeout),
         }
     }
 }

@@ -9,12 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::oneshot;
 
-/// What one peer is asked.
-#[derive(Debug, Default)]
-pub(super) struct Questions {
-    open: BTreeMap<u64, oneshot::Sender<Result<RawArgs, ByteString>>>,
-    over: bool,
-}
+/// Who waits for the answers of one peer, by the number of the question.
+pub(super) type Askers = BTreeMap<u64, Asker>;
+
+pub(super) type Asker = oneshot::Sender<Result<RawArgs, ByteString>>;
 
 /// Brings a client's answer; fails when the client goes without one.
 pub(crate) type AnswerReceiver = oneshot::Receiver<Result<RawArgs, ByteString>>;
@@ -60,20 +58,20 @@ impl PeerCell {
     /// Brings the answer to a question that is about to be put.
     pub(crate) fn await_answer(&self, question: &Question) -> AnswerReceiver {
         let (sender, answer) = oneshot::channel();
-        let mut questions = self.questions.lock();
-        if !questions.over && questions.open.len() < self.cell.shared.limits.asks_max {
-            questions.open.insert(question.call, sender);
+        let mut inbox = self.inbox.lock();
+        if !inbox.left && inbox.more().askers.len() < self.cell.shared.limits.asks_max {
+            inbox.more().askers.insert(question.call, sender);
         }
         answer
     }
 
     pub(crate) fn forget_question(&self, question: &Question) {
-        self.questions.lock().open.remove(&question.call);
+        self.inbox.lock().take_asker(question.call);
     }
 
     /// The client's answer to a question. One that comes too late is ignored.
     pub(crate) fn answered(&self, call: u64, outcome: Result<RawArgs, ByteString>) -> Answered {
-        let asker = self.questions.lock().open.remove(&call);
+        let asker = self.inbox.lock().take_asker(call);
         match asker {
             Some(asker) => {
                 asker.send(outcome).ok();
@@ -82,10 +80,5 @@ impl PeerCell {
             None if self.space.questions.0.lock().contains(&call) => Answered::Foreign,
             None => Answered::Own,
         }
-    }
-
-    /// Whoever waits for this client's answers waits in vain.
-    pub(super) fn leave_unanswered(&self) {
-        *self.questions.lock() = Questions { open: BTreeMap::new(), over: true };
     }
 }

@@ -26,7 +26,7 @@ impl PeerCell {
     /// The client was this peer: it takes up where that one left off, if it is let in.
     pub(super) fn ask_to_come_back(self: &Arc<Self>, mut away: Away) {
         let (Some(own), Some(recovery)) = (&self.recovery, &self.space.recovery) else { return };
-        *self.values.lock() = std::mem::take(&mut away.values);
+        self.set_values(std::mem::take(&mut away.values));
         *own.former.lock() = Some(Former::Away(away));
         if recovery.settings.skip_admission { self.come_in() } else { self.ask_to_come_in() }
     }
@@ -133,7 +133,7 @@ impl PeerCell {
             // Whom it would have been is still away.
             let former = own.former.lock().take();
             if let Some(Former::Away(mut away)) = former {
-                away.values = std::mem::take(&mut *self.values.lock());
+                away.values = self.take_values();
                 Recovery::keep(space, away);
             }
             return;

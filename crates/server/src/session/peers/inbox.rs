@@ -1,0 +1,146 @@
+//! What waits for a peer's handlers, and what else it has under way.
+
+use super::questions::{Asker, Askers};
+use super::{Arrival, Kept, Pending, Queued};
+use crate::app::upload;
+use omniwire_session::{ByteString, CallId};
+use std::collections::{BTreeMap, VecDeque};
+use tokio::task::AbortHandle;
+
+/// A peer's events, in order. At most one thread at a time starts handlers ([`PeerCell::pump`]).
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    pub(super) stage: Stage,
+    pub(super) pumping: bool,
+    pub(super) running: u32,
+    /// Nothing more comes from the client.
+    pub(super) left: bool,
+    /// Set while there is any of it.
+    pub(super) more: Option<Box<More>>,
+}
+
+/// What most peers have nothing of, most of the time.
+#[derive(Debug, Default)]
+pub(super) struct More {
+    pub(super) queue: VecDeque<Queued>,
+    /// Calls that answer with a stream, which the client may cancel.
+    pub(super) streams: BTreeMap<CallId, AbortHandle>,
+    pub(super) uploads: BTreeMap<ByteString, upload::Sender>,
+    /// Who waits for the client's answers.
+    pub(super) askers: Askers,
+    pub(super) values: Kept,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// `on_connect` has not been started.
+    #[default]
+    New,
+    /// `on_connect` runs.
+    Entering,
+    /// Let in.
+    Open,
+    /// Has left: what was said before is still handled.
+    Gone,
+    /// Was turned away: nothing that it says is handled.
+    Refused,
+}
+
+/// What the pump is to start.
+pub(super) enum Work {
+    Enter,
+    Handle(Queued),
+    /// From a peer that was turned away.
+    Drop(Queued),
+}
+
+impl Inbox {
+    /// Whether nothing stands between this message and its handler. A call for a stream always
+    /// queues, so that it can be cancelled until it starts.
+    pub(super) fn is_next(&self, queued: &Queued, parallel_max: usize) -> bool {
+        let waits = self.more.as_ref().is_some_and(|more| !more.queue.is_empty());
+        let free = self.stage == Stage::Open && !self.pumping && !waits;
+        let may_run = self.runs_less_than(parallel_max) || !queued.takes_slot();
+        let plain = match &queued.arrival {
+            Arrival::Message(Pending { call, .. }) => !call.as_ref().is_some_and(|c| c.stream),
+            _ => false,
+        };
+        free && may_run && plain
+    }
+
+    pub(super) fn next(&mut self, parallel_max: usize) -> Option<Work> {
+        match self.stage {
+            Stage::New => {
+                self.stage = Stage::Entering;
+                return Some(Work::Enter);
+            }
+            Stage::Entering => return None,
+            Stage::Open | Stage::Gone | Stage::Refused => {}
+        }
+        let refused = self.stage == Stage::Refused;
+        // Once the peer is leaving, nothing that it said before is held back.
+        let may_run = self.runs_less_than(parallel_max) || self.left || refused;
+        let queue = &mut self.more.as_mut()?.queue;
+        let next = queue.pop_front_if(|queued| may_run || !queued.takes_slot())?;
+        self.tidy();
+        Some(match next.arrival {
+            Arrival::Leave(_) => Work::Handle(next),
+            _ if refused => Work::Drop(next),
+            _ => Work::Handle(next),
+        })
+    }
+
+    fn runs_less_than(&self, parallel_max: usize) -> bool {
+        (self.running as usize) < parallel_max
+    }
+
+    pub(super) fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    /// Takes a stream off the list, if it is on it.
+    pub(super) fn take_stream(&mut self, id: &CallId) -> Option<AbortHandle> {
+        let handle = self.more.as_mut()?.streams.remove(id);
+        self.tidy();
+        handle
+    }
+
+    /// Takes a question off the list, if it is on it.
+    pub(super) fn take_asker(&mut self, call: u64) -> Option<Asker> {
+        let asker = self.more.as_mut()?.askers.remove(&call);
+        self.tidy();
+        asker
+    }
+
+    /// Gives back what there is nothing in any more.
+    pub(super) fn tidy(&mut self) {
+        self.more.take_if(|more| more.is_empty());
+    }
+}
+
+impl More {
+    fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+            && self.streams.is_empty()
+            && self.uploads.is_empty()
+            && self.askers.is_empty()
+            && self.values.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_with_nothing_under_way_is_small() {
+        assert!(size_of::<Inbox>() <= 16, "{}", size_of::<Inbox>());
+        let mut inbox = Inbox::default();
+        inbox.more().values.push(std::sync::Arc::new(1));
+        inbox.tidy();
+        assert!(inbox.more.is_some());
+        inbox.more().values.clear();
+        inbox.tidy();
+        assert!(inbox.more.is_none());
+    }
+}
