@@ -9,6 +9,7 @@
 //! one who hands out in that room.
 #![forbid(unsafe_code)]
 
+mod everybody;
 mod history;
 mod journal;
 mod member;

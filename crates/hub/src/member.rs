@@ -3,7 +3,8 @@
 use crate::{Outbox, PushError};
 use omniwire_session::{ByteString, Link, Prepared, WireForm};
 use parking_lot::Mutex;
-use std::sync::Arc;
+use std::any::Any;
+use std::sync::{Arc, Weak};
 
 /// The number of a member. Never used twice in one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,6 +23,7 @@ pub struct Member {
     pub link: Link,
     /// Where its session's messages wait.
     pub outbox: Arc<Outbox>,
+    owner: Option<Weak<dyn Any + Send + Sync>>,
     /// The rooms it is in. Locked alone, never together with a shard.
     pub(crate) rooms: Mutex<Vec<ByteString>>,
 }
@@ -35,7 +37,19 @@ impl Member {
         link: Link,
         outbox: Arc<Outbox>,
     ) -> Self {
-        Self { key, id, wire, link, outbox, rooms: Mutex::default() }
+        Self { key, id, wire, link, outbox, owner: None, rooms: Mutex::default() }
+    }
+
+    /// The same, as a part of something that finds members in rooms.
+    #[must_use]
+    pub fn owned_by(mut self, owner: Weak<dyn Any + Send + Sync>) -> Self {
+        self.owner = Some(owner);
+        self
+    }
+
+    /// What it is a part of, if that is one of these and is still there.
+    pub fn owner<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.owner.as_ref()?.upgrade()?.downcast().ok()
     }
 
     /// Puts a message in this member's outbox.

@@ -62,11 +62,28 @@ struct Queue {
     shedding: bool,
     /// Where values wait that newer ones may replace, if too much waits to search for them.
     places: Option<Box<Places>>,
+    ending: Option<Box<Ending>>,
+    /// Set while there is any of it.
+    apart: Option<Box<Apart>>,
+}
+
+/// What most outboxes have nothing of, most of the time.
+#[derive(Debug, Default)]
+struct Apart {
     /// Messages for peers that are not admitted yet: they follow when the session releases them.
     held: Vec<(Link, Vec<(Prepared, Lane)>)>,
-    ending: Option<Box<Ending>>,
     /// Who waits for room, or for news while nothing can be taken.
     waiting: Vec<Waker>,
+}
+
+impl Apart {
+    fn held_at(&self, link: Link) -> Option<usize> {
+        self.held.iter().position(|(held, _)| *held == link)
+    }
+
+    fn held_len(&self) -> usize {
+        self.held.iter().flat_map(|(_, list)| list).map(|(prepared, _)| prepared.len()).sum()
+    }
 }
 
 /// Whether a value replaces an older one that waits.
@@ -78,6 +95,9 @@ enum Replaced {
 
 impl Queue {
     fn append(&mut self, prepared: &Prepared, lane: Lane) {
+        if self.frames.capacity() == 0 {
+            self.frames = spares::take();
+        }
         for frame in prepared.frames() {
             self.len += frame.len();
             let frame = frame.in_lane(lane);
@@ -134,27 +154,40 @@ impl Queue {
     }
 
     fn wait(&mut self, context: &Context<'_>) {
-        if !self.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
-            self.waiting.push(context.waker().clone());
+        let waiting = &mut self.apart.get_or_insert_default().waiting;
+        if !waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+            waiting.push(context.waker().clone());
         }
     }
 
     /// Everybody who waits for anything here.
     fn take_wakers(&mut self) -> impl Iterator<Item = Waker> + use<> {
-        std::mem::take(&mut self.waiting).into_iter().chain(self.waker.take())
+        self.take_waiting().into_iter().chain(self.waker.take())
     }
 
-    /// What is held for nobody any more leaves no memory behind.
-    fn take_held(&mut self, index: usize) -> Vec<(Prepared, Lane)> {
-        let (_, messages) = self.held.swap_remove(index);
-        if self.held.is_empty() {
-            self.held = Vec::new();
-        }
-        messages
+    fn take_waiting(&mut self) -> Vec<Waker> {
+        let waiting = self.apart.as_mut().map(|apart| std::mem::take(&mut apart.waiting));
+        self.tidy();
+        waiting.unwrap_or_default()
+    }
+
+    /// What there is nothing of any more leaves no memory behind.
+    fn tidy(&mut self) {
+        self.apart.take_if(|apart| apart.held.is_empty() && apart.waiting.is_empty());
+    }
+
+    /// What was held for this peer, which nothing is from here on.
+    fn take_held(&mut self, link: Link) -> Option<Vec<(Prepared, Lane)>> {
+        let apart = self.apart.as_mut()?;
+        let (_, messages) = apart.held.swap_remove(apart.held_at(link)?);
+        self.tidy();
+        self.len -= messages.iter().map(|(prepared, _)| prepared.len()).sum::<usize>();
+        Some(messages)
     }
 
     fn held_for(&mut self, link: Link) -> Option<&mut Vec<(Prepared, Lane)>> {
-        self.held.iter_mut().find(|(held, _)| *held == link).map(|(_, messages)| messages)
+        let held = &mut self.apart.as_mut()?.held;
+        held.iter_mut().find(|(held, _)| *held == link).map(|(_, messages)| messages)
     }
 }
 
@@ -308,16 +341,15 @@ impl Outbox {
 
     /// From now on, messages for this peer are held apart until [`Outbox::release`].
     pub fn hold(&self, link: Link) {
-        self.queue.lock().held.push((link, Vec::new()));
+        let mut queue = self.queue.lock();
+        queue.apart.get_or_insert_default().held.push((link, Vec::new()));
     }
 
     /// Appends what was held for this peer.
     pub fn release(&self, link: Link) {
         let mut queue = self.queue.lock();
-        let Some(index) = queue.held.iter().position(|(held, _)| *held == link) else { return };
-        let messages = queue.take_held(index);
+        let Some(messages) = queue.take_held(link) else { return };
         for (prepared, lane) in &messages {
-            queue.len -= prepared.len();
             queue.append(prepared, *lane);
         }
         let waker = queue.waker.take();
@@ -327,11 +359,8 @@ impl Outbox {
 
     /// Throws away what is held for a peer that was not admitted.
     pub fn forget(&self, link: Link) {
-        let mut queue = self.queue.lock();
-        if let Some(index) = queue.held.iter().position(|(held, _)| *held == link) {
-            let messages = queue.take_held(index);
-            queue.len -= messages.iter().map(|(prepared, _)| prepared.len()).sum::<usize>();
-        }
+        let messages = self.queue.lock().take_held(link);
+        drop(messages);
     }
 
     /// Nothing more is taken; when what is there has left, the carrier ends like this.
@@ -348,7 +377,9 @@ impl Outbox {
         {
             let mut queue = self.queue.lock();
             queue.frames = VecDeque::new();
-            queue.held = Vec::new();
+            if let Some(apart) = &mut queue.apart {
+                apart.held = Vec::new();
+            }
             queue.places = None;
             queue.len = 0;
         }
@@ -376,14 +407,14 @@ impl Outbox {
                 }
             };
         }
-        let waiting = std::mem::take(&mut queue.waiting);
-        let held: usize = queue.held.iter().flat_map(|(_, list)| list).map(|(p, _)| p.len()).sum();
+        let waiting = queue.take_waiting();
+        let held = queue.apart.as_ref().map_or(0, |apart| apart.held_len());
         let before = queue.frames.len();
         take(&mut queue.frames);
         queue.len = held + queue.frames.iter().map(Frame::len).sum::<usize>();
         if queue.frames.is_empty() {
             // An idle session keeps no queue in memory.
-            queue.frames = VecDeque::new();
+            spares::give(std::mem::take(&mut queue.frames));
             queue.places = None;
             queue.shedding = false;
         } else if let Queue { frames, places: Some(places), .. } = &mut *queue {
@@ -454,7 +485,8 @@ impl Outbox {
     /// Whether that much more may wait here.
     pub fn could_take(&self, len: usize, count: usize) -> bool {
         let queue = self.queue.lock();
-        let held: usize = queue.held.iter().map(|(_, messages)| messages.len()).sum();
+        let held = queue.apart.iter().flat_map(|apart| &apart.held);
+        let held: usize = held.map(|(_, messages)| messages.len()).sum();
         queue.len + len <= self.limits.len_max
             && queue.frames.len() + held + count <= self.limits.count_max
     }
@@ -464,6 +496,33 @@ fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         waker.wake();
     }
+}
+
+/// Empty queues of this thread, so that a broadcast allocates nothing for each member.
+mod spares {
+    use omniwire_session::Frame;
+    use std::cell::RefCell;
+    use std::collections::VecDeque;
+
+    thread_local! {
+        static SPARES: RefCell<Vec<VecDeque<Frame>>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub(super) fn take() -> VecDeque<Frame> {
+        SPARES.with_borrow_mut(Vec::pop).unwrap_or_default()
+    }
+
+    pub(super) fn give(queue: VecDeque<Frame>) {
+        SPARES.with_borrow_mut(|spares| {
+            if spares.len() < COUNT_MAX && queue.capacity() <= CAPACITY_MAX {
+                spares.push(queue);
+            }
+        });
+    }
+
+    /// Some hundred KiB in all.
+    const COUNT_MAX: usize = 1024;
+    const CAPACITY_MAX: usize = 16;
 }
 
 /// What a peer's own messages may cause to wait for it.

@@ -2,9 +2,10 @@
 
 pub(crate) mod broadcast;
 
+use crate::everybody::{Everybody, Members};
 use crate::journal::Entry as JournalEntry;
 use crate::{History, HistoryLimits, Journal, JournalLimits, Member, MemberKey, Stored};
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexSet;
 use omniwire_session::limits::Limits;
 use omniwire_session::{ByteString, Position, Since};
 use parking_lot::Mutex;
@@ -125,8 +126,6 @@ pub enum Recovery {
     Lost(Position),
 }
 
-type Members = IndexMap<MemberKey, Arc<Member>, RandomState>;
-
 #[derive(Debug, Default)]
 struct Room {
     members: Members,
@@ -153,12 +152,6 @@ struct Shard {
     rooms: HashMap<ByteString, Room>,
     /// Those that are there for their histories alone, by the time of the last member's leave.
     idle: IndexSet<ByteString, RandomState>,
-}
-
-#[derive(Debug, Default)]
-struct Everybody {
-    members: Members,
-    by_id: HashMap<ByteString, MemberKey>,
 }
 
 const SHARD_COUNT: usize = 16;
@@ -224,9 +217,7 @@ impl Hub {
     }
 
     fn let_in(&self, member: Arc<Member>) {
-        let mut everybody = self.everybody.lock();
-        everybody.by_id.insert(member.id.clone(), member.key);
-        everybody.members.insert(member.key, member);
+        self.everybody.lock().insert(member);
     }
 
     /// Takes a member out of everything. Gives the rooms that it was in.
@@ -252,11 +243,7 @@ impl Hub {
     }
 
     fn take_out(&self, member: &Arc<Member>) -> Vec<ByteString> {
-        {
-            let mut everybody = self.everybody.lock();
-            everybody.members.swap_remove(&member.key);
-            everybody.by_id.remove(&member.id);
-        }
+        self.everybody.lock().remove(member);
         let rooms = std::mem::take(&mut *member.rooms.lock());
         for room in &rooms {
             self.remove(member, room);
@@ -266,9 +253,7 @@ impl Hub {
 
     /// The member with this id.
     pub fn member(&self, id: &str) -> Option<Arc<Member>> {
-        let everybody = self.everybody.lock();
-        let key = everybody.by_id.get(id)?;
-        everybody.members.get(key).cloned()
+        self.everybody.lock().find(id).cloned()
     }
 
     /// The rooms that have members, with how many, in no particular order.
@@ -290,7 +275,7 @@ impl Hub {
 
     /// How many members there are.
     pub fn len(&self) -> usize {
-        self.everybody.lock().members.len()
+        self.everybody.lock().members().len()
     }
 
     /// Whether nobody is here.
@@ -366,11 +351,19 @@ impl Hub {
         if room.len() - own_len > self.config.name_len_max {
             return Err(JoinError::NameTooLong);
         }
+        // All of its members share one copy of its name.
+        let shared =
+            self.shard(room).lock().rooms.get_key_value(room).map(|(name, _)| name.clone());
+        let room = shared.as_ref().unwrap_or(room);
         {
             let mut rooms = member.rooms.lock();
             if !rooms.contains(room) {
                 if rooms.len() >= self.config.rooms_max {
                     return Err(JoinError::TooManyRooms);
+                }
+                if rooms.is_empty() {
+                    // Most are in one.
+                    rooms.reserve_exact(1);
                 }
                 rooms.push(room.clone());
             }
@@ -391,7 +384,7 @@ impl Hub {
             }
         }
         // A member that left in the meantime must not stay as a ghost.
-        if !self.everybody.lock().members.contains_key(&member.key) {
+        if !self.everybody.lock().members().contains_key(&member.key) {
             self.remove(member, room);
             return Err(JoinError::Gone);
         }
@@ -509,7 +502,7 @@ impl Hub {
         mut visit: impl FnMut(&str, &Members, Option<&mut History>),
     ) {
         if rooms.is_empty() {
-            visit("", &self.everybody.lock().members, None);
+            visit("", self.everybody.lock().members(), None);
         }
         for room in rooms {
             {

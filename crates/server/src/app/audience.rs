@@ -144,7 +144,7 @@ impl Audience {
     fn put_question(&self, said: &Said, question: &Question) -> Asked {
         let mut asked = Asked::default();
         self.broadcast(said, false, &mut |member, prepared| {
-            let Some(Peer(peer)) = self.space.peer(member.key) else { return Ok(false) };
+            let Some(peer) = member.owner::<PeerCell>() else { return Ok(false) };
             asked.answers.push(peer.await_answer(question));
             // Kept, so that none is dropped with the room locked.
             asked.peers.push(peer);
@@ -200,8 +200,8 @@ impl Audience {
             self.except.contains(&key) || excepted.iter().any(|member| member.key == key)
         };
         let members = self.space.hub.members(&self.rooms);
-        let keys = members.iter().map(|member| member.key).filter(|&key| !is_excepted(key));
-        keys.filter_map(|key| self.space.peer(key)).collect()
+        let meant = members.iter().filter(|member| !is_excepted(member.key));
+        meant.filter_map(|member| member.owner().map(Peer)).collect()
     }
 
     /// Puts all of them in a room; those that are in too many stay where they are.

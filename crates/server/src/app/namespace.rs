@@ -10,18 +10,17 @@ use super::handler::{BoxedHandler, CallContext, Handler, Outcome};
 use super::peer::Peer;
 use crate::request::RequestInfo;
 use crate::server::fresh_id;
-use crate::session::peers::{OpenQuestions, PeerCell};
+use crate::session::peers::OpenQuestions;
 use crate::session::recovery::{ConnectionRecovery, Recovery};
 use crate::session::timers::Timers;
 use axum::body::Body;
 use http::{Response, StatusCode};
-use omniwire_hub::{HistoryLimits, Hub, HubConfig, Member, MemberKey, Stored};
+use omniwire_hub::{HistoryLimits, Hub, HubConfig, Member, Stored};
 use omniwire_session::ByteString;
 use omniwire_session::limits::Limits;
-use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// An application's address space, with handlers that serve every protocol: a Socket.IO
@@ -348,7 +347,6 @@ impl Namespace {
             timers: Arc::clone(&terms.timers),
             recovery: self.recovery.map(Recovery::new),
             feed: self.feed,
-            peers: RwLock::default(),
             questions: OpenQuestions::default(),
             _listed: listed,
         })
@@ -417,7 +415,6 @@ pub(crate) struct Space {
     pub(crate) recovery: Option<Recovery>,
     /// Whom the Admin UI hears of this namespace by.
     pub(crate) feed: Option<Arc<Feed>>,
-    pub(crate) peers: RwLock<HashMap<MemberKey, Weak<PeerCell>>>,
     pub(crate) questions: OpenQuestions,
     /// Where it is listed as long as it lives, if it was made on demand.
     _listed: Option<Listed>,
@@ -431,10 +428,6 @@ impl Space {
             exact => exact,
         };
         found.or(self.handlers.any.as_ref())
-    }
-
-    pub(crate) fn peer(&self, key: MemberKey) -> Option<Peer> {
-        self.peers.read().get(&key)?.upgrade().map(Peer)
     }
 }
 
@@ -536,7 +529,7 @@ impl NamespaceHandle {
 
     /// The peer with this id.
     pub fn peer(&self, id: &str) -> Option<Peer> {
-        self.0.peer(self.0.hub.member(id)?.key)
+        self.0.hub.member(id)?.owner().map(Peer)
     }
 
     /// Who is in a room: each user once, with its peers, and those without a user. Who is away for

@@ -100,30 +100,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Carried<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let driver = match std::mem::replace(&mut self.0, State::Over) {
-            State::Busy(driver) => Ok(driver),
-            State::Idle(idle) => Driver::new(idle, Bytes::new()).map(Box::new),
-            State::Over => return Poll::Ready(()),
-        };
-        // Only a client can fail to begin.
-        let Ok(mut driver) = driver else { return Poll::Ready(()) };
-        // A panic ends this one connection; its place is given up as lost.
-        let polled = catch_unwind(AssertUnwindSafe(|| driver.turn(context)));
-        match polled {
-            Ok(Poll::Pending) => {
-                self.0 = match driver.is_idle() {
+        let carried = &mut *self;
+        match std::mem::replace(&mut carried.0, State::Over) {
+            State::Over => Poll::Ready(()),
+            State::Busy(mut driver) => {
+                std::task::ready!(driver.poll(context));
+                carried.0 = match driver.is_idle() {
                     true => State::Idle(driver.rest()),
                     false => State::Busy(driver),
                 };
                 Poll::Pending
             }
-            Ok(Poll::Ready(how)) => {
-                driver.cell().detach(driver.place.id, how);
-                Poll::Ready(())
-            }
-            Err(panic) => {
-                panics::count(&driver.cell().shared, panics::text_of(&*panic));
-                Poll::Ready(())
+            State::Idle(idle) => {
+                // Only a client can fail to begin.
+                let Ok(mut driver) = Driver::new(idle, Bytes::new()) else {
+                    return Poll::Ready(());
+                };
+                std::task::ready!(driver.poll(context));
+                carried.0 = match driver.is_idle() {
+                    true => State::Idle(driver.rest()),
+                    false => State::Busy(Box::new(driver)),
+                };
+                Poll::Pending
             }
         }
     }
@@ -174,6 +172,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let socket = WebSocket::from_parts(io, Role::Server, (*config).clone(), leftover)?;
         let (socket, gone, watch) = (socket.hold_close(), Detached::Lost, Watch::new(controls));
         Ok(Self { place, socket, config, ended: false, gone, stalled: None, watch })
+    }
+
+    /// Ready when the connection is over. A panic ends this one connection; its place is given up
+    /// as lost.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match catch_unwind(AssertUnwindSafe(|| self.turn(context))) {
+            Ok(polled) => polled.map(|how| self.cell().detach(self.place.id, how)),
+            Err(panic) => {
+                panics::count(&self.cell().shared, panics::text_of(&*panic));
+                Poll::Ready(())
+            }
+        }
     }
 
     fn is_idle(&self) -> bool {

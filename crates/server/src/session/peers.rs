@@ -34,7 +34,7 @@ use parking_lot::Mutex;
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Weak};
 use std::task::Poll;
 use tokio::sync::oneshot;
 
@@ -118,10 +118,10 @@ impl PeerCell {
         let (key, id) =
             former.unwrap_or_else(|| (MemberKey(NEXT_KEY.fetch_add(1, Ordering::Relaxed)), id));
         let outbox = Arc::clone(&cell.outbox);
-        Arc::new(Self {
+        Arc::new_cyclic(|owner: &Weak<Self>| Self {
             cell: Arc::clone(cell),
             space,
-            member: Arc::new(Member::new(key, id, wire, link, outbox)),
+            member: Arc::new(Member::new(key, id, wire, link, outbox).owned_by(owner.clone())),
             auth: (!auth.is_empty()).then(|| Box::new(auth)),
             request: cell.request(),
             recovery: recovery.map(Box::new),
@@ -231,9 +231,7 @@ impl PeerCell {
 
     fn come_in(self: &Arc<Self>) {
         let space = &self.space;
-        space.peers.write().insert(self.member.key, Arc::downgrade(self));
         if !self.is_let_in() {
-            space.peers.write().remove(&self.member.key);
             return self.break_off();
         }
         if let Some(room) = space.user_room_of(&self.request)

@@ -126,7 +126,6 @@ impl PeerCell {
         let space = &self.space;
         let Some(own) = &self.recovery else {
             space.hub.exit(&self.member);
-            space.peers.write().remove(&self.member.key);
             return;
         };
         if !own.came_in.load(Ordering::Relaxed) {
@@ -138,7 +137,6 @@ impl PeerCell {
             }
             return;
         }
-        space.peers.write().remove(&self.member.key);
         if left.is_some_and(|reason| Recovery::goes(space, self, reason)) {
             return;
         }
