@@ -104,7 +104,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Carried<S> {
         match std::mem::replace(&mut carried.0, State::Over) {
             State::Over => Poll::Ready(()),
             State::Busy(mut driver) => {
-                std::task::ready!(driver.poll(context));
+                if driver.poll(context).is_ready() {
+                    return Poll::Ready(());
+                }
                 carried.0 = match driver.is_idle() {
                     true => State::Idle(driver.rest()),
                     false => State::Busy(driver),
@@ -116,7 +118,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Carried<S> {
                 let Ok(mut driver) = Driver::new(idle, Bytes::new()) else {
                     return Poll::Ready(());
                 };
-                std::task::ready!(driver.poll(context));
+                if driver.poll(context).is_ready() {
+                    return Poll::Ready(());
+                }
                 carried.0 = match driver.is_idle() {
                     true => State::Idle(driver.rest()),
                     false => State::Busy(Box::new(driver)),
