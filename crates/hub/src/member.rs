@@ -25,7 +25,7 @@ pub struct Member {
     pub outbox: Arc<Outbox>,
     owner: Option<Weak<dyn Any + Send + Sync>>,
     /// The rooms it is in. Locked alone, never together with a shard.
-    pub(crate) rooms: Mutex<Vec<ByteString>>,
+    pub(crate) rooms: Mutex<Box<[ByteString]>>,
 }
 
 impl Member {
@@ -68,8 +68,18 @@ impl Member {
         self.outbox.push_volatile(self.link, prepared)
     }
 
+    /// It is in this room no more. Gives the name as the room has it.
+    pub(crate) fn forget_room(&self, room: &str) -> Option<ByteString> {
+        let mut rooms = self.rooms.lock();
+        let index = rooms.iter().position(|name| name == room)?;
+        let mut names = std::mem::take(&mut *rooms).into_vec();
+        let name = names.remove(index);
+        *rooms = names.into_boxed_slice();
+        Some(name)
+    }
+
     /// The rooms it is in, in the order in which it joined them.
     pub fn rooms(&self) -> Vec<ByteString> {
-        self.rooms.lock().clone()
+        self.rooms.lock().to_vec()
     }
 }

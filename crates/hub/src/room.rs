@@ -244,7 +244,7 @@ impl Hub {
 
     fn take_out(&self, member: &Arc<Member>) -> Vec<ByteString> {
         self.everybody.lock().remove(member);
-        let rooms = std::mem::take(&mut *member.rooms.lock());
+        let rooms = std::mem::take(&mut *member.rooms.lock()).into_vec();
         for room in &rooms {
             self.remove(member, room);
         }
@@ -361,18 +361,18 @@ impl Hub {
                 if rooms.len() >= self.config.rooms_max {
                     return Err(JoinError::TooManyRooms);
                 }
-                if rooms.is_empty() {
-                    // Most are in one.
-                    rooms.reserve_exact(1);
-                }
-                rooms.push(room.clone());
+                // Most are in one, and leave no room for more.
+                let mut names = std::mem::take(&mut *rooms).into_vec();
+                names.reserve_exact(1);
+                names.push(room.clone());
+                *rooms = names.into_boxed_slice();
             }
         }
         {
             let mut shard = self.shard(room).lock();
             let Some(entry) = self.find_or_make(&mut shard, room) else {
                 drop(shard);
-                member.rooms.lock().retain(|name| name != room);
+                member.forget_room(room);
                 return Err(JoinError::NamespaceFull);
             };
             let is_new = entry.members.insert(member.key, Arc::clone(member)).is_none();
@@ -397,10 +397,7 @@ impl Hub {
         if let Some(journal) = &mut journal {
             journal.leave(member.key, room);
         }
-        let mut rooms = member.rooms.lock();
-        let Some(index) = rooms.iter().position(|name| name == room) else { return false };
-        let name = rooms.remove(index);
-        drop(rooms);
+        let Some(name) = member.forget_room(room) else { return false };
         self.remove(member, &name);
         true
     }

@@ -6,3 +6,6 @@ pub(crate) mod peers;
 pub(crate) mod recovery;
 pub(crate) mod table;
 pub(crate) mod timers;
+
+#[cfg(test)]
+mod sizes;

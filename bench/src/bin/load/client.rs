@@ -115,7 +115,7 @@ impl Clients {
     /// Takes what has come, without waiting: `heard` gets each message, and the place for what is
     /// to be written to that connection then, all in one write. Long silence is a failure.
     pub(crate) fn turn(&mut self, heard: impl FnMut(Heard<'_>, &mut Vec<u8>) -> Result) -> Result {
-        self.wait(Duration::ZERO, heard)?;
+        let _ = self.wait(Duration::ZERO, heard)?;
         if self.heard_at.elapsed() > SILENCE_MAX {
             let why = format!("nothing came for {SILENCE_MAX:?}: messages are lost");
             return Err(Failure::new(why));
@@ -123,12 +123,13 @@ impl Clients {
         Ok(())
     }
 
-    /// The same, but waits so long for something to come, and minds no silence.
+    /// The same, but waits so long for something to come, and minds no silence. Whether there was
+    /// something: there may be more.
     pub(crate) fn wait(
         &mut self,
         at_most: Duration,
         mut heard: impl FnMut(Heard<'_>, &mut Vec<u8>) -> Result,
-    ) -> Result {
+    ) -> Result<bool> {
         self.poll.poll(&mut self.events, Some(at_most)).map_err(Failure::at("epoll"))?;
         if !self.events.is_empty() {
             self.heard_at = Instant::now();
@@ -146,7 +147,7 @@ impl Clients {
             )?;
             client.flush(&mut self.traffic)?;
         }
-        Ok(())
+        Ok(!self.events.is_empty())
     }
 }
 

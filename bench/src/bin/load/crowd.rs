@@ -36,8 +36,9 @@ impl Crowd {
         while clients.len() < self.connections {
             let count = STEP.min(self.connections - clients.len());
             clients.add(&self.common, count, "")?;
-            // The server may have asked whether the first ones live.
-            clients.wait(Duration::ZERO, |_, _| Ok(()))?;
+            // The server may have asked whether the first ones live. All that it asked is answered:
+            // each new connection is news too, behind which its questions would wait for ever.
+            while clients.wait(Duration::ZERO, |_, _| Ok(()))? {}
             answer(&format!("opened {}", clients.len()))?;
         }
         let orders = orders();
@@ -47,7 +48,7 @@ impl Crowd {
                 Ok(order) if order == "say" => self.say(&mut clients)?,
                 Ok(order) => return Err(Failure::new(format!("an unknown order: {order}"))),
                 Err(TryRecvError::Disconnected) => break,
-                Err(TryRecvError::Empty) => clients.wait(PAUSE, |_, _| Ok(()))?,
+                Err(TryRecvError::Empty) => drop(clients.wait(PAUSE, |_, _| Ok(()))?),
             }
         }
         Ok(Said { connections: clients.len() })
@@ -66,7 +67,7 @@ impl Crowd {
         let mut missing = asked;
         let deadline = Instant::now() + ANSWER_TIME_MAX;
         while missing > 0 && Instant::now() < deadline {
-            clients.wait(PAUSE, |heard, _| {
+            let _ = clients.wait(PAUSE, |heard, _| {
                 let is_own = heard.unit == heard.index.to_string().as_bytes();
                 if heard.first == PONG && is_own && waiting[heard.index] {
                     waiting[heard.index] = false;
@@ -88,7 +89,7 @@ impl Crowd {
         let mut heard_by = vec![false; all];
         let mut missing = all;
         while missing > 0 && begun.elapsed() < ANSWER_TIME_MAX {
-            clients.wait(PAUSE, |heard, _| {
+            let _ = clients.wait(PAUSE, |heard, _| {
                 let around = heard.protocol.hears(To::Room, 0, payloads.len());
                 let message = around.strip(heard.unit);
                 if heard_by[heard.index] || !message.is_some_and(|it| payloads.is(it, label)) {

@@ -15,6 +15,7 @@ use http::{Method, Response, StatusCode};
 use omniwire_plain::envelope::{self, Envelope};
 use omniwire_plain::{Cursor, JSON, PLACES_MAX, Places, PlainSession, event_stream};
 use omniwire_session::{Answer, ByteString, Call, Carrier, Event, Input, Link};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -137,7 +138,9 @@ impl Endpoint {
         let machine = PlainSession::new(omniwire_plain::Config::default(), token.clone());
         let machine = Box::new(machine);
         let cell = incoming.open_session(&self.terms, token, PeerIds::Fresh, machine)?;
-        *cell.past.lock() = Some(Box::new(Past { places, ..Past::default() }));
+        if let Some(past) = cell.past() {
+            *past.lock() = Some(Box::new(Past { places, ..Past::default() }));
+        }
         Ok(cell)
     }
 
@@ -205,11 +208,7 @@ impl Endpoint {
                 };
             }
         };
-        let last = match cell.past.lock().as_deref() {
-            Some(past) if past.number == number + 1 => Ok(past.body.clone()),
-            past => Err(past.map_or(0, |past| past.number)),
-        };
-        match last {
+        match last_answer(&cell, number) {
             // The last answer did not come through: it is given again.
             Ok(body) => answer_poll(body),
             Err(last) if last == number => poll_next(&cell, rooms, number, places).await,
@@ -246,6 +245,16 @@ impl Endpoint {
         let mut response = respond(Answer::new(200, JSON, body));
         UNCACHED.apply(response.headers_mut());
         response
+    }
+}
+
+/// What the poll of this number was answered, if that did not come through; or else the number of
+/// the last one that brought something.
+fn last_answer(cell: &Cell, number: u64) -> Result<Bytes, u64> {
+    let past = cell.past().map(Mutex::lock);
+    match past.as_ref().and_then(|past| past.as_deref()) {
+        Some(past) if past.number == number + 1 => Ok(past.body.clone()),
+        past => Err(past.map_or(0, |past| past.number)),
     }
 }
 
@@ -297,7 +306,9 @@ async fn poll_next(
         body.extend_from_slice(b"]");
         return answer_poll(body.freeze());
     }
-    if let Some(past) = cell.past.lock().as_deref_mut() {
+    if let Some(past) = cell.past()
+        && let Some(past) = past.lock().as_deref_mut()
+    {
         past.number = number + 1;
         past.body = body.clone();
     }

@@ -97,8 +97,6 @@ pub(crate) struct Cell {
     waiting: AtomicU32,
     /// A POST of this session is being read.
     pub(crate) posting: AtomicBool,
-    /// What is known of a plain session that is carried by HTTP.
-    pub(crate) past: Mutex<Option<Box<Past>>>,
     /// Counts as long as the session is there.
     _seat: Option<Box<Seat>>,
 }
@@ -106,6 +104,8 @@ pub(crate) struct Cell {
 struct Identity {
     token: ByteString,
     ids: PeerIds,
+    /// What is known of a plain session that is carried by HTTP.
+    past: Mutex<Option<Box<Past>>>,
 }
 
 /// What a client that speaks HTTP may come back to.
@@ -140,7 +140,12 @@ struct Core {
     armed: Option<Instant>,
     closed: Option<Reason>,
     /// Inputs that wait for room in the inboxes.
-    congested: Vec<Waker>,
+    congested: Option<Box<Congestion>>,
+}
+
+#[derive(Default)]
+struct Congestion {
+    wakers: Vec<Waker>,
 }
 
 /// Things to do when the core's lock is gone.
@@ -163,7 +168,7 @@ impl Cell {
     ) -> Arc<Self> {
         let Opening { request, token, ids, seat } = opening;
         let is_named = !token.is_empty() || !matches!(ids, PeerIds::Fresh);
-        let identity = is_named.then(|| Box::new(Identity { token, ids }));
+        let identity = is_named.then(|| Box::new(Identity { token, ids, past: Mutex::default() }));
         let limits = &shared.limits;
         let outbox = Outbox::new(OutboxLimits {
             len_max: limits.outbox_len_max,
@@ -185,11 +190,10 @@ impl Cell {
                 due: None,
                 armed: None,
                 closed: None,
-                congested: Vec::new(),
+                congested: None,
             }),
             waiting: AtomicU32::new(0),
             posting: AtomicBool::new(false),
-            past: Mutex::default(),
             _seat: seat.map(Box::new),
         });
         shared.table.opened(&cell);
@@ -301,7 +305,7 @@ impl Cell {
             }
             attached.wake();
         }
-        core.congested.drain(..).for_each(Waker::wake);
+        core.wake_congested();
         after.closed = true;
     }
 
@@ -378,10 +382,15 @@ impl Cell {
         match self.identity.as_deref() {
             None | Some(Identity { ids: PeerIds::Fresh, .. }) => fresh_id(),
             Some(Identity { ids: PeerIds::Known(id), .. }) => id.clone(),
-            Some(Identity { ids: PeerIds::Legacy, token }) => {
+            Some(Identity { ids: PeerIds::Legacy, token, .. }) => {
                 omniwire_socketio::legacy_id(token, namespace)
             }
         }
+    }
+
+    /// What is known of a plain session that is carried by HTTP, and so has a token.
+    pub(crate) fn past(&self) -> Option<&Mutex<Option<Box<Past>>>> {
+        self.identity.as_deref().map(|identity| &identity.past)
     }
 
     /// What finds the session in the table; empty if nothing can.
@@ -438,8 +447,9 @@ impl Cell {
 
     /// Up to where its client has seen a room's events, as it said when it came.
     pub(crate) fn has_seen(&self, room: &str) -> Seen {
-        let mut past = self.past.lock();
-        match past.as_mut().and_then(|past| past.places.as_mut()) {
+        let mut past = self.past().map(Mutex::lock);
+        let past = past.as_mut().and_then(|past| past.as_mut());
+        match past.and_then(|past| past.places.as_mut()) {
             None => Seen::Nothing,
             Some(places) => places.take(room).map_or(Seen::Unknown, Seen::UpTo),
         }
@@ -464,8 +474,7 @@ impl Cell {
     pub(crate) fn event_started(&self) {
         let before = self.waiting.fetch_sub(1, Ordering::Relaxed);
         if before as usize == self.shared.limits.inbox_count_max / 2 {
-            let wakers = std::mem::take(&mut self.core.lock().congested);
-            wakers.into_iter().for_each(Waker::wake);
+            self.core.lock().wake_congested();
         }
     }
 
@@ -476,7 +485,7 @@ impl Cell {
 
     fn wake_congested(&self, core: &mut Core) {
         if self.waiting() <= self.shared.limits.inbox_count_max / 2 {
-            core.congested.drain(..).for_each(Waker::wake);
+            core.wake_congested();
         }
     }
 
@@ -487,7 +496,7 @@ impl Cell {
             return Poll::Ready(());
         }
         let mut core = self.core.lock();
-        core.congested.push(context.waker().clone());
+        core.congested.get_or_insert_default().wakers.push(context.waker().clone());
         // Looked at again under the lock: the last event may have started just now.
         if self.waiting() < limit || core.closed.is_some() {
             return Poll::Ready(());
@@ -601,6 +610,12 @@ impl Cell {
 impl Core {
     fn attached(&mut self, id: CarrierId) -> Option<&mut Attached> {
         self.carriers.iter_mut().find(|attached| attached.id == id)
+    }
+
+    fn wake_congested(&mut self) {
+        if let Some(congestion) = self.congested.take() {
+            congestion.wakers.into_iter().for_each(Waker::wake);
+        }
     }
 
     fn end(&mut self, id: CarrierId, ending: Ending) {

@@ -256,7 +256,9 @@ impl PeerCell {
         let input = match admitted {
             Ok(()) => {
                 let token = self.recovery.as_ref().map(|own| own.token.clone());
-                Input::Accept { link, id: self.member.id.clone(), token }
+                // A copy, which is soon gone; sharing would keep a count for it.
+                let id = ByteString::from(&*self.member.id);
+                Input::Accept { link, id, token }
             }
             Err(failure) => {
                 self.count_panic(&failure);

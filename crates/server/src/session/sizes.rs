@@ -1,0 +1,26 @@
+//! What is there for each connection that says nothing stays as small as it is.
+
+use super::cell::Cell;
+use super::peers::PeerCell;
+use crate::edge::crowd::Connection;
+use crate::request::RequestInfo;
+use omniwire_hub::{Member, Outbox};
+use omniwire_plain::PlainSession;
+
+#[test]
+fn what_an_idle_peer_is_made_of_is_small() {
+    // Each but the state machine has two counts of references in front of it, and an allocator
+    // rounds up: to 128 and 256 among others.
+    let sizes = [
+        ("cell", size_of::<Cell>(), 240),
+        ("outbox", size_of::<Outbox>(), 112),
+        ("peer", size_of::<PeerCell>(), 72),
+        ("member", size_of::<Member>(), 112),
+        ("request", size_of::<RequestInfo>(), 64),
+        ("connection", size_of::<Connection>(), 32),
+        ("state machine", size_of::<PlainSession>(), 80),
+    ];
+    for (what, size, size_max) in sizes {
+        assert!(size <= size_max, "{what}: {size} bytes, not {size_max}");
+    }
+}
