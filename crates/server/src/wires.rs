@@ -34,8 +34,8 @@ fn usual_len(what: Outgoing<'_>) -> usize {
     const WORDS_LEN: usize = 48;
     match what {
         Outgoing::Event { name, args, .. } => args.size_hint() + name.len() + WORDS_LEN,
-        Outgoing::Reply { outcome: Ok(args), .. } => args.size_hint() + WORDS_LEN,
-        Outgoing::Item { item, .. } => item.size_hint() + WORDS_LEN,
+        Outgoing::Reply { call, outcome: Ok(args) } => args.size_hint() + call.0.len() + WORDS_LEN,
+        Outgoing::Item { call, item } => item.size_hint() + call.0.len() + WORDS_LEN,
         Outgoing::Reply { .. } | Outgoing::End { .. } => WORDS_LEN,
     }
 }

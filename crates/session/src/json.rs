@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 mod scan;
-pub use scan::{elements, members};
+pub use scan::{elements, member_slices, members};
 
 /// Why a text is not the JSON that it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -68,14 +68,14 @@ fn request(record: Bytes) -> Result<(ByteString, i32), &'static str> {
     const NO_JSON: &str = "Error reading JSON.";
     let object = ByteString::try_from(record).map_err(|_| NO_JSON)?;
     let (mut name, mut version) = (None, None);
-    for (member, value) in json::members(&object).map_err(|_| NO_JSON)? {
+    for (member, value) in json::member_slices(&object).map_err(|_| NO_JSON)? {
         match &*member {
             "protocol" => {
-                let value = crate::json::string(&value);
+                let value = crate::json::string(&object, value);
                 name = Some(value.ok_or("Expected 'protocol' to be of type String.")?);
             }
             "version" => {
-                let value = crate::json::int(&value);
+                let value = crate::json::int(value);
                 version = Some(value.ok_or("Expected 'version' to be of type Number.")?);
             }
             _ => {}

@@ -10,14 +10,14 @@ use omniwire_session::{Args, ByteString, json};
 pub(crate) fn decode(record: Bytes) -> Result<HubMessage, Malformed> {
     let object = ByteString::try_from(record).map_err(|_| Malformed("Error reading JSON."))?;
     let members = Members::read(&object)?;
-    let kind = int(members.kind.as_ref().ok_or(Malformed("Missing required property 'type'."))?)
+    let kind = int(members.kind.ok_or(Malformed("Missing required property 'type'."))?)
         .ok_or(Malformed("Expected 'type' to be of type Number."))?;
     if !(kind::INVOCATION..=kind::SEQUENCE).contains(&kind) {
         return Ok(HubMessage::Ignored);
     }
     members.check_headers()?;
     let id =
-        members.text(&members.invocation_id, "Expected 'invocationId' to be of type String.")?;
+        members.text(members.invocation_id, "Expected 'invocationId' to be of type String.")?;
     let id = id.filter(|id| !id.is_empty());
     let need_id = Malformed("Missing required property 'invocationId'.");
     match kind {
@@ -25,11 +25,11 @@ pub(crate) fn decode(record: Bytes) -> Result<HubMessage, Malformed> {
         kind::STREAM_INVOCATION => members.invocation(Some(id.ok_or(need_id)?), true),
         kind::STREAM_ITEM => {
             let item = members.item.ok_or(Malformed("Missing required property 'item'."))?;
-            let item = Ok(Args::from_valid_element(item));
+            let item = Ok(Args::from_valid_element(object.slice_ref(item)));
             Ok(HubMessage::StreamItem { id: id.ok_or(need_id)?, item })
         }
         kind::COMPLETION => {
-            let error = members.text(&members.error, "Expected 'error' to be of type String.")?;
+            let error = members.text(members.error, "Expected 'error' to be of type String.")?;
             let outcome = match (error, members.result) {
                 (Some(_), Some(_)) => {
                     return Err(Malformed(
@@ -37,7 +37,7 @@ pub(crate) fn decode(record: Bytes) -> Result<HubMessage, Malformed> {
                     ));
                 }
                 (Some(error), None) => Err(error),
-                (None, Some(result)) => Ok(Args::from_valid_element(result)),
+                (None, Some(result)) => Ok(Args::from_valid_element(object.slice_ref(result))),
                 (None, None) => Ok(Args::default()),
             };
             Ok(HubMessage::Completion { id: id.ok_or(need_id)?, outcome })
@@ -52,24 +52,37 @@ pub(crate) fn decode(record: Bytes) -> Result<HubMessage, Malformed> {
 
 /// The members that mean something, each a part of validated JSON. Of two with the same name the
 /// last one counts.
-#[derive(Debug, Default)]
-struct Members {
-    kind: Option<ByteString>,
-    target: Option<ByteString>,
-    arguments: Option<ByteString>,
-    invocation_id: Option<ByteString>,
-    stream_ids: Option<ByteString>,
-    headers: Option<ByteString>,
-    item: Option<ByteString>,
-    result: Option<ByteString>,
-    error: Option<ByteString>,
-    sequence_id: Option<ByteString>,
+#[derive(Debug)]
+struct Members<'a> {
+    object: &'a ByteString,
+    kind: Option<&'a str>,
+    target: Option<&'a str>,
+    arguments: Option<&'a str>,
+    invocation_id: Option<&'a str>,
+    stream_ids: Option<&'a str>,
+    headers: Option<&'a str>,
+    item: Option<&'a str>,
+    result: Option<&'a str>,
+    error: Option<&'a str>,
+    sequence_id: Option<&'a str>,
 }
 
-impl Members {
-    fn read(object: &ByteString) -> Result<Self, Malformed> {
-        let mut found = Self::default();
-        let members = json::members(object).map_err(|_| Malformed("Error reading JSON."))?;
+impl<'a> Members<'a> {
+    fn read(object: &'a ByteString) -> Result<Self, Malformed> {
+        let members = json::member_slices(object).map_err(|_| Malformed("Error reading JSON."))?;
+        let mut found = Self {
+            object,
+            kind: None,
+            target: None,
+            arguments: None,
+            invocation_id: None,
+            stream_ids: None,
+            headers: None,
+            item: None,
+            result: None,
+            error: None,
+            sequence_id: None,
+        };
         for (name, value) in members {
             let place = match &*name {
                 "type" => &mut found.kind,
@@ -95,56 +108,56 @@ impl Members {
         wants_stream: bool,
     ) -> Result<HubMessage, Malformed> {
         let target = self
-            .text(&self.target, "Expected 'target' to be of type String.")?
+            .text(self.target, "Expected 'target' to be of type String.")?
             .ok_or(Malformed("Missing required property 'target'."))?;
         let arguments =
-            self.arguments.as_ref().ok_or(Malformed("Missing required property 'arguments'."))?;
-        let args = Args::from_valid_array(arguments)
+            self.arguments.ok_or(Malformed("Missing required property 'arguments'."))?;
+        let args = Args::from_valid_array(&self.object.slice_ref(arguments))
             .ok_or(Malformed("Expected 'arguments' to be of type Array."))?;
         let streams = self.streams()?;
         Ok(HubMessage::Invocation(Invocation { target, args, id, streams, wants_stream }))
     }
 
     fn streams(&self) -> Result<Vec<ByteString>, Malformed> {
-        let Some(value) = &self.stream_ids else { return Ok(Vec::new()) };
+        let Some(value) = self.stream_ids else { return Ok(Vec::new()) };
         let inner = value
             .strip_prefix('[')
             .and_then(|rest| rest.strip_suffix(']'))
             .ok_or(Malformed("Expected 'streamIds' to be of type Array."))?;
         json::elements(inner)
-            .map(|id| string(&value.slice_ref(id)))
+            .map(|id| string(self.object, id))
             .collect::<Option<_>>()
             .ok_or(Malformed("Expected a stream id to be of type String."))
     }
 
     fn sequence_id(&self) -> Result<u64, Malformed> {
-        let id = self.sequence_id.as_ref();
-        let id = id.ok_or(Malformed("Missing required property 'sequenceId'."))?;
+        let id = self.sequence_id.ok_or(Malformed("Missing required property 'sequenceId'."))?;
         id.parse().map_err(|_| Malformed("Expected 'sequenceId' to be a positive Number."))
     }
 
     /// "Message Headers": an object of strings. None of them means anything here.
     fn check_headers(&self) -> Result<(), Malformed> {
-        let Some(value) = &self.headers else { return Ok(()) };
+        let Some(value) = self.headers else { return Ok(()) };
         let not_headers = Malformed("Expected 'headers' to be an object of strings.");
-        let mut headers = json::members(value).map_err(|_| not_headers)?;
+        let mut headers = json::member_slices(value).map_err(|_| not_headers)?;
         if headers.all(|(_, value)| value.starts_with('"')) { Ok(()) } else { Err(not_headers) }
     }
 
     fn text(
         &self,
-        value: &Option<ByteString>,
+        value: Option<&str>,
         otherwise: &'static str,
     ) -> Result<Option<ByteString>, Malformed> {
-        value.as_ref().map(|value| string(value).ok_or(Malformed(otherwise))).transpose()
+        value.map(|value| string(self.object, value).ok_or(Malformed(otherwise))).transpose()
     }
 }
 
-/// The string that a part of validated JSON stands for; a slice of it, if it has no escapes.
-pub(crate) fn string(value: &ByteString) -> Option<ByteString> {
+/// The string that `value`, a part of validated JSON, stands for; a slice of `object`, if it has no
+/// escapes.
+pub(crate) fn string(object: &ByteString, value: &str) -> Option<ByteString> {
     let inner = value.strip_prefix('"')?.strip_suffix('"')?;
     Some(match json::unescape(value)? {
-        std::borrow::Cow::Borrowed(_) => value.slice_ref(inner),
+        std::borrow::Cow::Borrowed(_) => object.slice_ref(inner),
         std::borrow::Cow::Owned(text) => text.into(),
     })
 }
