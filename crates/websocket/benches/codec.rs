@@ -64,6 +64,31 @@ fn receive(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// The same without messages of their own: each is lent where it lies.
+fn receive_in_place(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("receive_in_place");
+    for len in [20, 128, 1 << 10] {
+        let mut octets = BytesMut::new();
+        let payload = vec![b'x'; len];
+        let header = Header { mask: Some(KEY), ..Header::whole(OpCode::Text, len) };
+        (0..FRAMES).for_each(|_| frame::encode(&mut octets, header, &payload));
+        group.throughput(Throughput::Elements(FRAMES as u64));
+        group.bench_function(BenchmarkId::from_parameter(len), |bencher| {
+            let read = || (Receiver::new(Role::Server, Limits::default()), octets.clone());
+            let take = |(mut receiver, mut octets): (Receiver, BytesMut)| {
+                let (mut count, mut rest) = (0, &mut octets[..]);
+                while let Ok(Some((message, behind))) = receiver.receive_in_place(rest) {
+                    count += usize::from(black_box(message).is_data());
+                    rest = behind;
+                }
+                assert_eq!(count, FRAMES);
+            };
+            bencher.iter_batched(read, take, BatchSize::SmallInput);
+        });
+    }
+    group.finish();
+}
+
 /// Time to make the one frame that a broadcast shares.
 fn prepare(criterion: &mut Criterion) {
     let text = "x".repeat(128);
@@ -72,5 +97,5 @@ fn prepare(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(codec, unmask, check_utf8, receive, prepare);
+criterion_group!(codec, unmask, check_utf8, receive, receive_in_place, prepare);
 criterion_main!(codec);

@@ -8,8 +8,8 @@ use crate::deflate::{Agreed, Deflater, Shared, fan_out};
 use crate::frame::{self, Header};
 use crate::outbox::Outbox;
 use crate::{
-    CloseCode, CloseFrame, CloseState, Limits, Message, OpCode, PreparedMessage, Receiver, Role,
-    Violation,
+    CloseCode, CloseFrame, CloseState, Limits, Message, MessageRef, OpCode, PreparedMessage,
+    Receiver, Role, Violation,
 };
 
 /// One connection after its handshake, as a state machine without IO.
@@ -139,6 +139,43 @@ impl Connection {
             Ok(_) => {}
         }
         result
+    }
+
+    /// Takes the next message off the front of `octets` where it lies, as
+    /// [`Receiver::receive_in_place`] does, and answers a Ping. `None`: give what is left to
+    /// [`Connection::receive`].
+    ///
+    /// # Errors
+    /// See [`Connection::receive`].
+    pub fn receive_in_place<'a>(
+        &mut self,
+        octets: &'a mut [u8],
+    ) -> Result<Option<(MessageRef<'a>, &'a mut [u8])>, Violation> {
+        let result = self.receiver.receive_in_place(octets);
+        match &result {
+            Ok(Some((MessageRef::Ping(payload), _))) if self.close_state.may_send() => {
+                self.answer_ping(Bytes::copy_from_slice(payload));
+            }
+            Err(violation) => self.fail(*violation),
+            Ok(_) => {}
+        }
+        result
+    }
+
+    /// Queues a copy of a message that is only lent: [`Connection::queue`] without asking for memory
+    /// of its own. Ignored after our Close.
+    pub fn queue_ref(&mut self, message: MessageRef<'_>) {
+        let (opcode, payload) = match message {
+            MessageRef::Text(text) => (OpCode::Text, text.as_bytes()),
+            MessageRef::Binary(data) => (OpCode::Binary, data),
+            control => return self.queue(control.to_message()),
+        };
+        if !self.close_state.may_send() || self.queue_compressed(opcode, payload) {
+            return;
+        }
+        let mask = self.masks.as_mut().map(|next| next());
+        let header = Header { mask, ..Header::whole(opcode, payload.len()) };
+        self.outbox.write(|out| frame::encode(out, header, payload));
     }
 
     /// Queues a message; a Close is [`Connection::start_close`]. Ignored after our Close.

@@ -85,6 +85,30 @@
 //! header fields, subprotocols and whose certificates are believed. `browser::WebSocket` has the
 //! interface that pages have. [`Backoff`] says how long to wait before connecting anew.
 //!
+//! # The hot path
+//!
+//! `recv` gives messages that may be kept: they share the memory of what was read, by reference
+//! count. Who only looks at a message, answers it or sends it on needs none of that:
+//! `WebSocket::visit` lends each message where it was read, in a buffer of the thread, and
+//! [`Connection::queue_ref`] copies an answer right behind what else is to be written.
+//!
+#![cfg_attr(feature = "tokio", doc = "```")]
+#![cfg_attr(not(feature = "tokio"), doc = "```ignore")]
+//! # use omniwire_websocket::{Config, Role, WebSocket};
+//! # async fn run(stream: tokio::net::TcpStream) -> Result<(), Box<dyn std::error::Error>> {
+//! let mut socket = omniwire_websocket::accept(stream).await?;
+//! socket
+//!     .visit(|message, replies| {
+//!         if message.is_data() {
+//!             replies.queue_ref(message); // an echo, without a single allocation of its own
+//!         }
+//!     })
+//!     .await?;
+//! # Ok(()) }
+//! ```
+//!
+//! Below tokio the same is [`Connection::receive_in_place`].
+//!
 //! # One frame for many
 //!
 //! A server's frames are the same for everybody. [`PreparedMessage`] encodes (and compresses) one
@@ -100,7 +124,7 @@
 //! | [`Connection`] | one connection without IO: `receive` takes octets, `outbox` gives them |
 //! | [`Receiver`] | octets to messages, with all checks; the half of [`Connection`] that reads |
 //! | [`Outbox`] | what is queued, as a [`bytes::Buf`] for vectored writes |
-//! | [`Message`], [`Utf8Bytes`], [`CloseFrame`], [`CloseCode`] | what is exchanged |
+//! | [`Message`], [`MessageRef`], [`Utf8Bytes`], [`CloseFrame`], [`CloseCode`] | what is exchanged |
 //! | [`Violation`] | what a peer did wrong, with the code to close with |
 //! | [`Limits`] | what a peer may make us hold |
 //! | [`handshake`] | requests and answers; Origin policy |
@@ -152,7 +176,7 @@ pub use close::{CloseCode, CloseFrame, CloseState, UnsendableCode};
 pub use connection::{Connection, Masks};
 pub use frame::OpCode;
 pub use limits::Limits;
-pub use message::Message;
+pub use message::{Message, MessageRef};
 pub use outbox::Outbox;
 pub use prepared::PreparedMessage;
 pub use receiver::Receiver;

@@ -63,6 +63,55 @@ impl Message {
     }
 }
 
+/// A message whose payload lies in the buffer that it was read into, and is lent while it is looked
+/// at: no memory is asked for, and no reference is counted. See [`crate::WebSocket::visit`] and
+/// [`crate::Connection::receive_in_place`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MessageRef<'a> {
+    /// Text.
+    Text(&'a str),
+    /// Binary data.
+    Binary(&'a [u8]),
+    /// A Ping, which this crate answers by itself.
+    Ping(&'a [u8]),
+    /// A Pong, asked for or not.
+    Pong(&'a [u8]),
+    /// A Close, which is answered too. `None`: without a code, reported as 1005.
+    Close(Option<CloseFrame>),
+}
+
+impl MessageRef<'_> {
+    /// Whether it is text or binary, not control.
+    #[must_use]
+    pub const fn is_data(&self) -> bool {
+        matches!(self, Self::Text(_) | Self::Binary(_))
+    }
+
+    /// A message of its own, with a copy of the payload.
+    #[must_use]
+    pub fn to_message(&self) -> Message {
+        match self {
+            Self::Text(text) => Message::text(*text),
+            Self::Binary(data) => Message::Binary(Bytes::copy_from_slice(data)),
+            Self::Ping(data) => Message::Ping(Bytes::copy_from_slice(data)),
+            Self::Pong(data) => Message::Pong(Bytes::copy_from_slice(data)),
+            Self::Close(close) => Message::Close(close.clone()),
+        }
+    }
+}
+
+impl<'a> From<&'a Message> for MessageRef<'a> {
+    fn from(message: &'a Message) -> Self {
+        match message {
+            Message::Text(text) => Self::Text(text.as_str()),
+            Message::Binary(data) => Self::Binary(data),
+            Message::Ping(data) => Self::Ping(data),
+            Message::Pong(data) => Self::Pong(data),
+            Message::Close(close) => Self::Close(close.clone()),
+        }
+    }
+}
+
 impl From<&str> for Message {
     fn from(text: &str) -> Self {
         Self::Text(text.into())

@@ -5,7 +5,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use crate::deflate::{Agreed, Inflater};
 use crate::frame::Header;
 use crate::utf8::Incremental;
-use crate::{CloseFrame, Limits, Message, OpCode, Role, Utf8Bytes, Violation, mask};
+use crate::{CloseFrame, Limits, Message, MessageRef, OpCode, Role, Utf8Bytes, Violation, mask};
 
 /// Reads messages out of the octets of one connection.
 ///
@@ -96,11 +96,72 @@ impl Receiver {
         }
         let result = self.advance(buf);
         if matches!(result, Err(_) | Ok(Some(Message::Close(_)))) {
-            self.ended = true;
-            self.frame = None;
-            self.assembly = None;
+            self.end();
         }
         result
+    }
+
+    /// Takes the next message off the front of `octets` where it lies, and gives it with what is
+    /// behind it. `None`: only [`Receiver::receive`] can read on, because the frame is not all
+    /// here, or is a fragment, compressed or a Close; give it the octets that are left.
+    ///
+    /// ```
+    /// use omniwire_websocket::{Limits, MessageRef, Receiver, Role};
+    ///
+    /// let mut receiver = Receiver::new(Role::Client, Limits::default());
+    /// let mut octets = *b"\x81\x05Hello\x82\x01!\x89";
+    /// let (message, rest) = receiver.receive_in_place(&mut octets)?.unwrap();
+    /// assert_eq!(message, MessageRef::Text("Hello"));
+    /// let (message, rest) = receiver.receive_in_place(rest)?.unwrap();
+    /// assert_eq!(message, MessageRef::Binary(b"!"));
+    /// assert_eq!(receiver.receive_in_place(rest)?, None); // half a Ping
+    /// # Ok::<(), omniwire_websocket::Violation>(())
+    /// ```
+    ///
+    /// # Errors
+    /// See [`Receiver::receive`].
+    pub fn receive_in_place<'a>(
+        &mut self,
+        octets: &'a mut [u8],
+    ) -> Result<Option<(MessageRef<'a>, &'a mut [u8])>, Violation> {
+        if self.ended || !self.is_idle() {
+            return Ok(None);
+        }
+        let result = self.take_in_place(octets);
+        if result.is_err() {
+            self.end();
+        }
+        result
+    }
+
+    fn take_in_place<'a>(
+        &mut self,
+        octets: &'a mut [u8],
+    ) -> Result<Option<(MessageRef<'a>, &'a mut [u8])>, Violation> {
+        let Some((header, head_len)) = Header::read(octets, self.role)? else { return Ok(None) };
+        let (_, payload) = octets.split_at_mut_checked(head_len).unwrap_or_default();
+        let is_whole = header.fin && !header.rsv1 && header.opcode != OpCode::Close;
+        let parts = payload.split_at_mut_checked(len_of(&header)).filter(|_| is_whole);
+        let Some((payload, rest)) = parts else { return Ok(None) };
+        self.admit(&header)?;
+        self.frames = self.frames.wrapping_add(1);
+        unmask(&header, payload, 0);
+        let message = match header.opcode {
+            OpCode::Text => match simdutf8::basic::from_utf8(payload) {
+                Ok(text) => MessageRef::Text(text),
+                Err(_) => return Err(Violation::INVALID_UTF8), // section 8.1
+            },
+            OpCode::Ping => MessageRef::Ping(payload),
+            OpCode::Pong => MessageRef::Pong(payload),
+            _ => MessageRef::Binary(payload),
+        };
+        Ok(Some((message, rest)))
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        self.frame = None;
+        self.assembly = None;
     }
 
     /// How many octets the frame in progress still lacks, beyond those in `buf`: a reader may

@@ -172,40 +172,64 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// `Pending` has everything that its messages caused leave in one write.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
         loop {
-            if self.ending != Ending::NotYet {
-                ready!(self.poll_end(cx));
-                return Poll::Ready(None);
+            match ready!(self.poll_read_on(cx)) {
+                ReadOn::Message(message) => return Poll::Ready(Some(Ok(message))),
+                ReadOn::Failed(error) => return Poll::Ready(Some(Err(error))),
+                ReadOn::Ended => return Poll::Ready(None),
+                ReadOn::NeedsMore => {}
             }
-            match self.connection.receive(&mut self.buf) {
-                Ok(None) => {}
-                Ok(Some(message)) => {
-                    if matches!(message, Message::Close(_)) {
-                        self.begin_ending(cx);
-                    }
-                    return Poll::Ready(Some(Ok(message)));
-                }
-                Err(violation) => {
-                    self.begin_ending(cx);
-                    return Poll::Ready(Some(Err(violation.into())));
-                }
-            }
-            if (self.connection.wants_write() || self.unflushed)
-                && let Poll::Ready(Err(_)) = self.poll_flush_for_reader(cx)
-            {
-                // The peer may have sent its last words before it went: read on.
-                self.connection.lost();
-            }
-            // Section 7.1.1: the peer's Close is not awaited for ever.
-            if self.close_state() == CloseState::CloseSent && self.poll_close_timeout(cx).is_ready()
-            {
-                return Poll::Ready(Some(Err(Error::TimedOut)));
-            }
-            match ready!(self.poll_fill(cx)) {
-                Ok(0) => return self.dropped(Error::Dropped),
-                Ok(_) => {}
-                Err(error) => return self.dropped(Error::Io(error)),
+            if let Err(error) = ready!(self.poll_more(cx, |_, _| 0)) {
+                return Poll::Ready(Some(Err(error)));
             }
         }
+    }
+
+    /// The next message of what was read before. If there is none, it writes what is queued.
+    fn poll_read_on(&mut self, cx: &mut Context<'_>) -> Poll<ReadOn> {
+        if self.ending != Ending::NotYet {
+            ready!(self.poll_end(cx));
+            return Poll::Ready(ReadOn::Ended);
+        }
+        match self.connection.receive(&mut self.buf) {
+            Ok(None) => {}
+            Ok(Some(message)) => {
+                if matches!(message, Message::Close(_)) {
+                    self.begin_ending(cx);
+                }
+                return Poll::Ready(ReadOn::Message(message));
+            }
+            Err(violation) => {
+                self.begin_ending(cx);
+                return Poll::Ready(ReadOn::Failed(violation.into()));
+            }
+        }
+        if (self.connection.wants_write() || self.unflushed)
+            && let Poll::Ready(Err(_)) = self.poll_flush_for_reader(cx)
+        {
+            // The peer may have sent its last words before it went: read on.
+            self.connection.lost();
+        }
+        // Section 7.1.1: the peer's Close is not awaited for ever.
+        if self.close_state() == CloseState::CloseSent && self.poll_close_timeout(cx).is_ready() {
+            return Poll::Ready(ReadOn::Failed(Error::TimedOut));
+        }
+        Poll::Ready(ReadOn::NeedsMore)
+    }
+
+    /// Reads once; see [`WebSocket::poll_fill`] for `lend`.
+    fn poll_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        lend: impl FnMut(&mut Connection, &mut [u8]) -> usize,
+    ) -> Poll<Result<(), Error>> {
+        let error = match ready!(self.poll_fill(cx, lend)) {
+            Ok(1..) => return Poll::Ready(Ok(())),
+            Ok(0) => Error::Dropped,
+            Err(error) => Error::Io(error),
+        };
+        // The stream ended under us.
+        self.give_up();
+        Poll::Ready(Err(error))
     }
 
     /// Queues a message, to be written by [`WebSocket::poll_flush`]. Ignored after our Close.
@@ -393,12 +417,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.connection.queue(message);
         Ok(())
     }
+}
 
-    /// The stream ended under us.
-    fn dropped(&mut self, error: Error) -> Poll<Option<Result<Message, Error>>> {
-        self.give_up();
-        Poll::Ready(Some(Err(error)))
-    }
+/// What is left of what was read.
+enum ReadOn {
+    Message(Message),
+    Failed(Error),
+    /// Nothing: more must be read.
+    NeedsMore,
+    /// Nothing, and the connection has ended.
+    Ended,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<S> {

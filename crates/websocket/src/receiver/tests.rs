@@ -398,9 +398,49 @@ proptest! {
     }
 
     #[test]
+    fn what_is_lent_is_the_same(
+        octets in any_frames(),
+        cuts in prop::collection::vec(1usize..400, 1..40),
+    ) {
+        let expected = feed(&mut deflating(true), &octets);
+        let mut receiver = deflating(true);
+        let (mut messages, mut result) = (Vec::new(), Ok(()));
+        let mut buf = BytesMut::new();
+        let (mut rest, mut cuts) = (&octets[..], cuts.iter().cycle());
+        while !rest.is_empty() && result.is_ok() {
+            let (piece, left) = rest.split_at(rest.len().min(*cuts.next().unwrap()));
+            let mut piece = piece.to_vec();
+            let mut fresh = &mut piece[..];
+            while buf.is_empty() && result.is_ok() {
+                let len = fresh.len();
+                match receiver.receive_in_place(fresh) {
+                    Ok(Some((message, behind))) => {
+                        messages.push(message.to_message());
+                        fresh = behind;
+                    }
+                    other => {
+                        result = other.map(drop);
+                        fresh = &mut piece[..];
+                        fresh = fresh.split_at_mut(fresh.len() - len).1;
+                        break;
+                    }
+                }
+            }
+            buf.extend_from_slice(fresh);
+            if result.is_ok() {
+                result = drain(&mut receiver, &mut buf, &mut messages);
+            }
+            rest = left;
+        }
+        prop_assert_eq!((messages, result), expected);
+    }
+
+    #[test]
     fn arbitrary_octets_never_panic(octets in prop::collection::vec(any::<u8>(), 0..300)) {
         for role in [Role::Server, Role::Client] {
             let _ = feed(&mut Receiver::new(role, Limits::default()), &octets);
+            let mut octets = octets.clone();
+            let _ = Receiver::new(role, Limits::default()).receive_in_place(&mut octets);
         }
         let _ = feed(&mut deflating(true), &octets);
         let _ = feed(&mut deflating(false), &masked(0xc2, &octets));

@@ -12,4 +12,5 @@ mod http2;
 mod http3;
 mod rows;
 mod stream;
+mod visit;
 mod wire;
