@@ -38,7 +38,7 @@ async fn answer(mut request: Request<Incoming>) -> Result<Response<String>, Infa
         Ok(accepted) => accepted,
         Err(refusal) => return Ok(refusal.response()),
     };
-    let config = Config { deflate: accepted.deflate, ..Config::default() };
+    let config = Config { deflate: accepted.deflate.clone(), ..Config::default() };
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         if let Err(error) = echo(upgrade, config).await {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::deflate::{Agreed, Deflater, Shared, fan_out};
+use crate::deflate::{Agreed, Deflater, Reserved, Shared, fan_out};
 use crate::frame::{self, Header};
 use crate::outbox::Outbox;
 use crate::{
@@ -62,13 +62,14 @@ struct Pongs {
     /// How far the outbox must be written for all of them to be.
     end: u64,
     /// The Ping to answer then: only the latest (section 5.5.3).
-    owed: Option<Bytes>,
+    owed: Option<Box<Bytes>>,
 }
 
 #[derive(Debug)]
 struct Compressing {
     deflater: Deflater,
     threshold: usize,
+    _memory: Reserved,
 }
 
 impl Compressing {
@@ -106,7 +107,7 @@ impl Connection {
             pongs: Pongs::default(),
             deflate: deflate.map(|agreed| {
                 let (deflater, threshold) = (agreed.deflater(role), agreed.threshold);
-                Box::new(Compressing { deflater, threshold })
+                Box::new(Compressing { deflater, threshold, _memory: agreed.memory })
             }),
             masks,
             close_state: CloseState::Open,
@@ -189,7 +190,7 @@ impl Connection {
                     return self.pay_close(answer);
                 }
                 if let Some(payload) = self.pongs.owed.take() {
-                    self.queue(Message::Pong(payload));
+                    self.queue(Message::Pong(*payload));
                 }
                 self.queue_close(close);
             }
@@ -347,13 +348,13 @@ impl Connection {
             self.queue(Message::Pong(payload));
             self.pongs.end = self.outbox.queued();
         } else {
-            self.pongs.owed = Some(payload);
+            self.pongs.owed = Some(Box::new(payload));
         }
     }
 
     fn pay_pong(&mut self) {
         if let Some(payload) = self.pongs.owed.take() {
-            self.answer_ping(payload);
+            self.answer_ping(*payload);
         }
     }
 

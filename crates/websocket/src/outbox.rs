@@ -82,6 +82,9 @@ impl Outbox {
         if rest.tail.len() > SEALED_LEN_MIN {
             rest.seal();
         }
+        if rest.tail.is_empty() {
+            rest.tail.reserve(TAIL_LEN_MIN);
+        }
         &mut rest.tail
     }
 
@@ -139,6 +142,10 @@ impl Buf for Outbox {
 
 /// Up to this length a copy is cheaper than an entry of a vectored write.
 const COPIED_LEN_MAX: usize = 2_048;
+
+/// So much is asked for at once, and given back when it is written: what follows a first small
+/// piece is seldom the last.
+const TAIL_LEN_MIN: usize = 4_096;
 
 /// A tail of this length is left as it is, so that growing it does not copy it over and over.
 const SEALED_LEN_MIN: usize = 64 << 10;

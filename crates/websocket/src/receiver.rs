@@ -31,7 +31,7 @@ use crate::{CloseFrame, Limits, Message, MessageRef, OpCode, Role, Utf8Bytes, Vi
 pub struct Receiver {
     limits: Limits,
     /// The frame whose header is read and whose payload is not all there.
-    frame: Option<Partial>,
+    frame: Option<Box<Partial>>,
     /// The message whose first fragment has come and whose last has not.
     assembly: Option<Box<Assembly>>,
     inflater: Option<Inflater>,
@@ -199,7 +199,7 @@ impl Receiver {
     fn advance(&mut self, buf: &mut BytesMut) -> Result<Option<Message>, Violation> {
         loop {
             let partial = match self.frame.take() {
-                Some(partial) => partial,
+                Some(partial) => *partial,
                 None => {
                     let Some((header, len)) = Header::read(buf, self.role)? else {
                         return Ok(None);
@@ -214,7 +214,7 @@ impl Receiver {
                 Progress::Message(message) => return Ok(Some(message)),
                 Progress::Fragment => {}
                 Progress::Wait(partial) => {
-                    self.frame = Some(partial);
+                    self.frame = Some(Box::new(partial));
                     return Ok(None);
                 }
             }

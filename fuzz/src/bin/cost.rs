@@ -168,7 +168,12 @@ fn inflate(len: usize) -> Reading {
         server_max_window_bits: 15,
         client_max_window_bits: 15,
     };
-    let agreed = deflate::Agreed { parameters, level: 1, threshold: 0 };
+    let agreed = deflate::Agreed {
+        parameters,
+        level: 1,
+        threshold: 0,
+        memory: deflate::Reserved::default(),
+    };
     let receiver = Receiver::with_deflate(Role::Client, UNBOUNDED, &agreed);
     Box::new(move || receive(receiver, &[frame]))
 }

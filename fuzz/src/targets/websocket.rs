@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, Response, StatusCode, Version, header};
-use omniwire_websocket::deflate::{Agreed, Config, Parameters, Shared};
+use omniwire_websocket::deflate::{Agreed, Config, Parameters, Reserved, Shared};
 use omniwire_websocket::frame::{Header, MAX_MASKED_HEADER_LEN, encode};
 use omniwire_websocket::handshake::client::{Address, Handshake, Options as ClientOptions};
 use omniwire_websocket::handshake::origin::Origin;
@@ -115,7 +115,7 @@ fn agreed(flags: u8) -> Agreed {
         server_max_window_bits: 15,
         client_max_window_bits: 15,
     };
-    Agreed { parameters, level: 1, threshold: 0 }
+    Agreed { parameters, level: 1, threshold: 0, memory: Reserved::default() }
 }
 
 thread_local! {

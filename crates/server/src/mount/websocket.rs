@@ -227,7 +227,7 @@ impl Door {
         tracing::debug!(version = ?request.version(), "a WebSocket opens");
         let mut config = Arc::clone(&self.config);
         if accepted.deflate.is_some() {
-            Arc::make_mut(&mut config).deflate = accepted.deflate;
+            Arc::make_mut(&mut config).deflate.clone_from(&accepted.deflate);
         }
         Ok(Handshake {
             subprotocol: accepted.subprotocol.clone(),

@@ -28,7 +28,7 @@ fn agreed(takeover: bool) -> Agreed {
         server_max_window_bits: 15,
         client_max_window_bits: 15,
     };
-    Agreed { parameters, level: 6, threshold: 16 }
+    Agreed { parameters, level: 6, threshold: 16, memory: crate::deflate::Reserved::default() }
 }
 
 fn masked(opcode: OpCode, payload: &[u8]) -> BytesMut {
@@ -279,13 +279,13 @@ fn prepared_compressed_frame_serves_every_connection_that_shares() {
     let prepared = PreparedMessage::compressed(message.clone(), Shared::new(15, 6));
     for (deflate, first) in [(Some(agreed(false)), 0xc1), (Some(agreed(true)), 0x81), (None, 0x81)]
     {
-        let mut server = Connection::server(Limits::default(), deflate);
+        let mut server = Connection::server(Limits::default(), deflate.clone());
         server.queue_prepared(&prepared);
         assert_eq!(server.outbox().chunk()[0], first);
-        assert_eq!(carry(&mut server, &mut client(deflate)).first(), Some(&message));
-        let mut client = client(deflate);
+        assert_eq!(carry(&mut server, &mut client(deflate.clone())).first(), Some(&message));
+        let mut client = client(deflate.clone());
         client.queue_prepared(&prepared);
-        let mut server = Connection::server(Limits::default(), deflate);
+        let mut server = Connection::server(Limits::default(), deflate.clone());
         assert_eq!(carry(&mut client, &mut server).first(), Some(&message));
     }
 }
@@ -296,7 +296,7 @@ fn shared_frame_is_compressed_once_where_that_was_agreed() {
     let frame = PreparedMessage::new(message.clone()).frame().clone();
     let mut compressed = Vec::new();
     for deflate in [Some(agreed(false)), Some(agreed(true)), None, Some(agreed(false))] {
-        let mut server = Connection::server(Limits::default(), deflate);
+        let mut server = Connection::server(Limits::default(), deflate.clone());
         server.queue_shared(&frame);
         let outbox = server.outbox();
         let chunk = outbox.chunk();
@@ -304,7 +304,7 @@ fn shared_frame_is_compressed_once_where_that_was_agreed() {
         if deflate == Some(agreed(false)) {
             compressed.push(chunk.as_ptr());
         }
-        assert_eq!(carry(&mut server, &mut client(deflate)).first(), Some(&message));
+        assert_eq!(carry(&mut server, &mut client(deflate.clone())).first(), Some(&message));
     }
     assert_eq!(compressed[0], compressed[1], "the same octets");
     // Neither short ones, nor control frames; another frame is not taken for the last one.
@@ -324,11 +324,11 @@ fn shared_frame_is_compressed_once_where_that_was_agreed() {
 fn rfc7692_6_threshold_of_zero_compresses_all() {
     let deflate = Some(Agreed { threshold: 0, ..agreed(false) });
     for message in [Message::text("ab"), Message::text(""), Message::binary(vec![1])] {
-        let mut server = Connection::server(Limits::default(), deflate);
+        let mut server = Connection::server(Limits::default(), deflate.clone());
         server.queue(message.clone());
         server.queue_shared(PreparedMessage::new(message.clone()).frame());
         assert_eq!(server.outbox().chunk()[0] & 0xf0, 0xc0, "{message:?}");
-        let messages = carry(&mut server, &mut client(deflate));
+        let messages = carry(&mut server, &mut client(deflate.clone()));
         assert_eq!(messages, [message.clone(), message]);
     }
 }

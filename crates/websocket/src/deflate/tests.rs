@@ -1,5 +1,6 @@
 use super::codec::{Shared, compress_shared};
-use super::{Agreed, Config, Parameters, accept_answer, answer, offer};
+use super::negotiation::answer;
+use super::{Agreed, Config, Memory, Parameters, Reserved, accept_answer, agree, offer};
 use crate::handshake::extensions::{Extension, read_extensions};
 use crate::{Role, Violation};
 
@@ -207,7 +208,7 @@ fn rfc7692_7_2_1_large_messages_pass_both_ways() {
             let config = Config { level, ..config.clone() };
             let headers = lines(&[&offer(&config)]);
             let (parameters, _) = answer(&read_extensions(&headers).unwrap(), &config).unwrap();
-            let agreed = Agreed::new(parameters, &config);
+            let agreed = Agreed::new(parameters, &config, Reserved::default());
             let (mut deflater, mut inflater) =
                 (agreed.deflater(Role::Server), agreed.inflater(Role::Client));
             for len in [1, 100, 65_536, payload.len()] {
@@ -218,4 +219,49 @@ fn rfc7692_7_2_1_large_messages_pass_both_ways() {
             }
         }
     }
+}
+
+#[test]
+fn without_memory_there_is_no_context_takeover() {
+    let headers = lines(&["permessage-deflate; client_max_window_bits"]);
+    let offers = read_extensions(&headers).unwrap();
+    // Room for one: a compressor of 380,272 octets at most, and a decompressor of 47,700.
+    let memory = Memory::limit(500_000);
+    let config = Config { memory: memory.clone(), ..takeover() };
+    let (first, answer) = agree(&offers, &config).unwrap();
+    assert_eq!(answer, "permessage-deflate");
+    assert_eq!(memory.used(), 427_972);
+    for _ in 0..2 {
+        let (second, answer) = agree(&offers, &config).unwrap();
+        let alone = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+        assert_eq!(answer, alone);
+        assert!(second.parameters.server_no_context_takeover);
+        assert!(second.parameters.client_no_context_takeover);
+    }
+    // What is set aside goes with the last who has it: here the connection.
+    let connection = crate::Connection::server(crate::Limits::default(), Some(first));
+    assert_eq!(memory.used(), 427_972);
+    drop(connection);
+    assert_eq!(memory.used(), 0);
+    assert_eq!(agree(&offers, &config).unwrap().1, "permessage-deflate");
+    // Small windows cost less, and what the client does not want costs nothing.
+    let small =
+        lines(&["permessage-deflate; server_max_window_bits=9; client_no_context_takeover"]);
+    let (_small, _) = agree(&read_extensions(&small).unwrap(), &config).unwrap();
+    assert_eq!(memory.used(), 251_248);
+}
+
+#[test]
+fn a_client_without_memory_offers_no_context_takeover() {
+    let memory = Memory::limit(500_000);
+    let config = Config { memory: memory.clone(), ..takeover() };
+    let (one, held) = config.within_memory();
+    assert_eq!(one, config);
+    assert_eq!(memory.used(), 427_972);
+    let (other, nothing) = config.within_memory();
+    assert!(!other.server_context_takeover && !other.client_context_takeover);
+    drop(held);
+    drop(nothing);
+    assert_eq!(memory.used(), 0);
+    assert_eq!(Config::default().within_memory().0.memory.used(), 0, "the default takes none");
 }

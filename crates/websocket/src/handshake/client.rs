@@ -82,6 +82,8 @@ pub struct Handshake {
     /// What the answer to an Upgrade must hold; `None` for an extended CONNECT.
     accept: Option<String>,
     options: Options,
+    /// What compression may come to take.
+    memory: deflate::Reserved,
 }
 
 impl Address {
@@ -193,7 +195,7 @@ impl Handshake {
         mut request: http::Request<()>,
         mut headers: HeaderMap,
         accept: Option<String>,
-        options: Options,
+        mut options: Options,
     ) -> Result<Self, RequestError> {
         check_subprotocols(&options.subprotocols)?;
         if let Some(name) = options.headers.keys().find(|name| is_ours(name)) {
@@ -204,12 +206,14 @@ impl Handshake {
             let offered = header_value(&options.subprotocols.join(", "))?;
             headers.insert(SEC_WEBSOCKET_PROTOCOL, offered);
         }
-        if let Some(config) = &options.deflate {
+        let mut memory = deflate::Reserved::default();
+        if let Some(config) = &mut options.deflate {
+            (*config, memory) = config.within_memory();
             headers.insert(SEC_WEBSOCKET_EXTENSIONS, header_value(&deflate::offer(config))?);
         }
         headers.extend(options.headers.clone());
         *request.headers_mut() = headers;
-        Ok(Self { request, accept, options })
+        Ok(Self { request, accept, options, memory })
     }
 
     /// The request: its target is in origin form for HTTP/1.1, absolute for an extended CONNECT.
@@ -269,7 +273,7 @@ impl Handshake {
             ([], _) => Ok(None),
             ([one], Some(config)) if one.name.eq_ignore_ascii_case(deflate::NAME) => {
                 deflate::accept_answer(one, config)
-                    .map(|parameters| Some(deflate::Agreed::new(parameters, config)))
+                    .map(|agreed| Some(deflate::Agreed::new(agreed, config, self.memory.clone())))
                     .ok_or("The server answered permessage-deflate with bad parameters.")
             }
             _ => Err("The server answered with an extension that was not offered."),

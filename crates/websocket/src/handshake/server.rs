@@ -142,10 +142,10 @@ fn agree(request: &Request<'_>, options: &Options) -> Result<Accepted, Reject> {
         .map_err(|_| bad_request("Sec-WebSocket-Extensions is malformed."))?; // section 9.1
     let mut agreed = None;
     if let Some(config) = &options.deflate
-        && let Some((parameters, answer)) = deflate::answer(&offers, config)
+        && let Some((deflate, answer)) = deflate::agree(&offers, config)
     {
         headers.insert(SEC_WEBSOCKET_EXTENSIONS, header_value(&answer)?);
-        agreed = Some(deflate::Agreed::new(parameters, config));
+        agreed = Some(deflate);
     }
     Ok(Accepted { status, headers, subprotocol: subprotocol.map(str::to_owned), deflate: agreed })
 }

@@ -2,7 +2,7 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::Receiver;
-use crate::deflate::{Agreed, Parameters};
+use crate::deflate::{Agreed, Parameters, Reserved};
 use crate::frame::{self, Header};
 use crate::{CloseCode, Limits, Message, OpCode, Role, Violation};
 
@@ -19,7 +19,7 @@ fn deflating(takeover: bool) -> Receiver {
         server_max_window_bits: 15,
         client_max_window_bits: 15,
     };
-    let agreed = Agreed { parameters, level: 6, threshold: 0 };
+    let agreed = Agreed { parameters, level: 6, threshold: 0, memory: Reserved::default() };
     Receiver::with_deflate(Role::Server, Limits::default(), &agreed)
 }
 

@@ -49,7 +49,7 @@ async fn answer(
         Ok(accepted) => accepted,
         Err(refusal) => return Ok(refusal.response()),
     };
-    let config = Config { deflate: accepted.deflate, ..Config::default() };
+    let config = Config { deflate: accepted.deflate.clone(), ..Config::default() };
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         let io = TokioIo::new(upgrade.await.unwrap());

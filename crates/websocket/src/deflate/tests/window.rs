@@ -2,7 +2,7 @@
 
 use super::{Config, accepted, answer, lines, read_extensions};
 use crate::Role;
-use crate::deflate::{Agreed, Deflater, offer};
+use crate::deflate::{Agreed, Deflater, Reserved, offer};
 
 /// Inflates like RFC 1951 says, and remembers the largest distance used.
 #[derive(Default)]
@@ -184,6 +184,7 @@ fn rfc7692_7_1_2_every_window_and_takeover_is_kept() {
                     client_max_window_bits: client_bits,
                     level: 6,
                     threshold: 0,
+                    ..Config::default()
                 };
                 let headers = lines(&[&offer(&config)]);
                 let offers = read_extensions(&headers).unwrap();
@@ -195,7 +196,7 @@ fn rfc7692_7_1_2_every_window_and_takeover_is_kept() {
                 if server_bits != client_bits {
                     continue; // the compressors see one window each: all are met on the diagonal
                 }
-                let agreed = Agreed::new(parameters, &config);
+                let agreed = Agreed::new(parameters, &config, Reserved::default());
                 for (role, alone) in [
                     (Role::Server, parameters.server_no_context_takeover),
                     (Role::Client, parameters.client_no_context_takeover),
