@@ -81,7 +81,9 @@ pub(crate) const ROOMS: &[Column] = &[
     Column::new("p50 µs", "p50_us", ""),
     Column::new("p99 µs", "p99_us", ""),
     Column::new("p99.9 µs", "p999_us", ""),
-    Column::new("messages per write", "messages", "segments").times(1.0, 1),
+    // A write is one system call, and over loopback one segment.
+    Column::new("deliveries per write", "messages", "segments").times(1.0, 1),
+    Column::new("bytes per member", "member_len", ""),
 ];
 
 /// Of carriers: what they cost and what they put around a message.

@@ -4,6 +4,7 @@ use crate::client::Clients;
 use crate::echo::spoiled;
 use crate::payload::{HEAD_LEN, Label, Payloads};
 use crate::protocol::{Around, To};
+use crate::server::Server;
 use crate::window::{Figures, Window};
 use crate::{Common, Failure, Result, Span};
 use std::time::{Duration, Instant};
@@ -42,6 +43,8 @@ impl Rooms {
         if self.size < HEAD_LEN || self.publishers > self.members {
             return Err(Failure::new("messages need 16 octets, publishers are members"));
         }
+        let server = Server::new(self.common.pid);
+        let empty_len = server.resident_len()?;
         let mut clients = Clients::open(&self.common, self.members, self.size, "")?;
         let mut hall = Hall::new(self, &clients);
         let mut window = Window::new(self.common.pid, &self.span);
@@ -62,7 +65,10 @@ impl Rooms {
             })?;
             over = over || window.look(hall.deliveries, clients.traffic)?;
         }
-        window.into_figures()
+        let grown = server.resident_len()?.saturating_sub(empty_len);
+        let mut figures = window.into_figures()?;
+        figures.member_len = Some(grown as f64 / self.members as f64);
+        Ok(figures)
     }
 }
 

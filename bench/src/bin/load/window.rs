@@ -25,6 +25,9 @@ pub(crate) struct Figures {
     /// From a message's write to its reading, in microseconds; where that is measured.
     #[serde(flatten)]
     latency: Option<Latency>,
+    /// Bytes of memory that the server has for each connection; where that is measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) member_len: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -105,6 +108,7 @@ impl Window {
                     content_len: traffic.content_len - opened.traffic.content_len,
                     segments: (segments_sent()? - opened.segments).saturating_sub(ours),
                     latency: self.latency(),
+                    member_len: None,
                 });
                 return Ok(true);
             }
