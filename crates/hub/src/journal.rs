@@ -94,14 +94,8 @@ impl Publishing<'_> {
 
     /// The event, which is not remembered, is on its way to this member.
     pub fn told(&mut self, key: MemberKey) {
-        let Some(text) = self.text else { return };
-        let head = self.state.head;
-        let Some(standing) = self.state.standings.get_mut(&key) else { return };
-        if standing.texts.back() != Some(&(text, head)) {
-            standing.texts.push_back((text, head));
-        }
-        if standing.texts.len() > TEXTS_MAX {
-            standing.texts.pop_front();
+        if let Some(text) = self.text {
+            self.state.told(key, text);
         }
     }
 }
@@ -152,6 +146,13 @@ impl Journal {
     pub fn pass(&self, args: &Args) -> Option<Publishing<'_>> {
         let text = self.hasher.hash_one(&*trailing_text(args)?);
         Some(Publishing { state: self.state.lock(), position: None, text: Some(text) })
+    }
+
+    /// Notes for a member that joins what it is told on this occasion, as [`Publishing::told`] does.
+    pub(crate) fn note(&self, state: &mut State, key: MemberKey, args: &Args) {
+        if let Some(text) = trailing_text(args) {
+            state.told(key, self.hasher.hash_one(&*text));
+        }
     }
 
     /// Forgets what is too old.
@@ -215,6 +216,17 @@ impl State {
     pub(crate) fn leave(&mut self, key: MemberKey, room: &str) {
         if let Some(standing) = self.standings.get_mut(&key) {
             standing.rooms.retain(|(joined, _)| joined != room);
+        }
+    }
+
+    fn told(&mut self, key: MemberKey, text: u64) {
+        let head = self.head;
+        let Some(standing) = self.standings.get_mut(&key) else { return };
+        if standing.texts.back() != Some(&(text, head)) {
+            standing.texts.push_back((text, head));
+        }
+        if standing.texts.len() > TEXTS_MAX {
+            standing.texts.pop_front();
         }
     }
 

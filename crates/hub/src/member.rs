@@ -1,6 +1,6 @@
 //! One peer, as rooms see it.
 
-use crate::{Outbox, PushError};
+use crate::{Manner, Outbox, PushError, Pushed};
 use omniwire_session::{ByteString, Link, Prepared, WireForm};
 use parking_lot::Mutex;
 use std::any::Any;
@@ -58,6 +58,18 @@ impl Member {
     /// The session is over, or its outbox ran full (and the session will be ended for it).
     pub fn push(&self, prepared: &Prepared) -> Result<(), PushError> {
         self.outbox.push(self.link, prepared)
+    }
+
+    /// Puts a message of a room in this member's outbox.
+    ///
+    /// # Errors
+    /// As [`Member::push`]; but the outbox never runs full for a room whose messages may be
+    /// dropped.
+    pub fn push_in(&self, prepared: &Prepared, manner: Manner) -> Result<Pushed, PushError> {
+        match manner.lane.room {
+            0 => self.push(prepared).map(|()| Pushed::TAKEN),
+            _ => self.outbox.push_in(self.link, prepared, manner),
+        }
     }
 
     /// Puts a message in this member's outbox, if it can leave at once. Whether it was put there.

@@ -2,7 +2,7 @@
 
 pub(crate) mod lanes;
 
-use self::lanes::{Places, Pushed, SlowPolicy};
+use self::lanes::{Manner, Places, Pushed, SlowPolicy};
 use omniwire_session::{Ending, Frame, Lane, Link, Prepared};
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
@@ -214,8 +214,7 @@ impl Outbox {
         &self,
         link: Link,
         prepared: &Prepared,
-        lane: Lane,
-        slow: SlowPolicy,
+        Manner { lane, slow }: Manner,
     ) -> Result<Pushed, PushError> {
         let mut queue = self.queue.lock();
         if queue.ending.is_some() {

@@ -4,10 +4,13 @@ pub(crate) mod broadcast;
 
 use crate::everybody::{Everybody, Members};
 use crate::journal::Entry as JournalEntry;
+use crate::recent::{Recent, RecentLimits};
+use crate::values::{Value, ValueLimits, Values};
 use crate::{History, HistoryLimits, Journal, JournalLimits, Member, MemberKey, Stored};
+use crate::{Manner, Publication, SlowPolicy};
 use indexmap::IndexSet;
 use omniwire_session::limits::Limits;
-use omniwire_session::{ByteString, Position, Since};
+use omniwire_session::{ByteString, Lane, Position, Since};
 use parking_lot::Mutex;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -42,6 +45,12 @@ pub struct HubConfig {
     pub hidden: ByteString,
     /// Whether joins and leaves are logged, for [`Hub::take_change`].
     pub logged: bool,
+    /// What becomes of rooms' messages for slow peers. If not set, those are closed.
+    pub slow: Option<SlowPolicies>,
+    /// How many values a room keeps.
+    pub values: ValueLimits,
+    /// How long publications are known by their ids.
+    pub recent: RecentLimits,
 }
 
 impl HubConfig {
@@ -57,6 +66,12 @@ impl HubConfig {
             idle_rooms_max: limits.idle_rooms_max,
             hidden: ByteString::new(),
             logged: false,
+            slow: None,
+            values: ValueLimits { count_max: limits.values_max, len_max: limits.values_len_max },
+            recent: RecentLimits {
+                count_max: limits.publication_ids_max,
+                age_max: limits.publication_ids_age,
+            },
         }
     }
 
@@ -129,7 +144,64 @@ pub enum Recovery {
 #[derive(Debug, Default)]
 struct Room {
     members: Members,
+    kept: Kept,
+}
+
+/// What a room has besides its members.
+#[derive(Debug, Default)]
+struct Kept {
     history: Option<History>,
+    values: Option<Box<Values>>,
+    slow: SlowPolicy,
+    /// Its number in [`Lane`]s; 0 as long as none of what waits may be thrown away.
+    lane: u32,
+}
+
+impl Kept {
+    /// Whether there is anything to keep the room for when nobody is in it.
+    fn is_empty(&self) -> bool {
+        self.history.is_none() && self.values.as_ref().is_none_or(|values| values.is_empty())
+    }
+
+    fn remember(&mut self, publication: Publication<'_>) -> Option<Position> {
+        let Publication { name, args, remembered, key } = publication;
+        let now = remembered.filter(|_| key.is_none())?;
+        self.history.as_mut().map(|history| history.append(now, name, args))
+    }
+
+    /// How a message waits for a member: a value whose key has the number `key`, or any (0).
+    fn manner(&self, key: u16) -> Manner {
+        Manner { lane: Lane { room: self.lane, key }, slow: self.slow }
+    }
+
+    fn values(&self) -> impl Iterator<Item = &Value> {
+        self.values.iter().flat_map(|values| values.iter())
+    }
+}
+
+/// What a member that joins a room is told.
+#[derive(Debug)]
+pub struct Welcome<'a> {
+    /// What it missed, if the room is recoverable.
+    pub recovery: Option<Recovery>,
+    kept: &'a Kept,
+}
+
+impl Welcome<'_> {
+    /// The room's current values, and how each waits for the member.
+    pub fn values(&self) -> impl Iterator<Item = (&Value, Manner)> {
+        self.kept.values().map(|value| (value, self.kept.manner(value.slot)))
+    }
+}
+
+/// Says what becomes of a room's messages for slow peers. Called with rooms locked.
+#[derive(Clone)]
+pub struct SlowPolicies(pub Arc<dyn Fn(&str) -> SlowPolicy + Send + Sync>);
+
+impl fmt::Debug for SlowPolicies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SlowPolicies")
+    }
 }
 
 /// The rooms of one namespace and everybody who is in it.
@@ -142,6 +214,8 @@ pub struct Hub {
     everybody: Mutex<Everybody>,
     shards: Box<[Mutex<Shard>]>,
     room_count: AtomicUsize,
+    last_lane: AtomicU32,
+    recent: Mutex<Recent>,
     /// Locked last.
     changes: Mutex<VecDeque<Change>>,
 }
@@ -150,7 +224,7 @@ pub struct Hub {
 #[derive(Debug, Default)]
 struct Shard {
     rooms: HashMap<ByteString, Room>,
-    /// Those that are there for their histories alone, by the time of the last member's leave.
+    /// Those that are there for their histories and values alone, by the time of the last member's leave.
     idle: IndexSet<ByteString, RandomState>,
 }
 
@@ -168,6 +242,8 @@ impl Hub {
             everybody: Mutex::default(),
             shards,
             room_count: AtomicUsize::new(0),
+            last_lane: AtomicU32::new(0),
+            recent: Mutex::new(Recent::new(config.recent)),
             changes: Mutex::default(),
             config,
         }
@@ -194,16 +270,18 @@ impl Hub {
 
     /// Lets a member in that was here before, and puts it in the rooms that it was in.
     /// `deliver` hands it what it missed, with nobody else publishing; whether it could.
-    /// If not, or if not all that it missed is known, it is not let in.
+    /// If not, or if not all that it missed is known, it is not let in. `greet` tells it what its
+    /// rooms have besides.
     pub fn come_back(
         &self,
         member: &Arc<Member>,
         rooms: &[ByteString],
         since: &Since,
         deliver: impl FnOnce(&mut dyn Iterator<Item = &JournalEntry>) -> bool,
+        mut greet: impl FnMut(&Welcome<'_>),
     ) -> bool {
         let Some(journal) = &self.journal else { return false };
-        let state = journal.lock();
+        let mut state = journal.lock();
         let Some(offset) = journal.offset(&state, member.key, since) else { return false };
         if !deliver(&mut state.missed(member.key, offset)) {
             return false;
@@ -211,7 +289,11 @@ impl Hub {
         self.let_in(Arc::clone(member));
         for room in rooms {
             // It was in no more rooms than it may be.
-            self.put(member, room, |_, _| ()).ok();
+            self.put(member, room, |kept, _| {
+                greet(&Welcome { recovery: None, kept });
+                kept.values().for_each(|value| journal.note(&mut state, member.key, &value.args));
+            })
+            .ok();
         }
         true
     }
@@ -296,9 +378,9 @@ impl Hub {
         self.config.history.is_some()
     }
 
-    /// Puts a member in a room and says what it missed there, with no gap and no
-    /// repetition between the two: if the room is recoverable, `deliver` is called with the room
-    /// locked. A member that is there already has missed nothing that this could give it.
+    /// Puts a member in a room and says what it missed there, and the room's current values, with
+    /// no gap and no repetition between the two: `greet` is called with the room locked. A member
+    /// that is there already has missed nothing that this could give it.
     ///
     /// # Errors
     /// As [`Hub::join`].
@@ -308,21 +390,27 @@ impl Hub {
         room: &ByteString,
         seen: Seen,
         now: Instant,
-        deliver: impl FnOnce(Recovery),
+        greet: impl FnOnce(Welcome<'_>),
     ) -> Result<(), JoinError> {
-        self.join_and(member, room, |history, is_new| {
-            let Some(history) = history else { return };
-            history.forget_old(now);
-            let missed = match seen {
-                Seen::Nothing if is_new => return deliver(Recovery::Fresh(history.position())),
-                Seen::Nothing => return,
-                Seen::UpTo(position) if is_new => history.after(position),
-                Seen::UpTo(_) | Seen::Unknown => None,
-            };
-            deliver(match missed {
-                Some(missed) => Recovery::Recovered(missed.cloned().collect()),
-                None => Recovery::Lost(history.position()),
+        self.join_and(member, room, |kept, is_new| {
+            let recovery = kept.history.as_mut().and_then(|history| {
+                history.forget_old(now);
+                let missed = match seen {
+                    Seen::Nothing if is_new => return Some(Recovery::Fresh(history.position())),
+                    Seen::Nothing => return None,
+                    Seen::UpTo(position) if is_new => history.after(position),
+                    Seen::UpTo(_) | Seen::Unknown => None,
+                };
+                Some(match missed {
+                    Some(missed) => Recovery::Recovered(missed.cloned().collect()),
+                    None => Recovery::Lost(history.position()),
+                })
             });
+            if is_new {
+                greet(Welcome { recovery, kept });
+            } else {
+                greet(Welcome { recovery, kept: &Kept::default() });
+            }
         })
     }
 
@@ -331,13 +419,17 @@ impl Hub {
         &self,
         member: &Arc<Member>,
         room: &ByteString,
-        then: impl FnOnce(Option<&mut History>, bool),
+        then: impl FnOnce(&mut Kept, bool),
     ) -> Result<(), JoinError> {
-        let mut journal = self.journal.as_ref().map(Journal::lock);
-        self.put(member, room, then)?;
-        if let Some(journal) = &mut journal {
-            journal.join(member.key, room);
-        }
+        let Some(journal) = &self.journal else { return self.put(member, room, then) };
+        let mut state = journal.lock();
+        self.put(member, room, |kept, is_new| {
+            then(kept, is_new);
+            if is_new {
+                kept.values().for_each(|value| journal.note(&mut state, member.key, &value.args));
+            }
+        })?;
+        state.join(member.key, room);
         Ok(())
     }
 
@@ -345,7 +437,7 @@ impl Hub {
         &self,
         member: &Arc<Member>,
         room: &ByteString,
-        then: impl FnOnce(Option<&mut History>, bool),
+        then: impl FnOnce(&mut Kept, bool),
     ) -> Result<(), JoinError> {
         let own_len = if self.config.is_hidden(room) { self.config.hidden.len() } else { 0 };
         if room.len() - own_len > self.config.name_len_max {
@@ -376,7 +468,7 @@ impl Hub {
                 return Err(JoinError::NamespaceFull);
             };
             let is_new = entry.members.insert(member.key, Arc::clone(member)).is_none();
-            then(entry.history.as_mut(), is_new);
+            then(&mut entry.kept, is_new);
             if is_new {
                 let edge = entry.members.len() == 1;
                 shard.idle.shift_remove(room);
@@ -408,7 +500,7 @@ impl Hub {
         if entry.members.swap_remove(&member.key).is_none() {
             return;
         }
-        let (is_empty, is_kept) = (entry.members.is_empty(), entry.history.is_some());
+        let (is_empty, is_kept) = (entry.members.is_empty(), !entry.kept.is_empty());
         self.log(room, member, false, is_empty);
         match is_empty {
             true if is_kept => self.rest(&mut shard, room),
@@ -450,7 +542,41 @@ impl Hub {
         let new_history =
             |limits| History::new(limits, self.next_epoch.fetch_add(1, Ordering::Relaxed));
         let history = history.map(new_history);
-        Some(made.insert(Room { members: Members::default(), history }))
+        let policies = self.config.slow.as_ref().filter(|_| !self.config.is_hidden(room));
+        let slow = policies.map_or(SlowPolicy::Close, |policies| policies.0(room));
+        let lane = if slow == SlowPolicy::Close { 0 } else { self.fresh_lane() };
+        let kept = Kept { history, values: None, slow, lane };
+        Some(made.insert(Room { members: Members::default(), kept }))
+    }
+
+    /// The number of a room in [`Lane`]s. Rooms share one only if there were four thousand million
+    /// others between them.
+    fn fresh_lane(&self) -> u32 {
+        let lane = self.last_lane.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        if lane == 0 { self.fresh_lane() } else { lane }
+    }
+
+    /// The current values of a room, in the order in which their keys were first set.
+    pub fn values(&self, room: &str) -> Vec<Value> {
+        let shard = self.shard(room).lock();
+        shard.rooms.get(room).iter().flat_map(|room| room.kept.values()).cloned().collect()
+    }
+
+    /// Forgets a room's value. Whether there was one of this key.
+    pub fn forget_value(&self, room: &str, key: &str) -> bool {
+        let mut shard = self.shard(room).lock();
+        let Some(entry) = shard.rooms.get_mut(room) else { return false };
+        let was_there = entry.kept.values.as_mut().is_some_and(|values| values.forget(key));
+        if entry.members.is_empty() && entry.kept.is_empty() {
+            shard.idle.shift_remove(room);
+            self.forget_room(&mut shard, room);
+        }
+        was_there
+    }
+
+    /// Whether a publication with this id is the first lately. From now on it is not.
+    pub fn is_first(&self, now: Instant, id: &ByteString) -> bool {
+        self.recent.lock().is_first(now, id)
     }
 
     fn forget_room(&self, shard: &mut Shard, room: &str) {
@@ -459,8 +585,8 @@ impl Hub {
         }
     }
 
-    /// A room has no members, but a history. Too many such: the one that rests longest is
-    /// forgotten.
+    /// A room has no members, but a history or values. Too many such: the one that rests longest
+    /// is forgotten.
     fn rest(&self, shard: &mut Shard, room: &str) {
         shard.idle.insert(room.into());
         if shard.idle.len() > self.config.idle_rooms_max.div_ceil(SHARD_COUNT)
@@ -487,7 +613,7 @@ impl Hub {
     /// What a room remembers now, oldest first.
     pub fn history(&self, room: &str, now: Instant) -> Option<Vec<Stored>> {
         let mut shard = self.shard(room).lock();
-        let history = shard.rooms.get_mut(room)?.history.as_mut()?;
+        let history = shard.rooms.get_mut(room)?.kept.history.as_mut()?;
         history.forget_old(now);
         Some(history.iter().cloned().collect())
     }
@@ -496,7 +622,7 @@ impl Hub {
     fn each_set(
         &self,
         rooms: &[ByteString],
-        mut visit: impl FnMut(&str, &Members, Option<&mut History>),
+        mut visit: impl FnMut(&str, &Members, Option<&mut Kept>),
     ) {
         if rooms.is_empty() {
             visit("", self.everybody.lock().members(), None);
@@ -505,7 +631,7 @@ impl Hub {
             {
                 let mut shard = self.shard(room).lock();
                 if let Some(entry) = shard.rooms.get_mut(room) {
-                    visit(room, &entry.members, entry.history.as_mut());
+                    visit(room, &entry.members, Some(&mut entry.kept));
                     continue;
                 }
             }

@@ -14,7 +14,7 @@ use crate::mount::{
     WebSocketMount,
 };
 use crate::panics;
-use crate::server::{Counters, Omniwire, Shared};
+use crate::server::{Omniwire, Shared};
 use crate::session::table::Table;
 use axum::Router;
 use axum::body::Body;
@@ -174,9 +174,13 @@ impl Builder {
     /// # Errors
     /// A name or path is no good, or is taken.
     pub fn build(self) -> Result<Omniwire, BuildError> {
-        let timers = Arc::default();
-        let terms =
-            SpaceTerms { limits: self.limits.clone(), epoch: epoch(), timers: Arc::clone(&timers) };
+        let (timers, counters) = (Arc::default(), Arc::default());
+        let terms = SpaceTerms {
+            limits: self.limits.clone(),
+            epoch: epoch(),
+            timers: Arc::clone(&timers),
+            counters: Arc::clone(&counters),
+        };
         let mut spaces = HashMap::new();
         let mut mounts = self.mounts;
         let (mut namespaces, mut makers) = (self.namespaces, self.makers);
@@ -213,7 +217,7 @@ impl Builder {
             timers,
             #[cfg(unix)]
             engines: Engines::default(),
-            counters: Counters::default(),
+            counters,
             failures: Mutex::default(),
         });
         if let Some(feed) = feed {

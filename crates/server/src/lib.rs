@@ -68,7 +68,7 @@ pub use mount::{
     BuildError, EngineIoMount, Mount, Negotiation, PlainMount, SignalRMount, SockJsMount,
     SocketIoMount, WebSocketMount,
 };
-pub use omniwire_hub::{Delivery, HistoryLimits, JoinError, Stored};
+pub use omniwire_hub::{Delivery, HistoryLimits, JoinError, SlowPolicy, Stored, Value};
 pub use omniwire_session::limits::{Entry as LimitEntry, LimitError, Limits, Unit as LimitUnit};
 pub use omniwire_session::{Args as RawArgs, ByteString, Reason};
 pub use request::RequestInfo;

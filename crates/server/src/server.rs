@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     pub(crate) timers: Arc<Timers>,
     #[cfg(unix)]
     pub(crate) engines: Engines<Carried<Socket>>,
-    pub(crate) counters: Counters,
+    pub(crate) counters: Arc<Counters>,
     /// Of handlers, as far as they were logged.
     pub(crate) failures: Mutex<Lines>,
 }
@@ -55,6 +55,8 @@ pub(crate) struct Counters {
     pub(crate) bytes_in: AtomicU64,
     pub(crate) bytes_out: AtomicU64,
     pub(crate) slow_peers: AtomicU64,
+    pub(crate) slow_dropped: AtomicU64,
+    pub(crate) values_replaced: AtomicU64,
     pub(crate) handler_panics: AtomicU64,
     pub(crate) panics: AtomicU64,
 }
@@ -107,6 +109,10 @@ pub struct Stats {
     pub bytes_out: u64,
     /// Peers that were closed because they were slow.
     pub slow_peers_closed: u64,
+    /// Messages that were dropped for slow peers ([`crate::Namespace::slow_peers`]).
+    pub slow_messages_dropped: u64,
+    /// Values that newer ones replaced before they had left ([`crate::Audience::emit_latest`]).
+    pub values_replaced: u64,
     /// TCP connections that are open, whatever they carry, where [`crate::serve`] listens.
     pub tcp_connections: usize,
     /// TCP connections that were refused because there were too many.
@@ -135,6 +141,8 @@ impl Omniwire {
             bytes_in: counters.bytes_in.load(Relaxed),
             bytes_out: counters.bytes_out.load(Relaxed),
             slow_peers_closed: counters.slow_peers.load(Relaxed),
+            slow_messages_dropped: counters.slow_dropped.load(Relaxed),
+            values_replaced: counters.values_replaced.load(Relaxed),
             tcp_connections: self.shared.crowd.connections(),
             tcp_refused: self.shared.crowd.refused(),
             handler_panics: counters.handler_panics.load(Relaxed),

@@ -170,6 +170,14 @@ limits! {
         "Rooms that one peer may be in.";
     all_rooms_max: count = 1_000_000,
         "Rooms of one namespace, those that only a history keeps included.";
+    values_max: count = 1000,
+        "Keys of one room whose newest values are kept, 32000 at most.";
+    values_len_max: bytes = 1 << 20,
+        "These values.";
+    publication_ids_max: count = 10_000,
+        "Ids of publications that a namespace knows, so that none is made twice.";
+    publication_ids_age: time = Duration::from_secs(120),
+        "How long it knows them.";
     presence_people_max: count = 1000,
         "People whom presence lists in one room; of more, nobody is told.";
     name_len_max: bytes = 255,

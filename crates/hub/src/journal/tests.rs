@@ -52,10 +52,16 @@ fn say(hub: &Hub, now: Instant, rooms: &[&'static str], name: &'static str) -> O
 fn back(hub: &Hub, key: u64, rooms: &[&'static str], since: &Since) -> Option<Vec<String>> {
     let rooms: Vec<_> = rooms.iter().map(|room| ByteString::from_static(room)).collect();
     let mut names = Vec::new();
-    let came = hub.come_back(&member(key), &rooms, since, |missed| {
-        names.extend(missed.map(|entry| entry.name.to_string()));
-        true
-    });
+    let came = hub.come_back(
+        &member(key),
+        &rooms,
+        since,
+        |missed| {
+            names.extend(missed.map(|entry| entry.name.to_string()));
+            true
+        },
+        |_| (),
+    );
     came.then_some(names)
 }
 

@@ -17,6 +17,15 @@ pub enum SlowPolicy {
     KeepLatest,
 }
 
+/// How the messages of a room wait for a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Manner {
+    /// With which others.
+    pub lane: Lane,
+    /// What becomes of them if the peer is slow.
+    pub slow: SlowPolicy,
+}
+
 /// What became of a message that may be thrown away, or may replace another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pushed {
@@ -31,7 +40,8 @@ pub struct Pushed {
 }
 
 impl Pushed {
-    pub(crate) const TAKEN: Self = Self { taken: true, replaced: false, dropped: 0, first: false };
+    /// It waits, and nothing else happened.
+    pub const TAKEN: Self = Self { taken: true, replaced: false, dropped: 0, first: false };
 }
 
 /// Where the values that wait stand in the queue, so that replacing one takes no search.

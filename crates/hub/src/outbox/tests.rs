@@ -131,8 +131,8 @@ fn who_attends_is_not_woken_until_it_found_nothing() {
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
 }
 
-fn in_room(key: u16) -> Lane {
-    Lane { room: 7, key }
+fn in_room(key: u16, slow: SlowPolicy) -> Manner {
+    Manner { lane: Lane { room: 7, key }, slow }
 }
 
 fn two(first: &str, second: &str) -> Prepared {
@@ -151,7 +151,7 @@ fn a_frame_is_no_larger_for_its_lane() {
 fn drop_oldest_lets_go_of_its_own_room_only() {
     let outbox = Outbox::new(OutboxLimits { len_max: 1000, count_max: 4 });
     let drop_oldest = |prepared: &Prepared| {
-        outbox.push_in(Link::FIRST, prepared, in_room(0), SlowPolicy::DropOldest).unwrap()
+        outbox.push_in(Link::FIRST, prepared, in_room(0, SlowPolicy::DropOldest)).unwrap()
     };
     drop_oldest(&text("1"));
     outbox.push_own(&text("ours")).unwrap();
@@ -175,7 +175,7 @@ fn drop_oldest_lets_go_of_its_own_room_only() {
 fn keep_latest_leaves_nothing_older() {
     let outbox = outbox();
     let push =
-        |text_of| outbox.push_in(Link::FIRST, &text(text_of), in_room(0), SlowPolicy::KeepLatest);
+        |text_of| outbox.push_in(Link::FIRST, &text(text_of), in_room(0, SlowPolicy::KeepLatest));
     for text_of in ["1", "2", "3"] {
         push(text_of).unwrap();
     }
@@ -188,7 +188,7 @@ fn keep_latest_leaves_nothing_older() {
 fn a_message_is_dropped_whole_unless_part_of_it_has_left() {
     let outbox = Outbox::new(OutboxLimits { len_max: 1000, count_max: 5 });
     let drop_oldest = |prepared: &Prepared| {
-        outbox.push_in(Link::FIRST, prepared, in_room(0), SlowPolicy::DropOldest).unwrap()
+        outbox.push_in(Link::FIRST, prepared, in_room(0, SlowPolicy::DropOldest)).unwrap()
     };
     drop_oldest(&two("a", "+a"));
     drop_oldest(&two("b", "+b"));
@@ -204,7 +204,7 @@ fn a_value_takes_the_place_of_the_one_of_its_key() {
     for ahead in [0, SEARCH_MAX, 3 * SEARCH_MAX] {
         let outbox = Outbox::new(OutboxLimits { len_max: 1000, count_max: 100 });
         let value = |key, prepared: &Prepared| {
-            outbox.push_in(Link::FIRST, prepared, in_room(key), SlowPolicy::Close).unwrap()
+            outbox.push_in(Link::FIRST, prepared, in_room(key, SlowPolicy::Close)).unwrap()
         };
         for _ in 0..ahead {
             outbox.push_own(&text("-")).unwrap();
@@ -225,7 +225,7 @@ fn a_value_takes_the_place_of_the_one_of_its_key() {
 fn places_of_values_move_with_what_leaves() {
     let outbox = Outbox::new(OutboxLimits { len_max: 10_000, count_max: 1000 });
     let value = |key: u16, text_of: &str| {
-        outbox.push_in(Link::FIRST, &text(text_of), in_room(key), SlowPolicy::Close).unwrap()
+        outbox.push_in(Link::FIRST, &text(text_of), in_room(key, SlowPolicy::Close)).unwrap()
     };
     for key in 1..=100 {
         value(key, "old");

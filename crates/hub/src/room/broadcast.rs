@@ -1,7 +1,7 @@
 //! Handing what is published to everybody it is for: encoded once per wire form.
 
-use super::Hub;
-use crate::{Member, MemberKey, PushError};
+use super::{Hub, Kept};
+use crate::{Manner, Member, MemberKey, PushError, Pushed};
 use omniwire_session::{Args, ByteString, Place, Position, Prepared, WireForm, WireId};
 use smallvec::SmallVec;
 use std::collections::HashSet;
@@ -29,6 +29,9 @@ pub struct Publication<'a> {
     pub args: &'a Args,
     /// When it is published, if recoverable rooms are to remember it for those who return.
     pub remembered: Option<Instant>,
+    /// Set if it is a value: rooms keep the newest of each key for those who join, and it takes
+    /// the place of an older one that still waits for a member. Histories do not remember it.
+    pub key: Option<&'a ByteString>,
 }
 
 /// What became of a broadcast.
@@ -40,6 +43,12 @@ pub struct Delivery {
     pub skipped: usize,
     /// Members whose outbox was full: they are closed as slow.
     pub refused: usize,
+    /// Messages that were thrown away because members were slow, where the rooms' policy allows.
+    pub dropped: usize,
+    /// Values that took the place of older ones which had not left yet.
+    pub replaced: usize,
+    /// It was published before, under the same id, and not again.
+    pub repeated: bool,
     /// How often the event was encoded: once per wire form.
     pub encodings: usize,
 }
@@ -47,8 +56,10 @@ pub struct Delivery {
 /// Encodes one event for a wire form. `None`: that kind of peer has no words for it.
 pub type Encode<'a> = dyn FnMut(WireForm, Option<Place<'_>>) -> Option<Prepared> + 'a;
 
-/// Hands an encoded event to one member. Whether its outbox took it. Called with the room locked.
-pub type HandOver<'a> = dyn FnMut(&Arc<Member>, &Prepared) -> Result<bool, PushError> + 'a;
+/// Hands an encoded event to one member, for whom it waits in this manner. Called with the room
+/// locked.
+pub type HandOver<'a> =
+    dyn FnMut(&Arc<Member>, &Prepared, Manner) -> Result<Pushed, PushError> + 'a;
 
 impl Hub {
     /// Hands a publication to everybody it is for. `encode` is called once per wire form (and once
@@ -59,12 +70,12 @@ impl Hub {
         publication: Publication<'_>,
         encode: &mut Encode<'_>,
     ) -> Delivery {
-        self.broadcast_with(target, publication, encode, &mut |member, prepared| {
-            member.push(prepared).map(|()| true)
+        self.broadcast_with(target, publication, encode, &mut |member, prepared, manner| {
+            member.push_in(prepared, manner)
         })
     }
 
-    /// The same, with `hand_over` in place of [`Member::push`].
+    /// The same, with `hand_over` in place of [`Member::push_in`].
     pub fn broadcast_with(
         &self,
         target: Target<'_>,
@@ -77,13 +88,15 @@ impl Hub {
         let mut seen: HashSet<MemberKey> = HashSet::new();
         let several = target.rooms.len() > 1;
         let mut forms = Forms { position: None, cache: SmallVec::new() };
-        if self.config.history.is_some() && publication.remembered.is_some() {
+        let is_kept = self.config.history.is_some() && publication.remembered.is_some();
+        if is_kept || publication.key.is_some() {
             self.create(target.rooms);
         }
-        self.each_set(target.rooms, |room, members, history| {
-            let history = history.zip(publication.remembered);
-            let position = history
-                .map(|(history, now)| history.append(now, publication.name, publication.args));
+        self.each_set(target.rooms, |room, members, kept| {
+            let (position, manner) = kept.map_or_else(Default::default, |kept| {
+                let position = kept.remember(publication);
+                (position, self.keep_value(kept, publication))
+            });
             if position != forms.position {
                 forms = Forms { position, cache: SmallVec::new() };
             }
@@ -95,9 +108,8 @@ impl Hub {
                 let Some(prepared) = forms.get(member.wire, place, encode, &mut delivery) else {
                     continue;
                 };
-                match hand_over(member, prepared) {
-                    Ok(true) => delivery.taken += 1,
-                    Ok(false) => delivery.skipped += 1,
+                match hand_over(member, prepared, manner) {
+                    Ok(pushed) => delivery.count(pushed),
                     Err(PushError::Full) => delivery.refused += 1,
                     Err(PushError::Closed) => {}
                 }
@@ -114,18 +126,44 @@ impl Hub {
         except
     }
 
-    /// Recoverable rooms remember what was said before anybody came.
+    /// Recoverable rooms, and those with values, remember what was said before anybody came.
     fn create(&self, rooms: &[ByteString]) {
-        for room in rooms.iter().filter(|room| room.len() <= self.config.name_len_max) {
+        let may_be = |room: &&ByteString| {
+            room.len() <= self.config.name_len_max && !self.config.is_hidden(room)
+        };
+        for room in rooms.iter().filter(may_be) {
             if self.member(room).is_none() {
                 let mut shard = self.shard(room).lock();
-                if !shard.rooms.contains_key(room)
-                    && self.find_or_make(&mut shard, room).is_some_and(|r| r.history.is_some())
+                if !shard.rooms.contains_key(room) && self.find_or_make(&mut shard, room).is_some()
                 {
                     self.rest(&mut shard, room);
                 }
             }
         }
+    }
+
+    /// Keeps a value, and says how the publication waits for members.
+    fn keep_value(&self, kept: &mut Kept, publication: Publication<'_>) -> Manner {
+        let Publication { name, args, key, .. } = publication;
+        if let Some(key) = key {
+            if kept.lane == 0 {
+                kept.lane = self.fresh_lane();
+            }
+            let values = kept.values.get_or_insert_default();
+            let slot = values.set(self.config.values, key, name, args);
+            return kept.manner(slot);
+        }
+        kept.manner(0)
+    }
+}
+
+impl Delivery {
+    fn count(&mut self, pushed: Pushed) {
+        let Pushed { taken, replaced, dropped, .. } = pushed;
+        self.taken += usize::from(taken);
+        self.replaced += usize::from(replaced);
+        self.dropped += dropped;
+        self.skipped += usize::from(!taken && dropped == 0);
     }
 }
 

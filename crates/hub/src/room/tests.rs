@@ -1,7 +1,10 @@
+mod order;
+mod policies;
 mod recovery;
+mod values;
 
 use super::*;
-use crate::{Delivery, Drained, Outbox, OutboxLimits, Publication, Target};
+use crate::{Delivery, Drained, Outbox, OutboxLimits, Publication, Pushed, Target};
 use omniwire_session::{Args, Encoding, Link, Outgoing, Place, Wire, WireForm, WireId};
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -49,7 +52,8 @@ fn event<'a>(name: &'a str, args: &'a Args, place: Option<Place<'a>>) -> Outgoin
 fn say(hub: &Hub, name: &str, target: Target<'_>) -> Delivery {
     let name: ByteString = name.into();
     let args = Args::default();
-    let publication = Publication { name: &name, args: &args, remembered: Some(Instant::now()) };
+    let publication =
+        Publication { name: &name, args: &args, remembered: Some(Instant::now()), key: None };
     hub.broadcast(target, publication, &mut |wire, place| {
         let mut out = Encoding::default();
         let what = event(&name, &args, place);
@@ -136,7 +140,7 @@ fn what_is_volatile_reaches_the_ready_and_is_not_remembered() {
     let target = Target { rooms: std::slice::from_ref(&room), ..Target::default() };
     let name: ByteString = "v".into();
     let args = Args::default();
-    let publication = Publication { name: &name, args: &args, remembered: None };
+    let publication = Publication { name: &name, args: &args, remembered: None, key: None };
     let delivery = hub.broadcast_with(
         target,
         publication,
@@ -146,7 +150,10 @@ fn what_is_volatile_reaches_the_ready_and_is_not_remembered() {
             wire.0.encode("/", what, &mut out);
             out.finish(|_, _, _| 2)
         },
-        &mut |member, prepared| member.push_volatile(prepared),
+        &mut |member, prepared, _| {
+            let taken = member.push_volatile(prepared)?;
+            Ok(Pushed { taken, ..Pushed::default() })
+        },
     );
     assert_eq!((delivery.taken, delivery.skipped), (1, 1));
     assert_eq!((got(&ready), got(&busy)), (vec!["0v0".to_owned()], vec![]));

@@ -118,7 +118,14 @@ pub(crate) struct Attendance {
     /// Whoever holds this handles what was logged, in order.
     hooks: Mutex<Wishes>,
     /// Locked before the hub's own locks.
-    presence: Option<Mutex<omniwire_hub::Presence>>,
+    presence: Option<Mutex<Watched>>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    presence: omniwire_hub::Presence,
+    /// The earliest instant that the timers know of.
+    armed: Option<Instant>,
 }
 
 impl Attendance {
@@ -130,7 +137,8 @@ impl Attendance {
             people_max: limits.presence_people_max,
         });
         let is_wanted = config.is_some() || wishes.created.is_some() || wishes.destroyed.is_some();
-        let presence = config.map(|config| Mutex::new(omniwire_hub::Presence::new(config)));
+        let presence = config.map(omniwire_hub::Presence::new);
+        let presence = presence.map(|presence| Mutex::new(Watched { presence, armed: None }));
         is_wanted.then(|| Self { hooks: Mutex::new(wishes), presence })
     }
 }
@@ -155,9 +163,8 @@ impl Space {
                 break;
             }
         }
-        if let Some(presence) = &attendance.presence {
-            let deadline = presence.lock().deadline();
-            self.wake_at(deadline);
+        if let Some(watched) = &attendance.presence {
+            self.arm(&mut watched.lock());
         }
     }
 
@@ -167,9 +174,9 @@ impl Space {
         let now = Instant::now();
         if *joined {
             let user = self.user_of_member(member).map(ByteString::from);
-            presence.lock().joined(now, room, member.key, &member.id, user);
+            presence.lock().presence.joined(now, room, member.key, &member.id, user);
         } else {
-            presence.lock().left(now, room, member.key);
+            presence.lock().presence.left(now, room, member.key);
         }
     }
 
@@ -185,9 +192,11 @@ impl Space {
         }
     }
 
-    fn wake_at(self: &Arc<Self>, deadline: Option<Instant>) {
-        if let Some(at) = deadline {
-            self.timers.arm(at, Sleeper::Space(Arc::downgrade(self)));
+    fn arm(self: &Arc<Self>, watched: &mut Watched) {
+        let Some(due) = watched.presence.deadline() else { return };
+        if watched.armed.is_none_or(|armed| due < armed) {
+            watched.armed = Some(due);
+            self.timers.arm(due, Sleeper::Space(Arc::downgrade(self)));
         }
     }
 
@@ -195,14 +204,15 @@ impl Space {
     pub(crate) fn tick(self: &Arc<Self>, now: Instant) {
         let presence = self.attendance.as_ref().and_then(|attendance| attendance.presence.as_ref());
         let Some(presence) = presence else { return };
-        let mut presence = presence.lock();
-        while let Some(change) = presence.poll(now) {
+        let mut watched = presence.lock();
+        if watched.armed.is_some_and(|armed| armed <= now) {
+            watched.armed = None;
+        }
+        while let Some(change) = watched.presence.poll(now) {
             // Still locked: nobody begins to watch between a change and its telling.
             self.tell(change);
         }
-        let deadline = presence.deadline();
-        drop(presence);
-        self.wake_at(deadline);
+        self.arm(&mut watched);
     }
 
     fn tell(self: &Arc<Self>, PresenceChange { room, joined, left, count }: PresenceChange) {
@@ -218,16 +228,16 @@ impl Space {
     /// Who is in a room now.
     pub(crate) fn present(&self, room: &str) -> Vec<Present> {
         let presence = self.attendance.as_ref().and_then(|attendance| attendance.presence.as_ref());
-        let list = presence.map(|presence| presence.lock().list(room));
+        let list = presence.map(|presence| presence.lock().presence.list(room));
         list.unwrap_or_default().into_iter().map(Into::into).collect()
     }
 
     /// Tells a peer from now on of changes to what this gives.
     pub(crate) fn watch(&self, peer: &Peer, room: &str) -> Result<Vec<Present>, WatchError> {
         let presence = self.attendance.as_ref().and_then(|attendance| attendance.presence.as_ref());
-        let presence = presence.ok_or(WatchError::Off)?.lock();
+        let watched = presence.ok_or(WatchError::Off)?.lock();
         self.hub.join(&peer.0.member, &self.watch_room(room))?;
-        Ok(presence.told(room).into_iter().map(Into::into).collect())
+        Ok(watched.presence.told(room).into_iter().map(Into::into).collect())
     }
 }
 

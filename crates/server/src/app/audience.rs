@@ -7,7 +7,7 @@ use crate::session::peers::{AnswerReceiver, PeerCell, Question};
 use crate::wires;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use omniwire_hub::{Delivery, HandOver, MemberKey, Publication, Publishing, Target};
+use omniwire_hub::{Delivery, HandOver, MemberKey, Publication, Publishing, Pushed, Target};
 use omniwire_session::{Args as RawArgs, ByteString, Outgoing, Place, Positions, WireForm};
 use std::sync::Arc;
 use std::time::{Duration, Instant as Moment};
@@ -89,9 +89,74 @@ impl Audience {
         event: impl Into<ByteString>,
         args: impl IntoArgs,
     ) -> Result<Delivery, ArgsError> {
-        let said = Said { event: event.into(), args: args.into_args()?, call: None };
-        Ok(self
-            .broadcast(&said, true, &mut |member, prepared| member.push(prepared).map(|()| true)))
+        let said = Said { remembered: true, ..Said::new(event, args)? };
+        Ok(self.broadcast(&said, &mut |member, prepared, manner| member.push_in(prepared, manner)))
+    }
+
+    /// Says something unless it was said before: if the namespace knows this id from an earlier
+    /// call, whoever it was to, nothing is said again, and [`Delivery::repeated`] is set. For
+    /// publishers that try again because they do not know whether they were heard. Ids are known
+    /// for `publication_ids_age`, the last `publication_ids_max` of them.
+    ///
+    /// ```
+    /// # async fn example(orders: omniwire::NamespaceHandle) -> Result<(), omniwire::ArgsError> {
+    /// let first = orders.to("kitchen").emit_once("order-17", "cook", "soup").await?;
+    /// let again = orders.to("kitchen").emit_once("order-17", "cook", "soup").await?;
+    /// assert!(!first.repeated && again.repeated);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The arguments can't be said in JSON, or the id is longer than `name_len_max`.
+    pub async fn emit_once(
+        &self,
+        id: impl Into<ByteString>,
+        event: impl Into<ByteString>,
+        args: impl IntoArgs,
+    ) -> Result<Delivery, ArgsError> {
+        let id = self.checked(id.into(), "the publication's id")?;
+        let said = Said { remembered: true, ..Said::new(event, args)? };
+        if !self.space.hub.is_first(Moment::now(), &id) {
+            return Ok(Delivery { repeated: true, ..Delivery::default() });
+        }
+        Ok(self.broadcast(&said, &mut |member, prepared, manner| member.push_in(prepared, manner)))
+    }
+
+    /// Says the current value of something. Its rooms keep the newest event of each key, and give
+    /// it to whoever joins ([`Peer::join`]); for a peer that has not taken the last one yet, the
+    /// new one takes its place, so that what waits is never out of date. A peer that reads slowly
+    /// gets fewer values of a key, the newest for certain; between keys, order is not kept.
+    /// Histories do not remember values. Each room keeps `values_max` keys.
+    ///
+    /// ```
+    /// # async fn example(market: omniwire::NamespaceHandle) -> Result<(), omniwire::ArgsError> {
+    /// market.to("rates").emit_latest("EUR", "rate", ("EUR", 1.07)).await?;
+    /// market.to("rates").emit_latest("EUR", "rate", ("EUR", 1.08)).await?;
+    /// market.to("rates").emit_latest("CHF", "rate", ("CHF", 0.93)).await?;
+    /// assert_eq!(market.latest("rates").len(), 2); // what a peer gets when it joins
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The arguments can't be said in JSON, or the key is longer than `name_len_max`.
+    pub async fn emit_latest(
+        &self,
+        key: impl Into<ByteString>,
+        event: impl Into<ByteString>,
+        args: impl IntoArgs,
+    ) -> Result<Delivery, ArgsError> {
+        let key = Some(self.checked(key.into(), "the value's key")?);
+        let said = Said { key, ..Said::new(event, args)? };
+        Ok(self.broadcast(&said, &mut |member, prepared, manner| member.push_in(prepared, manner)))
+    }
+
+    fn checked(&self, name: ByteString, what: &str) -> Result<ByteString, ArgsError> {
+        match name.len() <= self.space.name_len_max {
+            true => Ok(name),
+            false => Err(ArgsError::new(format!("{what} is too long"))),
+        }
     }
 
     /// Says something to those of them to whom it can leave at once, and to no others: not to one
@@ -105,8 +170,11 @@ impl Audience {
         event: impl Into<ByteString>,
         args: impl IntoArgs,
     ) -> Result<Delivery, ArgsError> {
-        let said = Said { event: event.into(), args: args.into_args()?, call: None };
-        Ok(self.broadcast(&said, false, &mut |member, prepared| member.push_volatile(prepared)))
+        let said = Said::new(event, args)?;
+        Ok(self.broadcast(&said, &mut |member, prepared, _| {
+            let taken = member.push_volatile(prepared)?;
+            Ok(Pushed { taken, ..Pushed::default() })
+        }))
     }
 
     /// Asks all of them, and waits until each has answered or is gone, at most `timeout`. A peer
@@ -124,7 +192,7 @@ impl Audience {
         let deadline = Instant::now() + timeout;
         let question = Question::new(&self.space);
         let call = Some(question.call);
-        let said = Said { event: event.into(), args: args.into_args()?, call };
+        let said = Said { call, ..Said::new(event, args)? };
         let asked = self.put_question(&said, &question);
         let mut answers = Answers { given: Vec::new(), missing: asked.peers.len() };
         let mut coming: FuturesUnordered<_> = asked.answers.into_iter().collect();
@@ -143,22 +211,22 @@ impl Audience {
     /// come too early.
     fn put_question(&self, said: &Said, question: &Question) -> Asked {
         let mut asked = Asked::default();
-        self.broadcast(said, false, &mut |member, prepared| {
-            let Some(peer) = member.owner::<PeerCell>() else { return Ok(false) };
+        self.broadcast(said, &mut |member, prepared, manner| {
+            let Some(peer) = member.owner::<PeerCell>() else { return Ok(Pushed::default()) };
             asked.answers.push(peer.await_answer(question));
             // Kept, so that none is dropped with the room locked.
             asked.peers.push(peer);
-            member.push(prepared).map(|()| true)
+            member.push_in(prepared, manner)
         });
         asked
     }
 
-    fn broadcast(&self, said: &Said, remembered: bool, hand_over: &mut HandOver<'_>) -> Delivery {
-        let Said { event, args, call } = said;
+    fn broadcast(&self, said: &Said, hand_over: &mut HandOver<'_>) -> Delivery {
+        let Said { event, args, call, key, remembered } = said;
         let hub = &self.space.hub;
-        let at = (remembered && hub.is_recoverable()).then(Moment::now);
-        let publication = Publication { name: event, args, remembered: at };
-        let mut publishing = hub.journal().and_then(|journal| match remembered {
+        let at = (*remembered && hub.is_recoverable()).then(Moment::now);
+        let publication = Publication { name: event, args, remembered: at, key: key.as_ref() };
+        let mut publishing = hub.journal().and_then(|journal| match *remembered {
             true => Some(journal.publish(Moment::now(), self.target(), event, args)),
             false => journal.pass(args),
         });
@@ -171,19 +239,23 @@ impl Audience {
             let what = Outgoing::Event { name: event, args, call: *call, position };
             wires::encode(wire, &self.space.name, what)
         };
-        let mut told = Vec::new();
-        let hand_over: &mut HandOver<'_> = &mut |member, prepared| {
-            let taken = hand_over(member, prepared)?;
-            if let Some(publishing) = publishing.as_mut().filter(|_| taken) {
+        let (mut told, mut slow) = (Vec::new(), Vec::new());
+        let hand_over: &mut HandOver<'_> = &mut |member, prepared, manner| {
+            let pushed = hand_over(member, prepared, manner)?;
+            if let Some(publishing) = publishing.as_mut().filter(|_| pushed.taken) {
                 publishing.told(member.key);
             }
-            if taken && self.space.feed.is_some() {
+            if pushed.taken && self.space.feed.is_some() {
                 told.push(member.id.clone());
             }
-            Ok(taken)
+            if pushed.first {
+                slow.push((Arc::clone(member), manner.slow));
+            }
+            Ok(pushed)
         };
         let delivery = hub.broadcast_with(self.target(), publication, encode, hand_over);
         drop(publishing);
+        self.space.note(&delivery, &slow);
         if let Some(feed) = &self.space.feed {
             told.iter().for_each(|id| feed.event("event_sent", &self.space.name, id, event, args));
         }
@@ -233,6 +305,17 @@ struct Said {
     event: ByteString,
     args: RawArgs,
     call: Option<u64>,
+    /// Set if it is a value.
+    key: Option<ByteString>,
+    /// Whether histories and journals remember it.
+    remembered: bool,
+}
+
+impl Said {
+    fn new(event: impl Into<ByteString>, args: impl IntoArgs) -> Result<Self, ArgsError> {
+        let (event, args) = (event.into(), args.into_args()?);
+        Ok(Self { event, args, call: None, key: None, remembered: false })
+    }
 }
 
 #[derive(Default)]

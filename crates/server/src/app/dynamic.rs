@@ -95,7 +95,10 @@ mod tests {
         let mut limits = Limits::default();
         limits.dynamic_namespaces_max = dynamic_namespaces_max;
         let make: Make = Box::new(|name| name.starts_with("/room-").then(|| Namespace::new("/")));
-        DynamicSpaces::new(vec![make], SpaceTerms { limits, epoch: 1, timers: Arc::default() })
+        DynamicSpaces::new(
+            vec![make],
+            SpaceTerms { limits, epoch: 1, timers: Arc::default(), counters: Arc::default() },
+        )
     }
 
     #[test]

@@ -9,18 +9,20 @@ use super::filter::{Filter, Filters, Next, around_connection};
 use super::handler::{BoxedHandler, CallContext, Handler, Outcome};
 use super::peer::Peer;
 use crate::request::RequestInfo;
-use crate::server::fresh_id;
-use crate::session::peers::OpenQuestions;
+use crate::server::{Counters, fresh_id};
+use crate::session::peers::{OpenQuestions, PeerCell};
 use crate::session::recovery::{ConnectionRecovery, Recovery};
 use crate::session::timers::Timers;
 use axum::body::Body;
 use http::{Response, StatusCode};
-use omniwire_hub::{HistoryLimits, Hub, HubConfig, Member, Stored};
+use omniwire_hub::{Delivery, HistoryLimits, Hub, HubConfig, Member, SlowPolicies, SlowPolicy};
+use omniwire_hub::{Stored, Value};
 use omniwire_session::ByteString;
 use omniwire_session::limits::Limits;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// An application's address space, with handlers that serve every protocol: a Socket.IO
@@ -46,6 +48,7 @@ pub struct Namespace {
     filters: Filters,
     identify: Option<FindUser>,
     wishes: Wishes,
+    slow: Option<SlowPolicies>,
     pub(crate) feed: Option<Arc<Feed>>,
 }
 
@@ -95,6 +98,7 @@ impl Namespace {
             filters: Filters::default(),
             identify: None,
             wishes: Wishes::default(),
+            slow: None,
             feed: None,
         }
     }
@@ -264,6 +268,29 @@ impl Namespace {
         self
     }
 
+    /// What becomes of a room's messages for a peer that does not take them as fast as they come,
+    /// once its outbox is full: by default it is closed, in its protocol's own words. Asked when a
+    /// room comes to be; must be quick, and may not touch rooms.
+    ///
+    /// ```
+    /// use omniwire::{Namespace, SlowPolicy};
+    ///
+    /// let game = Namespace::new("/game").slow_peers(|room| match room {
+    ///     "chat" => SlowPolicy::Close,            // all of it, or the peer comes back for the rest
+    ///     "effects" => SlowPolicy::DropOldest,    // late ones need not come
+    ///     _ => SlowPolicy::KeepLatest,
+    /// });
+    /// # let _ = game;
+    /// ```
+    #[must_use]
+    pub fn slow_peers(
+        mut self,
+        policy: impl Fn(&str) -> SlowPolicy + Send + Sync + 'static,
+    ) -> Self {
+        self.slow = Some(SlowPolicies(Arc::new(policy)));
+        self
+    }
+
     /// Called when the first peer joins a room that had none. Rooms come and go in order; must be
     /// quick, and may say things and move peers.
     #[must_use]
@@ -337,6 +364,7 @@ impl Namespace {
         config.journal = self.recovery.as_ref().map(ConnectionRecovery::journal);
         config.hidden = hidden.clone();
         config.logged = attendance.is_some();
+        config.slow = self.slow;
         Arc::new(Space {
             name: self.name,
             handlers: self.handlers.filtered(&self.filters),
@@ -345,6 +373,8 @@ impl Namespace {
             hub: Hub::new(config),
             attendance,
             timers: Arc::clone(&terms.timers),
+            counters: Arc::clone(&terms.counters),
+            name_len_max: limits.name_len_max,
             recovery: self.recovery.map(Recovery::new),
             feed: self.feed,
             questions: OpenQuestions::default(),
@@ -412,6 +442,8 @@ pub(crate) struct Space {
     pub(crate) hub: Hub,
     pub(crate) attendance: Option<Attendance>,
     pub(crate) timers: Arc<Timers>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) name_len_max: usize,
     pub(crate) recovery: Option<Recovery>,
     /// Whom the Admin UI hears of this namespace by.
     pub(crate) feed: Option<Arc<Feed>>,
@@ -428,6 +460,22 @@ impl Space {
             exact => exact,
         };
         found.or(self.handlers.any.as_ref())
+    }
+
+    /// Counts what a broadcast cost slow peers, and logs those that begin to be slow.
+    pub(crate) fn note(&self, delivery: &Delivery, slow: &[(Arc<Member>, SlowPolicy)]) {
+        let Delivery { dropped, replaced, .. } = *delivery;
+        if dropped > 0 {
+            self.counters.slow_dropped.fetch_add(dropped as u64, Ordering::Relaxed);
+        }
+        if replaced > 0 {
+            self.counters.values_replaced.fetch_add(replaced as u64, Ordering::Relaxed);
+        }
+        for (member, policy) in slow {
+            if let Some(peer) = member.owner::<PeerCell>() {
+                peer.cell.log_slow(&format!("its outbox is full: {policy:?} applies"));
+            }
+        }
     }
 }
 
@@ -499,6 +547,7 @@ pub(crate) struct SpaceTerms {
     pub(crate) limits: Limits,
     pub(crate) epoch: u32,
     pub(crate) timers: Arc<Timers>,
+    pub(crate) counters: Arc<Counters>,
 }
 
 /// A namespace seen from outside its handlers: for publishing from elsewhere in the program.
@@ -546,6 +595,18 @@ impl NamespaceHandle {
     /// How many peers are in a room.
     pub fn room_len(&self, room: &str) -> usize {
         self.0.hub.room_len(room)
+    }
+
+    /// The current values of a room ([`Audience::emit_latest`]), in the order in which their keys
+    /// were first set.
+    pub fn latest(&self, room: &str) -> Vec<Value> {
+        self.0.hub.values(room)
+    }
+
+    /// Forgets the current value of a key: who joins from now on does not get it. Whether there
+    /// was one.
+    pub fn forget_latest(&self, room: &str, key: &str) -> bool {
+        self.0.hub.forget_value(room, key)
     }
 
     /// How many peers there are.

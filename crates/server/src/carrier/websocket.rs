@@ -406,7 +406,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let (sleep, _) = self.stalled.insert(stalled);
         sleep.as_mut().poll(context).map(|()| {
             self.place.cell.shared.counters.slow_peers.fetch_add(1, Relaxed);
-            tracing::info!(unwritten, "closing a peer that takes nothing");
+            let why = format!("it has taken nothing for {timeout:?}, {unwritten} bytes wait");
+            self.place.cell.log_slow(&(why + " beside its outbox: it is cut off"));
             Detached::Lost
         })
     }

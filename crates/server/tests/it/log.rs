@@ -4,13 +4,13 @@ use crate::harness::{Client, http, serve};
 use omniwire::{Args, Denied, Failure, Namespace, Omniwire, Peer, RequestInfo};
 use serde_json::json;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 const CANARY: &str = "canary-5f3a9c";
 
 /// What is written here can be read again.
 #[derive(Clone, Default)]
-struct Paper(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Paper(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Paper {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
@@ -23,7 +23,11 @@ impl Write for Paper {
 }
 
 /// Everything that this thread logs, down to the last detail.
-fn listen() -> (Paper, tracing::subscriber::DefaultGuard) {
+pub(crate) fn listen() -> (Paper, tracing::subscriber::DefaultGuard) {
+    // With one subscriber, tracing asks only the thread that first reaches a line whether anybody
+    // wants it: one of another test, which has none. With two it asks both.
+    static SECOND: OnceLock<tracing::Dispatch> = OnceLock::new();
+    SECOND.get_or_init(|| tracing::Dispatch::new(tracing_subscriber::registry()));
     let paper = Paper::default();
     let writer = paper.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -34,7 +38,7 @@ fn listen() -> (Paper, tracing::subscriber::DefaultGuard) {
     (paper, tracing::subscriber::set_default(subscriber))
 }
 
-fn read(paper: &Paper) -> String {
+pub(crate) fn read(paper: &Paper) -> String {
     String::from_utf8(paper.0.lock().unwrap().clone()).expect("a log is text")
 }
 

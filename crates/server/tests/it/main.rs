@@ -9,3 +9,4 @@ mod log;
 mod presence;
 mod rooms;
 mod signalr;
+mod slow;

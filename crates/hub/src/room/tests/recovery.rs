@@ -14,7 +14,7 @@ fn say_to_room(hub: &Hub, name: &str) {
 
 fn join(hub: &Hub, member: &Arc<Member>, seen: Seen) -> Option<Recovery> {
     let mut given = None;
-    hub.join_since(member, &room(), seen, Instant::now(), |recovery| given = Some(recovery))
+    hub.join_since(member, &room(), seen, Instant::now(), |welcome| given = welcome.recovery)
         .unwrap();
     given
 }

@@ -3,7 +3,10 @@
 use super::{After, Cell, Core};
 use bytes::BytesMut;
 use omniwire_hub::Drained;
-use omniwire_session::{Carrier, CarrierId, Detached, Ending, Fault, Frame, Input, Packed, Reason};
+use omniwire_session::{
+    ByteString, Carrier, CarrierId, Detached, Ending, Fault, Frame, Input, Packed, Reason,
+};
+use smallvec::SmallVec;
 use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -291,12 +294,21 @@ impl Cell {
             return;
         }
         self.shared.counters.slow_peers.fetch_add(1, Ordering::Relaxed);
-        tracing::info!(
-            protocol = self.terms.protocol,
-            buffered = self.outbox.buffered_amount(),
-            "closing a slow peer: its outbox is full"
-        );
+        self.log_slow("its outbox is full: it is closed");
         self.handle(Input::Close { reason: Reason::Slow }).ok();
+    }
+
+    /// Tells the operator who is slow, and what comes of it.
+    pub(crate) fn log_slow(&self, why: &str) {
+        let peers: SmallVec<[ByteString; 1]> =
+            self.core.lock().peers.iter().map(|peer| peer.member.id.clone()).collect();
+        tracing::warn!(
+            protocol = self.terms.protocol,
+            ?peers,
+            remote = ?self.request().remote(),
+            buffered = self.outbox.buffered_amount(),
+            "a peer is slow: {why}"
+        );
     }
 
     /// The word for what carries the session now, or did last; empty if nothing ever did.

@@ -4,7 +4,7 @@ use super::PeerCell;
 use crate::app::failure::Failure;
 use crate::session::recovery::{Away, Former, Recoverable, Recovery};
 use crate::wires;
-use omniwire_hub::{Entry, MemberKey, PushError};
+use omniwire_hub::{Entry, MemberKey, PushError, Welcome};
 use omniwire_session::{ByteString, Input, Outgoing, Place, Prepared, Reason};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -70,7 +70,8 @@ impl PeerCell {
         match former {
             Some(Former::Away(away)) => {
                 let replay = |missed: &mut dyn Iterator<Item = &Entry>| self.replay(missed);
-                if !space.hub.come_back(&self.member, &away.rooms, &own.since, replay) {
+                let greet = |welcome: &Welcome<'_>| self.give_values(welcome);
+                if !space.hub.come_back(&self.member, &away.rooms, &own.since, replay, greet) {
                     space.hub.forget(self.member.key);
                     return false;
                 }

@@ -2,7 +2,7 @@
 
 use super::PeerCell;
 use crate::wires;
-use omniwire_hub::{JoinError, Recovery, Seen, Stored};
+use omniwire_hub::{JoinError, Recovery, Seen, Stored, Value, Welcome};
 use omniwire_session::{ByteString, Outgoing, Place, Position, Prepared, Resume};
 use std::time::Instant;
 
@@ -17,16 +17,31 @@ impl PeerCell {
 
     fn put_in(&self, room: &ByteString, since: Option<Position>) -> Result<(), JoinError> {
         let hub = &self.space.hub;
-        if !hub.is_recoverable() {
-            return hub.join(&self.member, room);
-        }
-        let seen = since.map_or_else(|| self.cell.has_seen(room), Seen::UpTo);
-        hub.join_since(&self.member, room, seen, Instant::now(), |recovery| {
-            for prepared in self.words_for(room, seen, recovery) {
+        let seen = match since {
+            Some(position) => Seen::UpTo(position),
+            None if hub.is_recoverable() => self.cell.has_seen(room),
+            None => Seen::Nothing,
+        };
+        hub.join_since(&self.member, room, seen, Instant::now(), |mut welcome| {
+            let recovery = welcome.recovery.take();
+            let words = recovery.map(|recovery| self.words_for(room, seen, recovery));
+            for prepared in words.into_iter().flatten() {
                 // A session that is over hears nothing.
                 self.member.push(&prepared).ok();
             }
+            self.give_values(&welcome);
         })
+    }
+
+    /// Gives it the current values of a room that it joins.
+    pub(super) fn give_values(&self, welcome: &Welcome<'_>) {
+        for (Value { name, args, .. }, manner) in welcome.values() {
+            let what = Outgoing::Event { name, args, call: None, position: None };
+            if let Some(prepared) = wires::encode(self.member.wire, &self.space.name, what) {
+                // A session that is over hears nothing.
+                self.member.push_in(&prepared, manner).ok();
+            }
+        }
     }
 
     /// The word that says where it stands, and the events that it missed. More than its outbox can

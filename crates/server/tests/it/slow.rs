@@ -1,0 +1,137 @@
+//! Peers that do not keep up, current values, and publications that are made once.
+
+use crate::harness::{Client, is_silent, serve, until};
+use crate::log::{listen, read};
+use omniwire::{Args, Limits, Namespace, NamespaceHandle, Omniwire, Peer, SlowPolicy};
+use serde_json::{Value, json};
+
+fn rooms() -> Namespace {
+    Namespace::new("/rooms")
+        .slow_peers(|room| match room {
+            "drop" => SlowPolicy::DropOldest,
+            "latest" => SlowPolicy::KeepLatest,
+            _ => SlowPolicy::Close,
+        })
+        .on("join", |peer: Peer, Args((room,)): Args<(String,)>| async move { peer.join(room) })
+}
+
+fn small() -> Limits {
+    let mut limits = Limits::default();
+    limits.outbox_len_max = 1 << 20;
+    limits
+}
+
+/// Says numbers, each with much behind it, to a room in which one peer reads and one does not,
+/// until what waits for the latter has been dropped many times. Gives how many.
+async fn flood(namespace: &NamespaceHandle, room: &str, quick: &mut Client) -> u64 {
+    let ballast = "x".repeat(64 << 10);
+    let (mut number, mut dropped) = (0, 0);
+    while dropped < 40 {
+        assert!(number < 2000, "nothing was dropped");
+        let delivery = namespace.to(room).emit("n", (number, &ballast)).await.unwrap();
+        assert_eq!(delivery.refused, 0);
+        dropped += delivery.dropped;
+        assert_eq!(quick.next().await["args"][0], json!(number), "the other one hears all");
+        number += 1;
+    }
+    number
+}
+
+/// Single-threaded, as the subscriber is.
+#[tokio::test]
+async fn a_room_may_drop_for_the_slow_what_others_hear() {
+    let (log, _guard) = listen();
+    let builder = Omniwire::builder().limits(small()).namespace(rooms());
+    let (omniwire, address) = serve(builder).await;
+    let namespace = omniwire.namespace("/rooms").unwrap();
+    for room in ["drop", "latest"] {
+        let mut slow = Client::connect(address, "/ws/rooms").await;
+        let mut quick = Client::connect(address, "/ws/rooms").await;
+        slow.call("join", json!([room])).await;
+        quick.call("join", json!([room])).await;
+        let count = flood(&namespace, room, &mut quick).await;
+        let log = read(&log);
+        let line = log.lines().find(|line| line.contains(&slow.id)).unwrap_or_default();
+        assert!(line.contains("its outbox is full") && line.contains("WebSocket"), "{line}");
+        assert!(!log.contains(&quick.id), "{log}");
+        // It reads at last: some are missing, none out of order, and the newest is there.
+        let mut heard: Vec<u64> = Vec::new();
+        while heard.last() != Some(&(count - 1)) {
+            heard.push(slow.next().await["args"][0].as_u64().unwrap());
+        }
+        assert!(heard.is_sorted() && heard.len() < count as usize - 30, "{heard:?}");
+        assert!(is_silent(&mut slow) && slow.call("join", json!([room])).await["reply"] == "join");
+    }
+    assert_eq!(omniwire.stats().slow_peers_closed, 0);
+    assert!(omniwire.stats().slow_messages_dropped >= 80);
+}
+
+/// Values come for the peer that keeps up one by one, and for one that does not only the newest.
+#[tokio::test]
+async fn values_replace_each_other_and_joiners_get_the_newest() {
+    let builder = Omniwire::builder().limits(small()).namespace(rooms());
+    let (omniwire, address) = serve(builder).await;
+    let namespace = omniwire.namespace("/rooms").unwrap();
+    let mut slow = Client::connect(address, "/ws/rooms").await;
+    let mut quick = Client::connect(address, "/ws/rooms").await;
+    slow.call("join", json!(["rates"])).await;
+    quick.call("join", json!(["rates"])).await;
+    let rates = namespace.to("rates");
+    let ballast = "x".repeat(64 << 10);
+    let mut count = 0;
+    while omniwire.stats().values_replaced < 40 {
+        assert!(count < 2000, "nothing was replaced");
+        for currency in ["EUR", "CHF"] {
+            rates.emit_latest(currency, "rate", (currency, count, &ballast)).await.unwrap();
+            let args = quick.next().await["args"].take();
+            assert_eq!((&args[0], &args[1]), (&json!(currency), &json!(count)));
+        }
+        count += 1;
+    }
+    rates.emit("end", ()).await.unwrap();
+    let mut heard: Vec<Value> = Vec::new();
+    while heard.last().is_none_or(|last| last["event"] != "end") {
+        heard.push(slow.next().await);
+    }
+    heard.pop();
+    assert!(heard.len() < 2 * count - 35, "{} of {count} twice", heard.len());
+    for currency in ["EUR", "CHF"] {
+        let mine = heard.iter().filter(|value| value["args"][0] == currency);
+        let numbers: Vec<_> = mine.map(|value| value["args"][1].as_u64().unwrap()).collect();
+        assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+        assert_eq!(numbers.last(), Some(&(count as u64 - 1)));
+    }
+    // Who joins gets the newest, and no event.
+    let mut late = Client::connect(address, "/ws/rooms").await;
+    late.send(json!({"event": "join", "args": ["rates"], "id": 1})).await;
+    for currency in ["EUR", "CHF"] {
+        let args = late.next().await["args"].take();
+        assert_eq!((&args[0], &args[1]), (&json!(currency), &json!(count - 1)));
+    }
+    assert_eq!(late.next().await["reply"], 1);
+    assert!(namespace.forget_latest("rates", "EUR"));
+    assert_eq!(namespace.latest("rates").len(), 1);
+    until(|| is_silent(&mut late)).await;
+}
+
+#[tokio::test]
+async fn what_is_published_again_under_the_same_id_is_said_once() {
+    let (omniwire, address) = serve(Omniwire::builder().namespace(rooms())).await;
+    let namespace = omniwire.namespace("/rooms").unwrap();
+    let mut client = Client::connect(address, "/ws/rooms").await;
+    client.call("join", json!(["r"])).await;
+    let room = namespace.to("r");
+    for (id, text, is_new) in [("1", "a", true), ("1", "b", false), ("2", "c", true)] {
+        let delivery = room.emit_once(id, "said", text).await.unwrap();
+        assert_eq!((delivery.repeated, delivery.taken), (!is_new, usize::from(is_new)));
+    }
+    for text in ["a", "c"] {
+        assert_eq!(client.next().await["args"], json!([text]));
+    }
+    assert!(is_silent(&mut client));
+    let long = "x".repeat(256);
+    let error = room.emit_once(long.clone(), "said", ()).await.unwrap_err();
+    assert_eq!(error.to_string(), "the publication's id is too long");
+    let error = room.emit_latest(long, "said", ()).await.unwrap_err();
+    assert_eq!(error.to_string(), "the value's key is too long");
+}
