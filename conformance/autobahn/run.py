@@ -1,4 +1,5 @@
-"""Autobahn's cases, by PyPI `kosoku`, with Omniwire as the server and as the client.
+"""Autobahn's cases, by PyPI `kosoku`, with Omniwire as the server, over HTTP/1.1 and through a
+bridge over HTTP/2, and as the client.
 
 `run.py BINARY REPORTS [--all]`: without `--all` the selection of expected.toml. BINARY is the
 release build of `omniwire`; REPORTS gets a page for each case and `report.md`. It fails if any
@@ -6,12 +7,14 @@ case is not what expected.toml says, or if one is missing.
 """
 
 import asyncio
+import contextlib
 import sys
 import time
 import tomllib
 from collections import Counter
 from pathlib import Path
 
+from bridge import bridge
 from kosoku import FailureError, run_fuzzingclient, run_fuzzingserver
 from kosoku._report import write_reports
 
@@ -21,8 +24,9 @@ START_LIMIT_S = 20
 RUN_LIMIT_S = 5400
 
 
-async def as_server(binary, include):
-    """Cases against our echo server; as many at a time as it takes to keep two cores busy."""
+async def as_server(binary, include, across=contextlib.nullcontext):
+    """Cases against our echo server; as many at a time as it takes to keep two cores busy.
+    `across`: what to cross on the way to it."""
     arguments = ["conformance", "--suite", "websocket", "--port", "0"]
     server = await asyncio.create_subprocess_exec(
         binary, *arguments, stdout=asyncio.subprocess.PIPE
@@ -30,10 +34,17 @@ async def as_server(binary, include):
     try:
         line = await asyncio.wait_for(server.stdout.readline(), START_LIMIT_S)
         address = line.decode().removeprefix("listening on ").strip()
-        return await results_of(run_fuzzingclient(address, include, [], concurrency=4))
+        host, port = address.rsplit(":", 1)
+        async with across((host, port)) as (host, port):
+            url = f"{host}:{port}"
+            return await results_of(run_fuzzingclient(url, include, [], concurrency=4))
     finally:
         server.terminate()
         await server.wait()
+
+
+async def as_server_over_http2(binary, include):
+    return await as_server(binary, include, bridge)
 
 
 async def as_client(binary, include):
@@ -94,19 +105,22 @@ def report(role, results, findings, seconds):
 
 
 async def main(binary, reports, everything):
-    include = None if everything else EXPECTED["selection"]["include"]
-    count = EXPECTED["all" if everything else "selection"]["cases"]
+    selected = EXPECTED["selection"]
+    selections = {"server": selected, "server over HTTP/2": selected["http2"], "client": selected}
     reports = Path(reports)
     pages, failed = ["# Autobahn's cases by kosoku\n"], False
-    for role, run in [("server", as_server), ("client", as_client)]:
+    roles = [("server", as_server), ("server over HTTP/2", as_server_over_http2)]
+    for role, run in [*roles, ("client", as_client)]:
         started = time.monotonic()
-        results = await run(binary, include)
+        selection = {**EXPECTED["all"], "include": None} if everything else selections[role]
+        count = selection["cases"]
+        results = await run(binary, selection["include"])
         findings = list(unexpected(results, count))
         failed = failed or bool(findings)
         pages.append(report(role, results, findings, time.monotonic() - started))
         print(pages[-1], flush=True)
         if results:
-            write_reports(results, str(reports / role))
+            write_reports(results, str(reports / role.replace("/", "")))
     reports.mkdir(parents=True, exist_ok=True)
     (reports / "report.md").write_text("\n".join(pages))
     print(f"the report: {reports / 'report.md'}")

@@ -39,11 +39,11 @@ class Http2:
 
     @classmethod
     def setUpClass(cls):
-        arguments = []
+        cls.arguments = []
         if cls.tls:
             certificate = cls.enterClassContext(certified())
-            arguments = ["--tls", certificate.certificate, certificate.key]
-        cls.server = cls.enterClassContext(serving("websocket", arguments))
+            cls.arguments = ["--tls", certificate.certificate, certificate.key]
+        cls.server = cls.enterClassContext(serving("websocket", cls.arguments))
 
     def connect(self, **options):
         return self.enterContext(connected(self.server.address, tls=self.tls, **options))
@@ -74,6 +74,15 @@ class Http2:
     def test_f1_another_value_of_the_setting_is_a_protocol_error(self):
         connection = self.connect(settings={ENABLE_CONNECT_PROTOCOL: 2})
         self.assertEqual(connection.goaway(), PROTOCOL_ERROR)
+
+    def test_f3_where_it_is_off_a_protocol_is_malformed(self):
+        """RFC 8441, 3; RFC 9113, 8.1.1: a stream error, and the connection lives."""
+        server = self.enterContext(serving("websocket", [*self.arguments, "--no-http2-websockets"]))
+        connection = self.enterContext(connected(server.address, tls=self.tls))
+        self.assertNotEqual(connection.settings.get(ENABLE_CONNECT_PROTOCOL), 1)
+        stream = connection.headers(connection.connect_fields("/echo"))
+        self.assertEqual(connection.reset(stream), PROTOCOL_ERROR)
+        self.assertEqual(connection.request("/stats")[0], 200)
 
     def test_f4_a_connect_with_something_missing_is_malformed(self):
         """RFC 8441, 4; RFC 9113, 8.1.1: a stream error, and the connection lives."""

@@ -1,4 +1,4 @@
-//! Autobahn's cases by PyPI `kosoku`, with the release binary as the server and as the client.
+//! Autobahn's cases by PyPI `kosoku`, with the release binary as the server, over HTTP/2 too, and as the client.
 
 use crate::install;
 use crate::process::{self, Result};

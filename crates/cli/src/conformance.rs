@@ -59,7 +59,9 @@ async fn serve(options: &ConformanceOptions) -> Result<(), Mistake> {
     let listeners = run::bind(&options.host, port).await?;
     let address = run::address(&listeners)?;
     let security = security(options)?;
-    let listeners = security.secure(listeners)?;
+    let listeners = security.secure(listeners)?.into_iter();
+    let listeners =
+        listeners.map(|one| one.websockets_over_http2(!options.no_http2_websockets)).collect();
     let site = site(options, &format!("{}://{address}", security.scheme()))?;
     let router = (site.around)(site.beside.merge(site.omniwire.router()));
     run::announce(&format!("listening on {address}"));

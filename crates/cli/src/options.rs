@@ -102,6 +102,9 @@ pub(crate) struct ConformanceOptions {
     /// Speak TLS, and HTTP/3 on the same UDP port
     #[arg(long, num_args = 2, value_names = ["CERT", "KEY"])]
     pub(crate) tls: Option<Vec<PathBuf>>,
+    /// Take no WebSocket over HTTP/2
+    #[arg(long, hide = true)]
+    pub(crate) no_http2_websockets: bool,
     /// For sockjs: address of the client's script
     #[arg(long, value_name = "URL", default_value = "http://localhost:8090/sockjs.min.js")]
     pub(crate) sockjs_client_url: String,

@@ -45,7 +45,11 @@ impl Backoff {
     pub fn next_delay(&mut self, random: u32) -> Duration {
         let factor = 2u32.saturating_pow(self.attempts);
         let most = self.first_max.saturating_mul(factor).min(self.max);
-        let least = if self.attempts == 0 { Duration::ZERO } else { most / 2 };
+        let least = if self.attempts == 0 {
+            Duration::ZERO
+        } else {
+            most.checked_div(2).unwrap_or_default()
+        };
         self.attempts = self.attempts.saturating_add(1);
         let share = f64::from(random) / f64::from(u32::MAX);
         least.saturating_add(most.saturating_sub(least).mul_f64(share))

@@ -157,7 +157,7 @@ impl CloseFrame {
 
     /// The octets of the frame's payload.
     pub(crate) fn payload(&self) -> Bytes {
-        let mut payload = BytesMut::with_capacity(2 + self.reason.as_bytes().len());
+        let mut payload = BytesMut::with_capacity(self.reason.as_bytes().len().saturating_add(2));
         payload.put_u16(self.code.into());
         payload.put_slice(self.reason.as_bytes());
         payload.freeze()

@@ -344,7 +344,7 @@ impl Connection {
             self.pongs.unwritten = 0;
         }
         if self.pongs.unwritten < PONGS_MAX {
-            self.pongs.unwritten += 1;
+            self.pongs.unwritten = self.pongs.unwritten.saturating_add(1);
             self.queue(Message::Pong(payload));
             self.pongs.end = self.outbox.queued();
         } else {

@@ -113,7 +113,7 @@ impl Header {
             },
         };
         let header = Self { fin, rsv1: first & 0x40 != 0, opcode, len, mask };
-        Ok(Some((header, octets.len() - rest.len())))
+        Ok(Some((header, octets.len().saturating_sub(rest.len()))))
     }
 
     /// Writes the header to the front of `out`, its length in the shortest form (section 5.2),
@@ -137,8 +137,9 @@ impl Header {
         match self.mask {
             None => end,
             Some(key) => {
-                out[end..end + 4].copy_from_slice(&key);
-                end + 4
+                let masked_end = end.saturating_add(4);
+                out[end..masked_end].copy_from_slice(&key);
+                masked_end
             }
         }
     }
@@ -151,7 +152,7 @@ pub fn encode(out: &mut BytesMut, header: Header, payload: &[u8]) {
     let header = Header { len: payload.len() as u64, ..header };
     let mut head = [0; MAX_MASKED_HEADER_LEN];
     let head_len = header.write(&mut head);
-    out.reserve(head_len + payload.len());
+    out.reserve(head_len.saturating_add(payload.len()));
     out.extend_from_slice(&head[..head_len]);
     let start = out.len();
     out.extend_from_slice(payload);
@@ -189,7 +190,7 @@ pub fn fill_headroom(buf: &mut [u8], opcode: OpCode, compressed: bool) -> usize 
     let header = Header { rsv1: compressed, ..Header::whole(opcode, len) };
     let mut head = [0; MAX_MASKED_HEADER_LEN];
     let head_len = header.write(&mut head);
-    let start = MAX_HEADER_LEN - head_len;
+    let start = MAX_HEADER_LEN.saturating_sub(head_len);
     buf[start..MAX_HEADER_LEN].copy_from_slice(&head[..head_len]);
     start
 }

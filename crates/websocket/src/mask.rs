@@ -14,7 +14,7 @@
 /// ```
 pub fn apply(data: &mut [u8], key: [u8; 4], offset: usize) {
     // j = i MOD 4 (section 5.3): turn the key so that it starts at this piece's first octet.
-    let key = u32::from_le_bytes(key).rotate_right(((offset & 3) as u32) * 8);
+    let key = u32::from_le_bytes(key).rotate_right(((offset & 3) as u32) << 3);
     let wide = u64::from(key) << 32 | u64::from(key);
     let (words, rest) = data.as_chunks_mut::<8>();
     for word in words {

@@ -53,7 +53,7 @@ impl Outbox {
         let tail = self.tail();
         let before = tail.len();
         write(tail);
-        let grown = tail.len() - before;
+        let grown = tail.len().saturating_sub(before);
         self.count(grown);
     }
 
@@ -64,7 +64,7 @@ impl Outbox {
 
     /// Octets written since the beginning.
     pub(crate) const fn written(&self) -> u64 {
-        self.queued - self.len as u64
+        self.queued.saturating_sub(self.len as u64)
     }
 
     /// Throws away everything queued.
@@ -73,8 +73,8 @@ impl Outbox {
     }
 
     const fn count(&mut self, len: usize) {
-        self.len += len;
-        self.queued += len as u64;
+        self.len = self.len.saturating_add(len);
+        self.queued = self.queued.saturating_add(len as u64);
     }
 
     fn tail(&mut self) -> &mut BytesMut {
@@ -122,9 +122,9 @@ impl Buf for Outbox {
 
     fn advance(&mut self, mut count: usize) {
         assert!(count <= self.len, "more was written than is queued");
-        self.len -= count;
+        self.len = self.len.saturating_sub(count);
         while count >= self.first.len() && !self.first.is_empty() {
-            count -= self.first.len();
+            count = count.saturating_sub(self.first.len());
             self.follow();
         }
         self.first.advance(count);

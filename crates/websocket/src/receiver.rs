@@ -170,7 +170,7 @@ impl Receiver {
     pub fn missing(&self, buf: &BytesMut) -> usize {
         self.frame.as_ref().map_or(0, |partial| {
             let held = if self.is_fragment(&partial.header) { partial.done } else { 0 };
-            len_of(&partial.header).saturating_sub(held + buf.len())
+            len_of(&partial.header).saturating_sub(held).saturating_sub(buf.len())
         })
     }
 
@@ -241,7 +241,7 @@ impl Receiver {
             (true, Some(_)) => return Err(Violation::MESSAGE_UNFINISHED),
             (false, None) => return Err(Violation::NOTHING_TO_CONTINUE),
             (false, Some(assembly)) => {
-                assembly.fragments += 1;
+                assembly.fragments = assembly.fragments.saturating_add(1);
                 if assembly.fragments > self.limits.fragments {
                     return Err(Violation::TOO_MANY_FRAGMENTS);
                 }
@@ -296,14 +296,14 @@ impl Receiver {
             return Err(Violation::NOTHING_TO_CONTINUE);
         };
         let header = partial.header;
-        let missing = len_of(&header) - partial.done;
+        let missing = len_of(&header).saturating_sub(partial.done);
         let mut piece = buf.split_to(missing.min(buf.len()));
         unmask(&header, &mut piece, partial.done);
         if assembly.opcode == OpCode::Text && !assembly.compressed {
             assembly.text.feed(&piece)?; // section 8.1
         }
         assembly.payload.extend_from_slice(&piece);
-        partial.done += piece.len();
+        partial.done = partial.done.saturating_add(piece.len());
         if piece.len() < missing {
             return Ok(Progress::Wait(partial));
         }
@@ -420,7 +420,7 @@ fn len_of(header: &Header) -> usize {
 /// octets for each stored block, and blocks may be as short as the peer's buffers.
 fn message_len_max(limits: &Limits, compressed: bool) -> usize {
     if compressed {
-        limits.message_len.saturating_add(limits.message_len / 64 + 64)
+        limits.message_len.saturating_add(limits.message_len / 64).saturating_add(64)
     } else {
         limits.message_len
     }

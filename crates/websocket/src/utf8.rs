@@ -170,7 +170,9 @@ impl Incremental {
         let open = self.open.get(..=len).unwrap_or_default();
         match std::str::from_utf8(open) {
             Ok(_) => self.open_len = 0,
-            Err(error) if error.error_len().is_none() => self.open_len += 1,
+            Err(error) if error.error_len().is_none() => {
+                self.open_len = self.open_len.saturating_add(1)
+            }
             Err(_) => return Err(Violation::INVALID_UTF8),
         }
         Ok(())
@@ -181,7 +183,7 @@ impl Incremental {
 /// that starts a character.
 fn split_at_last_character(piece: &[u8]) -> (&[u8], &[u8]) {
     for back in 1..=piece.len().min(3) {
-        let at = piece.len() - back;
+        let at = piece.len().saturating_sub(back);
         let Some((head, tail)) = piece.split_at_checked(at) else { break };
         match tail.first() {
             Some(0x80..=0xbf) => {} // a continuation: its lead stands further left

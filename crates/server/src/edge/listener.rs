@@ -39,6 +39,7 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub struct Listener {
     tcp: TcpListener,
+    extended_connect: bool,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
     #[cfg(feature = "http3")]
@@ -49,6 +50,7 @@ impl From<TcpListener> for Listener {
     fn from(tcp: TcpListener) -> Self {
         Self {
             tcp,
+            extended_connect: true,
             #[cfg(feature = "tls")]
             tls: None,
             #[cfg(feature = "http3")]
@@ -76,6 +78,14 @@ impl Listener {
     pub fn http3(mut self, tls: &Tls) -> io::Result<Self> {
         self.quic = Some(super::http3::Socket::bind(self.tcp.local_addr()?, tls)?);
         Ok(self)
+    }
+
+    /// Takes WebSockets over HTTP/1.1 alone, or, as is the default, over HTTP/2 by extended CONNECT
+    /// too (RFC 8441). Turned off, clients are told so in the settings.
+    #[must_use]
+    pub fn websockets_over_http2(mut self, on: bool) -> Self {
+        self.extended_connect = on;
+        self
     }
 
     /// The address of the TCP port.
@@ -125,7 +135,11 @@ pub async fn serve(
     let security = listener.tls.as_ref().map_or(Security::None, Security::new);
     #[cfg(not(feature = "tls"))]
     let security = Security::None;
-    let welcome = Arc::new(Welcome { builder: builder(&site.limits), security, site });
+    let welcome = Arc::new(Welcome {
+        builder: builder(&site.limits, listener.extended_connect),
+        security,
+        site,
+    });
     accept(&listener.tcp, &welcome, &stopped, shutdown).await;
     drop((listener.tcp, stopped));
     stop.send_replace(());
@@ -182,7 +196,7 @@ async fn accept(
     }
 }
 
-fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
+fn builder(limits: &Limits, extended_connect: bool) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -193,11 +207,13 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     builder
         .http2()
         .timer(TokioTimer::new())
-        .enable_connect_protocol()
         .max_header_list_size(limits.head_len_max.try_into().unwrap_or(u32::MAX))
         .max_concurrent_streams(limits.streams_max.try_into().unwrap_or(u32::MAX))
         .keep_alive_interval(limits.ping_interval)
         .keep_alive_timeout(limits.ping_timeout);
+    if extended_connect {
+        builder.http2().enable_connect_protocol();
+    }
     builder
 }
 

@@ -143,9 +143,9 @@ fn compress(compressor: &mut Compress, payload: &[u8], out: &mut Vec<u8>) {
     }
     let start = compressor.total_in();
     loop {
-        let done = (compressor.total_in() - start) as usize;
+        let done = compressor.total_in().saturating_sub(start) as usize;
         let rest = payload.get(done..).unwrap_or_default();
-        out.reserve(rest.len() / 2 + 64);
+        out.reserve((rest.len() / 2).saturating_add(64));
         let room = out.capacity();
         // Deflate takes any input in any state: it has no error that could come here.
         let Ok(_) = compressor.compress_vec(rest, out, FlushCompress::Sync) else { break };
@@ -184,7 +184,7 @@ fn inflate_piece(
     loop {
         // Twice what is there already, and never more than one octet beyond the limit.
         let room_max = limit.saturating_add(1).saturating_sub(out.len());
-        let room = out.len().max(piece.len() * 2).max(256).min(room_max);
+        let room = out.len().max(piece.len().saturating_mul(2)).max(256).min(room_max);
         out.reserve_exact(room);
         let (room, before) = (out.capacity(), decompressor.total_in());
         let status = decompressor
@@ -193,7 +193,7 @@ fn inflate_piece(
         if out.len() > limit {
             return Err(Violation::MESSAGE_TOO_BIG);
         }
-        let taken = (decompressor.total_in() - before) as usize;
+        let taken = decompressor.total_in().saturating_sub(before) as usize;
         piece = piece.get(taken..).unwrap_or_default();
         if status == Status::StreamEnd {
             // Section 7.2.3.4: a block with BFINAL set; what follows is a stream of its own.

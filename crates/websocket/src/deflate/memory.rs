@@ -114,7 +114,9 @@ impl Eq for Reserved {}
 /// takeover, a decompressor if the peer's are.
 pub(super) fn cost(compressor: bool, window_bits: u8, decompressor: bool) -> usize {
     // Whatever the level: zlib-rs asks for all of it at once.
-    let compressor = if compressor { 249_200 + (4 << window_bits.clamp(9, 15)) } else { 0 };
+    let window = 4_usize << window_bits.clamp(9, 15);
+    let compressor = if compressor { window.saturating_add(249_200) } else { 0 };
     // Its window is always the full one.
-    compressor + if decompressor { 47_700 } else { 0 }
+    let decompressor = if decompressor { 47_700 } else { 0 };
+    compressor.saturating_add(decompressor)
 }

@@ -125,7 +125,7 @@ impl Policy {
 /// `host` or `host:port`; an IPv6 address stands in brackets.
 pub(super) fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
     let host_end = match authority.strip_prefix('[') {
-        Some(inside) => inside.find(']')? + 2,
+        Some(inside) => inside.find(']')?.saturating_add(2),
         None => authority.find(':').unwrap_or(authority.len()),
     };
     let (host, port) = authority.split_at_checked(host_end)?;

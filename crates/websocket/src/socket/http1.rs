@@ -27,7 +27,7 @@ pub(super) async fn read_head<S: AsyncRead + Unpin>(
     loop {
         let fresh = buf.get(seen..).unwrap_or_default();
         if let Some(end) = memmem::find(fresh, b"\r\n\r\n") {
-            return Ok(buf.split_to(seen + end + 4));
+            return Ok(buf.split_to(seen.saturating_add(end).saturating_add(4)));
         }
         seen = buf.len().saturating_sub(3);
         let room = HEAD_LEN_MAX.saturating_sub(buf.len());

@@ -25,7 +25,7 @@ fn from_secret(secret: [u8; 32]) -> Masks {
             let mut hash = Sha1::new();
             hash.update(secret);
             hash.update(counter.to_le_bytes());
-            counter += 1;
+            counter = counter.wrapping_add(1);
             block = hash.finalize().as_chunks::<4>().0.to_vec().into_iter();
         }
     })

@@ -12,7 +12,7 @@ pub(super) fn decode(octets: &[u8]) -> Option<Vec<u8>> {
     for octet in octets {
         for shift in (0..8).rev() {
             code = code << 1 | u32::from(octet >> shift & 1);
-            len += 1;
+            len = len.saturating_add(1);
             match CODES.symbol(code, len) {
                 Found::Octet(octet) => {
                     decoded.push(octet);
@@ -54,13 +54,13 @@ struct Table {
 impl Table {
     fn new() -> Self {
         let mut by_len = [Codes::default(); LEN_MAX + 1];
-        let (mut symbols, mut code) = (Vec::with_capacity(LENS.len()), 0);
+        let (mut symbols, mut code) = (Vec::with_capacity(LENS.len()), 0_u32);
         for (len, codes) in by_len.iter_mut().enumerate() {
             code <<= 1;
             let (first, at) = (code, symbols.len() as u32);
             let of_len = (0..).zip(LENS).filter(|(_, its)| usize::from(*its) == len);
             symbols.extend(of_len.map(|(symbol, _)| symbol));
-            code += symbols.len() as u32 - at;
+            code = code.saturating_add((symbols.len() as u32).saturating_sub(at));
             *codes = Codes { first, end: code, at };
         }
         Self { by_len, symbols }
@@ -71,7 +71,8 @@ impl Table {
         if code < codes.first || code >= codes.end {
             return Found::Incomplete;
         }
-        let symbol = self.symbols.get((codes.at + (code - codes.first)) as usize);
+        let symbol =
+            self.symbols.get(codes.at.saturating_add(code.saturating_sub(codes.first)) as usize);
         match symbol.and_then(|symbol| u8::try_from(*symbol).ok()) {
             Some(octet) => Found::Octet(octet),
             None => Found::Nothing,

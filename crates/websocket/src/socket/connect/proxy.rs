@@ -154,7 +154,7 @@ async fn read_reply<S: AsyncRead + Unpin>(io: &mut S) -> Result<(), Error> {
         3 => usize::from(io.read_u8().await?),
         _ => return Err(Error::Proxy("The proxy does not speak SOCKS5.")),
     };
-    let mut address_and_port = vec![0; len + 2];
+    let mut address_and_port = vec![0; len.saturating_add(2)];
     io.read_exact(&mut address_and_port).await?;
     Ok(())
 }
