@@ -198,6 +198,11 @@ pub trait Session: Any + Send {
         out: &mut BytesMut,
     ) -> Packed;
 
+    /// The driver reads nothing from the peer for now, since handlers don't keep up: that nothing is
+    /// heard does not mean that the peer is gone. Told before [`Input::Timeout`]. By default it
+    /// means nothing.
+    fn held_back(&mut self, _now: Instant) {}
+
     /// A carrier of messages is about to take frames from the front of `queue`. A session that may
     /// have to send them again takes those that may leave now, keeps copies, and hands them over:
     /// none, while it holds back. `None`, by default: it keeps nothing, and all may leave.

@@ -537,6 +537,11 @@ impl Session for SignalRSession {
         packed
     }
 
+    /// As in ASP.NET Core, the client's time runs only while the server listens.
+    fn held_back(&mut self, now: Instant) {
+        self.heard(now, false);
+    }
+
     fn pass(&mut self, queue: &mut VecDeque<Frame>) -> Option<VecDeque<Frame>> {
         Some(self.ledger.as_mut()?.send(queue))
     }

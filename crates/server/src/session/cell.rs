@@ -588,6 +588,9 @@ impl Cell {
             let done = contain(&self.shared, || {
                 if core.due.is_some_and(|due| due <= now) {
                     core.due = None;
+                    if core.congested.is_some() {
+                        core.machine.held_back(now);
+                    }
                     core.machine.handle_input(now, Input::Timeout).ok();
                 }
                 self.carry_out(core, &mut after);

@@ -1,15 +1,19 @@
 //! Hubs as docs/signalr.md has them, with a client that speaks SignalR's JSON over a bare WebSocket.
 
 use crate::harness::{open, serve};
+use futures_util::StreamExt as _;
+use omniwire::protocols::signalr::Config;
 use omniwire::protocols::websocket::{ClientStream, Message, WebSocket};
 use omniwire::{
-    Args, Audience, CallContext, Failure, Json, Namespace, NamespaceHandle, Next, Omniwire, Peer,
-    Reply, SignalRMount,
+    Args, Audience, CallContext, Failure, Json, Limits, Namespace, NamespaceHandle, Next, Omniwire,
+    Peer, Reply, SignalRMount, Upload,
 };
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 
 struct HubClient {
     socket: WebSocket<ClientStream>,
@@ -173,4 +177,47 @@ async fn a_client_is_asked_and_its_answer_awaited() {
     let id = &question["invocationId"];
     client.say(json!({"type": 3, "invocationId": id, "result": {"fromSquare": "e2"}})).await;
     assert_eq!(client.next().await["result"], json!({"fromSquare": "e2"}));
+}
+
+/// A client that is not read from can't be heard: while it is held back, its time does not run.
+#[tokio::test]
+async fn a_client_that_is_held_back_does_not_time_out() {
+    let go = Arc::new(Notify::new());
+    let waiting = Arc::clone(&go);
+    let namespace = Namespace::new("/hub").on("Sum", move |_: Args<()>, mut items: Upload<i64>| {
+        let go = Arc::clone(&waiting);
+        async move {
+            go.notified().await;
+            let mut sum = 0;
+            while let Some(item) = items.next().await {
+                sum += item?;
+            }
+            Ok::<_, Failure>(Reply(sum))
+        }
+    });
+    let mut limits = Limits::default();
+    limits.inbox_count_max = 8;
+    let interval = Duration::from_millis(50);
+    let client_timeout = 2 * interval;
+    let config = Config { keep_alive_interval: interval, client_timeout, ..Config::default() };
+    let mount = SignalRMount::new("/hub").config(config);
+    let builder = Omniwire::builder().limits(limits).bare_namespace(namespace);
+    let (_, address) = serve(builder.mount("/hub", mount)).await;
+    let mut client = HubClient::connect(address, "/hub").await;
+    client.say(json!({"type": 6})).await;
+    client
+        .say(json!({"type": 1, "invocationId": "1", "target": "Sum", "arguments": [],
+            "streamIds": ["s"]}))
+        .await;
+    for item in 0..100 {
+        client.say(json!({"type": 2, "invocationId": "s", "item": item})).await;
+    }
+    client.say(json!({"type": 3, "invocationId": "s"})).await;
+    // Long past its time-out, by the server's own pings.
+    for _ in 0..20 {
+        assert_eq!(client.next().await, json!({"type": 6}));
+        client.say(json!({"type": 6})).await;
+    }
+    go.notify_one();
+    while client.next().await != json!({"type": 3, "invocationId": "1", "result": 4950}) {}
 }

@@ -354,6 +354,20 @@ fn keep_alive_and_client_timeout() {
 }
 
 #[test]
+fn the_client_time_out_waits_while_nothing_is_read() {
+    let mut bench = Bench::json();
+    bench.say("{\"type\":6}\u{1e}");
+    let pings = |seen: Vec<Seen>| seen.iter().all(|seen| *seen == sent("{\"type\":6}"));
+    for _ in 0..5 {
+        assert!(pings(bench.sleep(20)));
+        bench.session.held_back(bench.now);
+        bench.drain();
+    }
+    assert!(pings(bench.sleep(29)));
+    assert_eq!(bench.sleep(1), failed(Reason::PingTimeout));
+}
+
+#[test]
 fn pings_in_messagepack() {
     let mut bench = Bench::open(Config::default(), "messagepack");
     assert_eq!(bench.sleep(15), [Seen::Sent("\u{2}\u{fffd}\u{6}".into())]);
