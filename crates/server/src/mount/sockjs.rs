@@ -20,8 +20,9 @@ use omniwire_sockjs::request::{self as sockjs, Found, Service, decode_form};
 use omniwire_sockjs::{Config, Dress, Heard, Manner, Raw, SockJsSession, Wrapped};
 use parking_lot::Mutex;
 use std::any::Any;
+use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// SockJS for one namespace. Each message of a client is an envelope's JSON text, unless the mount
 /// is [`SockJsMount::raw`]: then it is the event `message` with one argument, a string.
@@ -201,8 +202,8 @@ impl Endpoint {
     ) -> Result<Arc<Cell>, Response<Body>> {
         let _opening = self.opening.lock();
         match incoming.find_session(&token).map_err(answers::refuse)? {
-            Some(cell) => Ok(cell),
-            None => self.new_session(incoming, token),
+            Some(cell) if !cell.is_closed() => Ok(cell),
+            _ => self.new_session(incoming, token),
         }
     }
 
@@ -277,10 +278,8 @@ impl Endpoint {
 /// A client that aborts its request and comes again is on two connections, so its abort may be
 /// seen after its new request. Only a receiver that is still there after a while is another one.
 async fn wait_for_abort(cell: &Arc<Cell>) {
-    let until = Instant::now() + ABORT_TIME_MAX;
-    while cell.is_carried() && Instant::now() < until {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let gone = poll_fn(|context| cell.poll_uncarried(context));
+    tokio::time::timeout(ABORT_TIME_MAX, gone).await.ok();
 }
 
 /// How much later than a new request the abort of the one before may be seen.

@@ -139,12 +139,13 @@ struct Core {
     /// The earliest instant that the timers know of.
     armed: Option<Instant>,
     closed: Option<Reason>,
-    /// Inputs that wait for room in the inboxes.
+    /// Inputs that wait for room in the inboxes, and connections that wait for another to go.
     congested: Option<Box<Congestion>>,
 }
 
 #[derive(Default)]
 struct Congestion {
+    /// Those of requests that are over may be among them.
     wakers: Vec<Waker>,
 }
 
@@ -267,6 +268,7 @@ impl Cell {
                     // The former carrier must look again: the outbox no longer is its own.
                     self.outbox.wake();
                     core.carriers.iter_mut().for_each(Attached::wake);
+                    core.wake_congested();
                 }
                 Output::Release(link) => self.outbox.release(link),
                 Output::End { id, ending } => core.end(id, ending),
@@ -496,7 +498,7 @@ impl Cell {
             return Poll::Ready(());
         }
         let mut core = self.core.lock();
-        core.congested.get_or_insert_default().wakers.push(context.waker().clone());
+        core.wait(context);
         // Looked at again under the lock: the last event may have started just now.
         if self.waiting() < limit || core.closed.is_some() {
             return Poll::Ready(());
@@ -545,9 +547,14 @@ impl Cell {
         }
     }
 
-    /// Whether any connection carries it.
-    pub(crate) fn is_carried(&self) -> bool {
-        !self.core.lock().carriers.is_empty()
+    /// Ready when no connection drains the outbox, as the state machine knows.
+    pub(crate) fn poll_uncarried(&self, context: &Context<'_>) -> Poll<()> {
+        let mut core = self.core.lock();
+        if core.main.is_none() || core.closed.is_some() {
+            return Poll::Ready(());
+        }
+        core.wait(context);
+        Poll::Pending
     }
 
     /// Whether the session is over.
@@ -638,6 +645,16 @@ impl Core {
         false
     }
 
+    /// Wakes the context at the next occasion.
+    fn wait(&mut self, context: &Context<'_>) {
+        let waiting = self.congested.as_ref().map_or(0, |congestion| congestion.wakers.len());
+        if waiting >= WAITING_MAX {
+            // Those who still wait say so again.
+            self.wake_congested();
+        }
+        self.congested.get_or_insert_default().wakers.push(context.waker().clone());
+    }
+
     fn peer(&self, link: Link) -> Option<&Arc<PeerCell>> {
         self.peers.iter().find(|peer| peer.member.link == link)
     }
@@ -670,3 +687,6 @@ impl Core {
 }
 
 const INTERNAL_ERROR: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;
+
+/// Wakers that may wait in a session. Beyond, all are woken: requests that are over leave some.
+const WAITING_MAX: usize = 64;
