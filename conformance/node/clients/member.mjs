@@ -39,8 +39,8 @@ export class Member {
   }
 
   /** Resolves once the condition holds, which the next event may change. */
-  async until(condition, what) {
-    while (!condition()) await this.#events.next(what);
+  async until(condition, what, limitMs) {
+    while (!condition()) await this.#events.next(what, () => true, limitMs);
   }
 
   /** An event of the chat has arrived. */

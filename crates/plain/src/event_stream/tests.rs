@@ -61,6 +61,24 @@ fn blanks_between_tokens_are_split_over_lines() {
     assert_eq!(text, "event: say\ndata: [[1,\ndata: 2,\ndata: 3,\ndata: 4]]\n\n");
 }
 
+/// Line ends in what a peer says, in its texts or between its tokens, forge no event of another's.
+#[test]
+fn cve_2026_22735_and_cve_2026_43968_line_ends_forge_no_event() {
+    for end in ["\r", "\n", "\r\n", "\n\n", "\r\r"] {
+        let forged = format!("{end}event: forged{end}data: 1{end}{end}");
+        let text = serde_json::to_string(&forged).unwrap();
+        for (name, elements) in [
+            ("say", text.clone()),
+            ("say", format!("1,{end}{end}2")),
+            (&format!("a{forged}"), "1".to_owned()),
+        ] {
+            let seen = read(&write(name, &args(&elements), None));
+            assert_eq!(seen.len(), 1, "{name:?} {elements:?}");
+            assert_ne!(seen[0].event, "forged");
+        }
+    }
+}
+
 #[test]
 fn names_that_an_event_source_would_misread_go_as_envelopes() {
     for name in ["", "open", "error", "message", "omniwire", "a\nb", "a\rb", "\0"] {

@@ -5,7 +5,7 @@ use omniwire::protocols::websocket::Message;
 use omniwire::{Denied, Namespace, Omniwire, Origins, RequestInfo};
 use std::net::SocketAddr;
 
-const UPGRADE: &str = "Upgrade: websocket\nConnection: Upgrade\n\
+pub(crate) const UPGRADE: &str = "Upgrade: websocket\nConnection: Upgrade\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\nSec-WebSocket-Version: 13\n";
 
 async fn status(address: SocketAddr, request: &str) -> u16 {
@@ -13,7 +13,7 @@ async fn status(address: SocketAddr, request: &str) -> u16 {
     answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line")
 }
 
-async fn server(origins: Origins) -> SocketAddr {
+pub(crate) async fn server(origins: Origins) -> SocketAddr {
     let open = Namespace::new("/open");
     let closed = Namespace::new("/closed").authorize(|request: &RequestInfo| {
         match request.query_value("token").as_deref() {
@@ -26,7 +26,7 @@ async fn server(origins: Origins) -> SocketAddr {
 }
 
 /// Every way in, as the first line of a request and what else it needs.
-const WAYS: [(&str, &str); 7] = [
+pub(crate) const WAYS: [(&str, &str); 7] = [
     ("GET /ws/NS?Q", UPGRADE),
     ("GET /socket.io/?EIO=4&transport=polling&Q", ""),
     ("POST /signalr/NS/negotiate?Q", "Content-Length: 0\n"),
@@ -36,7 +36,7 @@ const WAYS: [(&str, &str); 7] = [
     ("POST /send/NS?Q", "Content-Length: 2\n"),
 ];
 
-async fn try_way(
+pub(crate) async fn try_way(
     address: SocketAddr,
     way: usize,
     query: &str,
@@ -58,7 +58,7 @@ async fn try_way(
 }
 
 /// The head of an answer whose body may never end.
-async fn read_head(address: SocketAddr, request: &str) -> String {
+pub(crate) async fn read_head(address: SocketAddr, request: &str) -> String {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     stream.write_all(request.replace('\n', "\r\n").as_bytes()).await.unwrap();
