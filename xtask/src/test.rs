@@ -178,7 +178,7 @@ fn unit(repository: &Repository) -> Result {
 }
 
 fn pairs(repository: &Repository) -> Result {
-    let files = ["pairs.test.mjs", "shutdown.test.mjs"];
+    let files = ["pairs.test.mjs", "carriers.test.mjs", "shutdown.test.mjs"];
     node::test(repository, &files.map(str::to_owned), &[])
 }
 
