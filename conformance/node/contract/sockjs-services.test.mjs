@@ -304,6 +304,27 @@ for (const path of ["info", "000/x/xhr", "000/x/xhr_send", "000/y/eventsource"])
   });
 }
 
+test("/chunking_test brings its pieces one by one, as the reference does", async () => {
+  const headers = { Origin: "http://a.example" };
+  const response = await fetch(server.http("/echo/chunking_test"), { method: "POST", headers });
+  assert.equal(response.status, 200);
+  assert.match(response.headers.get("content-type"), /^application\/javascript/);
+  assert.equal(response.headers.get("access-control-allow-origin"), "http://a.example");
+  const begun = performance.now();
+  const arrived = [];
+  for await (const piece of response.body) {
+    for (const _ of Buffer.from(piece).toString().matchAll(/h\n/g)) {
+      arrived.push(performance.now() - begun);
+    }
+  }
+  assert.equal(arrived.length, 7);
+  assert.ok(arrived[4] < arrived[6] - 3_000, `${arrived}`);
+  const preflight = await fetch(server.http("/echo/chunking_test"), { method: "OPTIONS", headers });
+  assert.equal(preflight.status, 204);
+  assert.equal(preflight.headers.get("access-control-allow-methods"), "OPTIONS, POST");
+  assert.equal((await fetch(server.http("/echo/chunking_test"))).status, 405);
+});
+
 test("the iframe page loads the configured script", async () => {
   const page = await (await fetch(server.http("/echo/iframe.html"))).text();
   assert.ok(page.includes('src="http://localhost:8090/sockjs.min.js"'), page);

@@ -81,6 +81,8 @@ pub enum Found<'a> {
     Answered(Response),
     /// `/info`: answered by [`Response::info`] of this head.
     Info(Response),
+    /// `/chunking_test`: [`CHUNKING_TEST`] with this head.
+    ChunkingTest(Response),
     /// An upgrade to the raw WebSocket, which has nothing of SockJS.
     RawWebSocket,
     /// An upgrade to a WebSocket, to be attached to a new session of its own.
@@ -121,6 +123,9 @@ pub fn find<'a>(service: &Service, request: &Request<'a>) -> Found<'a> {
     let mut parts = path.split('/');
     match (parts.next(), parts.next(), parts.next(), parts.next()) {
         (Some("info"), None, ..) => info(service, request),
+        (Some("chunking_test"), None, ..) => post(service, request, || {
+            Found::ChunkingTest(Response::chunking_test_head(service, request))
+        }),
         (Some("websocket"), None, ..) if service.websocket => {
             only(request, "GET", || Found::RawWebSocket)
         }
@@ -228,6 +233,26 @@ fn is_json_type(content_type: Option<&str>) -> bool {
     let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default();
     matches!(essence, "text/plain" | "T" | "application/json" | "application/xml" | "" | "text/xml")
 }
+
+/// What `/chunking_test` brings, each after a pause in milliseconds, as a chunk of its own. Clients
+/// of the protocol before 0.3 saw by it whether something on the way holds answers back; the
+/// reference server still has it.
+pub const CHUNKING_TEST: [(u64, &[u8]); 7] = [
+    (0, b"h\n"),
+    (1, &CHUNKING_PADDING),
+    (5, b"h\n"),
+    (25, b"h\n"),
+    (125, b"h\n"),
+    (625, b"h\n"),
+    (3125, b"h\n"),
+];
+
+static CHUNKING_PADDING: [u8; 2050] = {
+    let mut padding = [b' '; 2050];
+    padding[2048] = b'h';
+    padding[2049] = b'\n';
+    padding
+};
 
 /// `Content-Type` of texts.
 pub const TEXT: &str = "text/plain; charset=UTF-8";

@@ -31,7 +31,11 @@ pub(crate) fn path(input: &[u8]) {
             assert!(!session.is_empty() && !session.contains(['.', '/']), "{session:?}");
             assert!(request.path.contains(session));
         }
-        Found::Answered(_) | Found::Info(_) | Found::RawWebSocket | Found::WebSocket => {}
+        Found::Answered(_)
+        | Found::Info(_)
+        | Found::ChunkingTest(_)
+        | Found::RawWebSocket
+        | Found::WebSocket => {}
     }
     let body = Bytes::from(input.rest().to_vec());
     if let Ok(json) = decode_form(request.content_type, &body) {

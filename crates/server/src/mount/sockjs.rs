@@ -3,11 +3,13 @@
 use super::websocket::{Door, is_upgrade};
 use super::{BuildError, Incoming, IntoMounted, Mounted, ResponseFuture, Site};
 use crate::carrier::long_poll::Poll;
-use crate::carrier::{stream, upstream};
+use crate::carrier::{self, upstream};
 use crate::edge::access::Origins;
 use crate::edge::answers::{self, Headers};
 use crate::session::cell::{Cell, Entrance, PeerIds, Terms};
 use axum::body::Body;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use omniwire_plain::envelope;
@@ -20,6 +22,7 @@ use omniwire_sockjs::request::{self as sockjs, Found, Service, decode_form};
 use omniwire_sockjs::{Config, Dress, Heard, Manner, Raw, SockJsSession, Wrapped};
 use parking_lot::Mutex;
 use std::any::Any;
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -139,6 +142,7 @@ impl Endpoint {
         match sockjs::find(&self.service, &asked) {
             Found::Answered(response) => to_response(response),
             Found::Info(head) => to_response(head.info(&self.service, entropy())),
+            Found::ChunkingTest(head) => chunking_test(head),
             Found::RawWebSocket | Found::WebSocket if !upgrade => {
                 to_response(sockjs::not_a_websocket())
             }
@@ -238,7 +242,13 @@ impl Endpoint {
                 let answer = Poll::attached(&cell, id).answer(content_type).await;
                 answers::respond(answer)
             }
-            _ => stream::respond(&cell, id, content_type, Headers::default(), head.body.clone()),
+            _ => carrier::stream::respond(
+                &cell,
+                id,
+                content_type,
+                Headers::default(),
+                head.body.clone(),
+            ),
         };
         apply(&head, response.headers_mut());
         response
@@ -292,6 +302,16 @@ fn tell_dress(machine: &mut dyn Any, id: CarrierId, dress: Dress) {
     } else if let Some(session) = machine.downcast_mut::<SockJsSession<Envelopes>>() {
         session.dress(id, dress);
     }
+}
+
+fn chunking_test(head: sockjs::Response) -> Response<Body> {
+    let pieces = stream::iter(sockjs::CHUNKING_TEST).then(|(pause_ms, piece)| async move {
+        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        Ok::<_, Infallible>(Bytes::from_static(piece))
+    });
+    let mut response = to_response(head);
+    *response.body_mut() = Body::from_stream(pieces);
+    response
 }
 
 fn now_unix() -> u64 {

@@ -81,6 +81,16 @@ impl Response {
         response
     }
 
+    pub(super) fn chunking_test_head(service: &Service, request: &Request<'_>) -> Self {
+        let mut response = Self::new(200);
+        if service.cors {
+            response.set_cors(request);
+        }
+        response.header("X-Accel-Buffering", "no");
+        response.header("Content-Type", "application/javascript; charset=UTF-8");
+        response
+    }
+
     /// The answer to `/info`, with four random bytes: clients that have no source of their own
     /// make session names of them.
     #[must_use]
