@@ -14,9 +14,10 @@ export const BINARY = process.env.OMNIWIRE_BIN || RELEASE;
 /** How long a server may take from SIGTERM to its end. */
 const STOP_MS = 6_000;
 
-/** `omniwire serve` with the demo. */
-export function startDemo() {
-  return Server.start(["serve", "--port", "0"], /https?:\/\/(?<address>[^\s/]+:\d+)/);
+/** `omniwire serve` with the demo; `port` 0 takes a free one. */
+export function startDemo(flags = [], port = 0) {
+  const args = ["serve", "--port", `${port}`, ...flags];
+  return Server.start(args, /https?:\/\/(?<address>[^\s/]+:\d+)/);
 }
 
 /** `omniwire conformance --suite NAME`, with further environment. */
@@ -60,10 +61,15 @@ export class Server {
     this.#child.kill("SIGKILL");
   }
 
+  /** SIGTERM, whatever follows. */
+  terminate() {
+    this.#child.kill("SIGTERM");
+  }
+
   /** SIGTERM: it must end within its time, and with exit code 0. */
   async stop() {
     const ended = once(this.#child, "exit");
-    this.#child.kill("SIGTERM");
+    this.terminate();
     const [code, signal] = await within(ended, "the end after SIGTERM", STOP_MS);
     assert.deepEqual({ code, signal }, { code: 0, signal: null });
   }

@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { test } from "node:test";
+import { EventSource } from "eventsource";
+import { HubConnectionBuilder, LogLevel } from "@microsoft/signalr";
 import { io } from "socket.io-client";
 import SockJS from "sockjs-client";
 import WebSocket from "ws";
@@ -12,7 +14,7 @@ import { KINDS, VARIANTS } from "./clients.mjs";
 import { Http2Connection } from "./h2.mjs";
 import { OPCODE } from "./raw.mjs";
 import { startDemo } from "./server.mjs";
-import { within } from "./wait.mjs";
+import { Inbox, within } from "./wait.mjs";
 
 test("with clients of every kind the server ends within its time and with 0", async () => {
   const server = await startDemo();
@@ -22,16 +24,16 @@ test("with clients of every kind the server ends within its time and with 0", as
   await Promise.allSettled(clients.map((client) => client.close()));
 });
 
-test("a WebSocket is closed with 1001", async () => {
+test("a WebSocket is closed with 1012", async () => {
   const server = await startDemo();
   const socket = new WebSocket(`${server.ws}/ws/chat`);
   await within(once(socket, "open"), "the WebSocket");
   const closed = once(socket, "close");
   await server.stop();
-  assert.equal((await within(closed, "the close"))[0], 1001);
+  assert.equal((await within(closed, "the close"))[0], 1012);
 });
 
-test("a WebSocket over HTTP/2 is closed with 1001", async () => {
+test("a WebSocket over HTTP/2 is closed with 1012", async () => {
   const server = await startDemo();
   const { hostname: host, port } = new URL(server.url);
   const connection = await Http2Connection.open({ host, port });
@@ -39,13 +41,13 @@ test("a WebSocket over HTTP/2 is closed with 1001", async () => {
   await socket.frames.next();
   const stopped = server.stop();
   const close = await socket.frames.next("the Close", ({ opcode }) => opcode === OPCODE.close);
-  assert.equal(close.payload.readUInt16BE(), 1001);
+  assert.equal(close.payload.readUInt16BE(), 1012);
   connection.close();
   await stopped;
 });
 
 for (const transport of ["websocket", "xhr-streaming", "eventsource", "xhr-polling"]) {
-  test(`SockJS by ${transport} is closed with 1001`, async () => {
+  test(`SockJS by ${transport} is closed with 1012`, async () => {
     const server = await startDemo();
     const line = new SockJS(`${server.url}/sockjs/chat`, null, { transports: [transport] });
     const closed = new Promise((resolve) => {
@@ -54,7 +56,7 @@ for (const transport of ["websocket", "xhr-streaming", "eventsource", "xhr-polli
     await within(new Promise((resolve) => { line.onmessage = resolve; }), "the first message");
     await server.stop();
     const { code, wasClean } = await within(closed, "the close");
-    assert.deepEqual({ code, wasClean }, { code: 1001, wasClean: true });
+    assert.deepEqual({ code, wasClean }, { code: 1012, wasClean: true });
   });
 }
 
@@ -76,7 +78,7 @@ test("an event stream ends with the envelope `close`, and whole", async () => {
   const response = await fetch(`${server.url}/sse/chat`);
   const text = response.text();
   await server.stop();
-  assert.match(await within(text, "the end of the stream"), /"close":\{"code":1001/);
+  assert.match(await within(text, "the end of the stream"), /"close":\{"code":1012/);
 });
 
 test("a poll that waits ends with the envelope `close`", async () => {
@@ -93,7 +95,7 @@ test("a poll that waits ends with the envelope `close`", async () => {
   }
   await server.stop();
   const envelopes = await within(waiting, "the last answer");
-  assert.equal(envelopes.find(({ close }) => close).close.code, 1001);
+  assert.equal(envelopes.find(({ close }) => close).close.code, 1012);
 });
 
 test("connections that asked nothing, or half a question, do not hold the server", async () => {
@@ -108,6 +110,69 @@ test("connections that asked nothing, or half a question, do not hold the server
   await server.stop();
   silent.destroy();
   half.destroy();
+});
+
+test("sessions end at the pace that is set", async () => {
+  const server = await startDemo(["--drain-rate", "10"]);
+  const sockets = Array.from({ length: 10 }, () => new WebSocket(`${server.ws}/ws/chat`));
+  await Promise.all(sockets.map((socket) => within(once(socket, "open"), "a WebSocket")));
+  const ends = sockets.map(async (socket) => {
+    const [code] = await within(once(socket, "close"), "the close");
+    assert.equal(code, 1012);
+    return performance.now();
+  });
+  await server.stop();
+  const times = await Promise.all(ends);
+  // The last is told nine tenths of a second after the first; how late the first hears is open.
+  assert.ok(Math.max(...times) - Math.min(...times) > 400, `${times}`);
+});
+
+test("while it drains nobody new is taken, and a second SIGTERM hurries", async () => {
+  const server = await startDemo(["--drain-delay-ms", "600000"]);
+  const socket = new WebSocket(`${server.ws}/ws/chat`, "omniwire.json.v1");
+  await within(once(socket, "open"), "the WebSocket");
+  server.terminate();
+  let response;
+  do response = await fetch(`${server.url}/poll/chat`); while (response.ok);
+  assert.equal(response.status, 503);
+  assert.ok(response.headers.get("retry-after"));
+  const answered = new Promise((resolve) => {
+    socket.on("message", (data) => {
+      const { reply } = JSON.parse(data);
+      if (reply === 1) resolve();
+    });
+  });
+  socket.send(JSON.stringify({ event: "ping", args: [1], id: 1 }));
+  await within(answered, "the answer to one who is still there");
+  const closed = once(socket, "close");
+  await server.stop();
+  assert.equal((await within(closed, "the close"))[0], 1012);
+});
+
+test("clients that come back by themselves do, and find the next server", async () => {
+  const first = await startDemo();
+  const { port } = new URL(first.url);
+  const welcomes = new Inbox();
+  const socketio = io(`${first.url}/chat`, { reconnectionDelay: 100, randomizationFactor: 0 });
+  socketio.on("hello", () => welcomes.push("Socket.IO"));
+  const signalr = new HubConnectionBuilder()
+    .withUrl(`${first.url}/signalr/chat`)
+    .configureLogging(LogLevel.None)
+    .withAutomaticReconnect([100, 500, 1000, 2000, 4000])
+    .build();
+  signalr.on("hello", () => welcomes.push("SignalR"));
+  await signalr.start();
+  const source = new EventSource(`${first.url}/sse/chat`);
+  source.addEventListener("hello", () => welcomes.push("EventSource"));
+  const everybody = ["EventSource", "SignalR", "Socket.IO"];
+  assert.deepEqual((await welcomes.take(3)).sort(), everybody);
+  await first.stop();
+  const second = await startDemo([], port);
+  assert.deepEqual((await welcomes.take(3)).sort(), everybody);
+  socketio.close();
+  source.close();
+  await signalr.stop();
+  await second.stop();
 });
 
 /** Resolves once a server that has something to say would have said it. */

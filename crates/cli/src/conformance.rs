@@ -12,7 +12,7 @@ use crate::options::{ConformanceOptions, Suite};
 use crate::run::Security;
 use crate::{Mistake, run, settings};
 use axum::Router;
-use omniwire::{BuildError, Builder, Hosts, Limits, Omniwire};
+use omniwire::{BuildError, Builder, Drain, Hosts, Limits, Omniwire};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -65,7 +65,7 @@ async fn serve(options: &ConformanceOptions) -> Result<(), Mistake> {
     let site = site(options, &format!("{}://{address}", security.scheme()))?;
     let router = (site.around)(site.beside.merge(site.omniwire.router()));
     run::announce(&format!("listening on {address}"));
-    run::serve(listeners, router, &site.omniwire).await
+    run::serve(listeners, router, &site.omniwire, Drain::default()).await
 }
 
 fn security(options: &ConformanceOptions) -> Result<Security, Mistake> {

@@ -35,12 +35,14 @@ pub(crate) enum ConfigCommand {
 /// Run the server.
 ///
 /// Each setting may come from the configuration file, from the environment, or from a flag; the
-/// later one wins. SIGTERM or Ctrl-C tells every client that the server is going down, and ends
-/// when all have gone, or after five seconds; a second one ends at once.
+/// later one wins. At SIGTERM or Ctrl-C the server takes no new sessions, and those that are there
+/// end at a pace, each told in its protocol's words to come back; it ends when all have gone, at the
+/// latest five seconds after the last was told. A second one ends all sessions at once.
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
     /// Configuration file, in TOML: the same settings by the same names (host, port, origins,
-    /// hosts, demo, threads, tls_cert, tls_key), and a table `limits`, whose names `omniwire config limits` lists
+    /// hosts, demo, threads, tls_cert, tls_key, drain_delay_ms, drain_rate, drain_time_ms), and a
+    /// table `limits`, whose names `omniwire config limits` lists
     #[arg(long, value_name = "FILE", env = "OMNIWIRE_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// Address to listen on; `localhost` listens on 127.0.0.1 and ::1 [default: 127.0.0.1]
@@ -73,6 +75,17 @@ pub(crate) struct ServeOptions {
     /// Threads that serve connections [default: one for each core]
     #[arg(long, value_name = "COUNT", env = "OMNIWIRE_THREADS")]
     pub(crate) threads: Option<usize>,
+    /// How long the server refuses new sessions, at its end, before the first of the others is
+    /// ended [default: 0]
+    #[arg(long, value_name = "MS", env = "OMNIWIRE_DRAIN_DELAY_MS")]
+    pub(crate) drain_delay_ms: Option<u64>,
+    /// Sessions that are then ended in a second [default: 500]
+    #[arg(long, value_name = "COUNT", env = "OMNIWIRE_DRAIN_RATE")]
+    pub(crate) drain_rate: Option<u32>,
+    /// How long it may take to end them all: if need be, more are ended in a second
+    /// [default: 20000]
+    #[arg(long, value_name = "MS", env = "OMNIWIRE_DRAIN_TIME_MS")]
+    pub(crate) drain_time_ms: Option<u64>,
     /// What to log, in tracing's filter syntax: error, warn, info, debug, or omniwire=debug
     #[arg(long, value_name = "FILTER", env = "OMNIWIRE_LOG", default_value = "info")]
     pub(crate) log: String,

@@ -2,7 +2,7 @@
 
 use crate::Mistake;
 use axum::Router;
-use omniwire::{Listener, Omniwire, Tls};
+use omniwire::{Drain, Listener, Omniwire, Tls};
 use std::future::Future;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
@@ -13,8 +13,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// How long sessions have to end after the first signal.
+/// How long connections have to end after all sessions did.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// The same after the second.
+const HASTE: Duration = Duration::from_secs(1);
 
 /// Starts the runtime and runs `work` on it.
 pub(crate) fn on_runtime(
@@ -117,12 +120,14 @@ pub(crate) fn announce(line: &str) {
     writeln!(out, "{line}").and_then(|()| out.flush()).ok();
 }
 
-/// Serves until SIGTERM or Ctrl-C, then ends every session in its own words, and returns when
-/// they are gone, when [`GRACE`] is over, or at the second signal.
+/// Serves until SIGTERM or Ctrl-C. Then the server drains: sessions end in their own words, at
+/// their pace, or all at once at the second signal. Returns when they are gone, when [`GRACE`] (at
+/// the second signal [`HASTE`]) is over, or at one more signal.
 pub(crate) async fn serve(
     listeners: Vec<Listener>,
     router: Router,
     omniwire: &Omniwire,
+    drain: Drain,
 ) -> Result<(), Mistake> {
     let mut signals = Signals::new()?;
     let (stop, stopped) = watch::channel(());
@@ -139,9 +144,16 @@ pub(crate) async fn serve(
     }
     signals.next().await;
     tracing::info!(sessions = omniwire.stats().sessions, "going down");
+    let grace = tokio::select! {
+        () = omniwire.drain(drain) => GRACE,
+        () = signals.next() => {
+            tracing::warn!("a second signal: all sessions end at once");
+            omniwire.shut_down();
+            HASTE
+        }
+    };
     drop(stop);
-    omniwire.shut_down();
-    let deadline = Instant::now() + GRACE;
+    let deadline = Instant::now() + grace;
     let emptied = async {
         // What was said last is on its way when the connections are closed.
         while serving.join_next().await.is_some() {}

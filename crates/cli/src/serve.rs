@@ -31,5 +31,5 @@ async fn serve(settings: &Settings) -> Result<(), Mistake> {
     let address = run::address(&listeners)?;
     let listeners = security.secure(listeners)?;
     run::announce(&format!("Omniwire is at {}://{address}/", security.scheme()));
-    run::serve(listeners, router, &omniwire).await
+    run::serve(listeners, router, &omniwire, settings.drain).await
 }

@@ -5,9 +5,10 @@ mod file;
 use crate::Mistake;
 use crate::options::ServeOptions;
 use file::File;
-use omniwire::{Hosts, Limits, Origins, Tls};
+use omniwire::{Drain, Hosts, Limits, Origins, Tls};
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 /// What `omniwire serve` goes by.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub(crate) struct Settings {
     pub(crate) hosts: Hosts,
     pub(crate) limits: Limits,
     pub(crate) tls: Option<Tls>,
+    pub(crate) drain: Drain,
 }
 
 impl Settings {
@@ -38,6 +40,13 @@ impl Settings {
         }
         let certificate = options.tls_cert.as_deref().or(file.tls_cert.as_deref());
         let tls = read_tls(certificate, options.tls_key.as_deref().or(file.tls_key.as_deref()))?;
+        let mut drain = Drain::default();
+        set_ms(&mut drain.delay, options.drain_delay_ms.or(file.drain_delay_ms));
+        set_ms(&mut drain.time_max, options.drain_time_ms.or(file.drain_time_ms));
+        drain.rate = options.drain_rate.or(file.drain_rate).unwrap_or(drain.rate);
+        if drain.rate == 0 {
+            return Err(Mistake("drain_rate must be at least 1".into()));
+        }
         Ok(Self {
             host: options.host.clone().or(file.host).unwrap_or_else(|| "127.0.0.1".into()),
             port: options.port.or(file.port).unwrap_or(8000),
@@ -47,7 +56,14 @@ impl Settings {
             hosts: read_hosts(hosts),
             limits,
             tls,
+            drain,
         })
+    }
+}
+
+fn set_ms(setting: &mut Duration, given: Option<u64>) {
+    if let Some(ms) = given {
+        *setting = Duration::from_millis(ms);
     }
 }
 

@@ -496,7 +496,8 @@ fn gone() -> Fault {
 
 fn close_code(reason: Reason) -> u16 {
     match reason {
-        Reason::Shutdown => 1001,
+        // "Service Restart", as registered with IANA: come back, maybe elsewhere.
+        Reason::Shutdown => 1012,
         Reason::NeverEntered => 1008,
         Reason::Slow => 1013,
         Reason::ProtocolError => 1007,

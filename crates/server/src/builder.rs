@@ -27,6 +27,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Puts a server together: [`Omniwire::builder`].
 #[must_use = "a builder does nothing until it is built"]
@@ -214,6 +215,7 @@ impl Builder {
             limits: self.limits,
             spaces,
             table: Table::default(),
+            draining: AtomicBool::new(false),
             timers,
             #[cfg(unix)]
             engines: Engines::default(),

@@ -72,7 +72,7 @@ pub use omniwire_hub::{Delivery, HistoryLimits, JoinError, SlowPolicy, Stored, V
 pub use omniwire_session::limits::{Entry as LimitEntry, LimitError, Limits, Unit as LimitUnit};
 pub use omniwire_session::{Args as RawArgs, ByteString, Reason};
 pub use request::RequestInfo;
-pub use server::{Omniwire, Stats};
+pub use server::{Drain, Omniwire, Stats};
 pub use session::recovery::ConnectionRecovery;
 
 /// Settings of the protocols, for mounts that differ from the defaults.

@@ -29,6 +29,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// A request that has found its mount.
 #[derive(Debug)]
@@ -75,7 +76,9 @@ impl Incoming {
         machine: Box<dyn Session>,
     ) -> Result<Arc<Cell>, Response<Body>> {
         let shared = &self.shared;
-        if shared.table.len() >= shared.limits.sessions_max {
+        // Who is told to come back must not find the same server.
+        let is_draining = shared.draining.load(Ordering::Relaxed);
+        if is_draining || shared.table.len() >= shared.limits.sessions_max {
             return Err(answers::too_many_sessions(StatusCode::SERVICE_UNAVAILABLE));
         }
         let info = self.info();

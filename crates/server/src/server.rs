@@ -19,7 +19,9 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// What all sessions of a server share.
 pub(crate) struct Shared {
@@ -29,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) spaces: HashMap<ByteString, Arc<Space>>,
     pub(crate) dynamic: DynamicSpaces,
     pub(crate) table: Table,
+    /// No new sessions are wanted.
+    pub(crate) draining: AtomicBool,
     pub(crate) timers: Arc<Timers>,
     #[cfg(unix)]
     pub(crate) engines: Engines<Carried<Socket>>,
@@ -79,6 +83,34 @@ pub(crate) fn fresh_id() -> ByteString {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).expect("the system has random numbers");
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes).into()
+}
+
+/// How fast a server empties: [`Omniwire::drain`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drain {
+    /// How long the server is not ready before the first session ends, so that load balancers
+    /// notice.
+    pub delay: Duration,
+    /// Sessions that end in a second; more, if `time_max` would not do.
+    pub rate: u32,
+    /// How long all sessions together may take to end.
+    pub time_max: Duration,
+}
+
+impl Default for Drain {
+    /// No delay; 500 sessions a second; 20 seconds at most.
+    fn default() -> Self {
+        Self { delay: Duration::ZERO, rate: 500, time_max: Duration::from_secs(20) }
+    }
+}
+
+impl Drain {
+    /// The time from one of so many sessions to the next.
+    fn pace(&self, count: usize) -> Duration {
+        let count = u32::try_from(count).unwrap_or(u32::MAX).max(1);
+        (Duration::from_secs(1) / self.rate.max(1)).min(self.time_max / count)
+    }
 }
 
 /// A server: the namespaces, where each protocol is mounted, and the sessions. Cheap to clone.
@@ -150,10 +182,50 @@ impl Omniwire {
         }
     }
 
-    /// Ends every session, each in its protocol's own words for "the server is going down".
+    /// Whether the server is to be given new clients: until it drains. For the answer to your
+    /// load balancer's readiness check.
+    pub fn is_ready(&self) -> bool {
+        !self.shared.draining.load(Ordering::Relaxed)
+    }
+
+    /// Empties the server: from now on it is not ready ([`Omniwire::is_ready`]) and refuses new
+    /// sessions (503, `Retry-After`), and after a while its sessions end one after the other, each
+    /// told in its protocol's own words to come back, which may then be elsewhere. Listeners go on:
+    /// clients that poll need them. Ready when every session was told. To hurry, drop the future
+    /// and call [`Omniwire::shut_down`].
+    pub async fn drain(&self, drain: Drain) {
+        self.shared.draining.store(true, Ordering::Relaxed);
+        tokio::time::sleep(drain.delay).await;
+        let cells = self.shared.table.all();
+        let pace = drain.pace(cells.len());
+        let start = Instant::now();
+        for (index, cell) in (0..).zip(cells) {
+            tokio::time::sleep_until(start + pace.saturating_mul(index)).await;
+            // One that is over already needs no end.
+            cell.handle(Input::Close { reason: Reason::Shutdown }).ok();
+        }
+        // Those that were just being opened.
+        self.shut_down();
+    }
+
+    /// Ends every session at once, each in its protocol's own words for "the server is going down".
     pub fn shut_down(&self) {
         for cell in self.shared.table.all() {
             cell.handle(Input::Close { reason: Reason::Shutdown }).ok();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pace_is_the_rate_unless_that_took_too_long() {
+        let drain = Drain { rate: 100, time_max: Duration::from_secs(10), ..Drain::default() };
+        assert_eq!(drain.pace(0), Duration::from_millis(10));
+        assert_eq!(drain.pace(1000), Duration::from_millis(10));
+        assert_eq!(drain.pace(10_000), Duration::from_millis(1));
+        assert_eq!(Drain { rate: 0, ..drain }.pace(2), Duration::from_secs(1));
     }
 }

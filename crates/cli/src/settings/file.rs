@@ -19,6 +19,9 @@ pub(super) struct File {
     pub(super) threads: Option<usize>,
     pub(super) tls_cert: Option<PathBuf>,
     pub(super) tls_key: Option<PathBuf>,
+    pub(super) drain_delay_ms: Option<u64>,
+    pub(super) drain_rate: Option<u32>,
+    pub(super) drain_time_ms: Option<u64>,
     #[serde(default)]
     pub(super) hosts: Vec<String>,
     /// As [`Limits::set`] takes them.

@@ -1,10 +1,12 @@
 //! How sessions end: by the server, by slowness, by broken rules.
 
 use crate::harness::{Client, open, serve, until};
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use omniwire::protocols::websocket::{CloseCode, Message};
-use omniwire::{Args, Limits, Namespace, Omniwire, Peer, RawArgs, WebSocketMount};
+use omniwire::{Args, Drain, Limits, Namespace, Omniwire, Peer, RawArgs, WebSocketMount};
 use serde_json::json;
+use std::pin::pin;
+use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 
 fn echo() -> Namespace {
@@ -18,8 +20,37 @@ async fn shutdown_says_that_it_goes_away() {
     let (omniwire, address) = serve(Omniwire::builder().namespace(echo())).await;
     let mut client = Client::connect(address, "/ws/echo").await;
     omniwire.shut_down();
-    assert_eq!(client.closed().await, CloseCode::GoingAway);
+    assert_eq!(u16::from(client.closed().await), 1012);
     until(|| omniwire.stats().sessions == 0 && omniwire.stats().connections == 0).await;
+}
+
+/// Time stands still but for what waits for it.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_drains_takes_nobody_and_lets_go_one_by_one() {
+    let (omniwire, address) = serve(Omniwire::builder().namespace(echo())).await;
+    let mut clients = Vec::new();
+    for _ in 0..5 {
+        clients.push(Client::connect(address, "/ws/echo").await);
+    }
+    assert!(omniwire.is_ready());
+    let mut drain = Drain::default();
+    (drain.delay, drain.rate) = (Duration::from_secs(60), 1);
+    let start = tokio::time::Instant::now();
+    let mut draining = pin!(omniwire.drain(drain));
+    assert!(draining.as_mut().now_or_never().is_none());
+    assert!(!omniwire.is_ready());
+    let refused = crate::harness::http(address, "GET /poll/echo HTTP/1.0\nHost: x\n\n").await;
+    assert!(refused.starts_with("HTTP/1.0 503") || refused.starts_with("HTTP/1.1 503"));
+    assert!(refused.to_lowercase().contains("retry-after"), "{refused}");
+    // Those who are there are served.
+    clients[0].send(json!({"event": "message", "args": [1]})).await;
+    assert_eq!(clients[0].next().await["args"], json!([1]));
+    draining.await;
+    assert_eq!(start.elapsed().as_secs(), 64);
+    for client in &mut clients {
+        assert_eq!(u16::from(client.closed().await), 1012);
+    }
+    until(|| omniwire.stats().sessions == 0).await;
 }
 
 #[tokio::test]
