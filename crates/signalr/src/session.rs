@@ -359,7 +359,8 @@ impl SignalRSession {
         self.end(reason, farewell);
     }
 
-    /// Ends; on long polling not before the client has been told.
+    /// Ends; on long polling not before the client has been told, unless that is too slow to be
+    /// told anything: its outbox takes no farewell.
     fn end(&mut self, reason: Reason, farewell: Option<Message>) {
         self.records.clear();
         self.odd_streams = Vec::new();
@@ -368,7 +369,7 @@ impl SignalRSession {
         match farewell {
             Some(message) => {
                 self.transmit(message);
-                match polls {
+                match polls && reason != Reason::Slow {
                     true => self.phase = Phase::Farewell { reason, unsent: true },
                     false => self.close(reason),
                 }
@@ -391,6 +392,7 @@ impl SignalRSession {
     fn close_for(&mut self, reason: Reason) -> Result<(), Fault> {
         match reason {
             Reason::ClientLeft => return self.delete(),
+            Reason::Slow if matches!(self.phase, Phase::Farewell { .. }) => self.close(reason),
             _ if matches!(self.phase, Phase::Farewell { .. } | Phase::Closed) => {}
             Reason::ProtocolError => self.fail_too_long(),
             Reason::Slow => self.leave_with_error(reason, "The client reads too slowly."),

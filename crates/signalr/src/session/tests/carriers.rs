@@ -62,6 +62,18 @@ fn long_polling_ends_without_polls() {
 }
 
 #[test]
+fn long_polling_a_slow_client_is_not_waited_for() {
+    let reason = Reason::Slow;
+    let mut bench = polling();
+    let seen = bench.input(Input::Close { reason }).unwrap();
+    assert_eq!((&seen[0], seen.last()), (&left(reason), Some(&Seen::Closed(reason))));
+    // Nor if it has a farewell to fetch.
+    let mut bench = polling();
+    bench.post("{}\u{1e}").unwrap();
+    assert_eq!(bench.input(Input::Close { reason }), Ok(vec![Seen::Closed(reason)]));
+}
+
+#[test]
 fn long_polling_brings_the_close_message_then_204() {
     let mut bench = polling();
     let error = || Ok(vec![left(Reason::ProtocolError), sent(ERROR_CLOSE)]);
