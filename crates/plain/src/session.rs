@@ -69,7 +69,7 @@ pub struct PlainSession {
     /// Set until a WebSocket has come, which needs nothing of it.
     http: Option<Box<Http>>,
     /// Envelopes that wait until `open` has been said.
-    early: Vec<ByteString>,
+    early: Box<[ByteString]>,
     outputs: VecDeque<Output>,
 }
 
@@ -136,7 +136,7 @@ impl PlainSession {
             carrier: None,
             listener: Listener::default(),
             http: Some(Box::new(http)),
-            early: Vec::new(),
+            early: Box::default(),
             outputs: VecDeque::new(),
         }
     }
@@ -287,7 +287,7 @@ impl PlainSession {
         let mut open = BytesMut::new();
         envelope::write_open(&mut open, id, token);
         self.say(json::into_text(open));
-        for envelope in std::mem::take(&mut self.early) {
+        for envelope in std::mem::take(&mut self.early).into_vec() {
             self.say(envelope);
         }
         self.outputs.push_back(Output::Release(Link::FIRST));
@@ -308,7 +308,11 @@ impl PlainSession {
     fn say(&mut self, envelope: ByteString) {
         match self.state {
             State::Entered => self.transmit(envelope),
-            State::Entering if self.early.len() < EARLY_COUNT_MAX => self.early.push(envelope),
+            State::Entering if self.early.len() < EARLY_COUNT_MAX => {
+                let mut early = std::mem::take(&mut self.early).into_vec();
+                early.push(envelope);
+                self.early = early.into_boxed_slice();
+            }
             _ => {}
         }
     }
@@ -348,7 +352,7 @@ impl PlainSession {
         if let Some(http) = &mut self.http {
             http.deadline = None;
         }
-        self.early = Vec::new();
+        self.early = Box::default();
     }
 
     /// How an HTTP carrier ends that has nothing more to bring.

@@ -61,8 +61,6 @@ pub struct SignalRSession {
     attached: Option<Attached>,
     records: Records,
     outputs: VecDeque<Output>,
-    /// The last input was a time-out: the client says nothing.
-    idle: bool,
     /// Negotiate granted stateful reconnect.
     stateful: bool,
     /// Kept from the handshake on, with stateful reconnect.
@@ -100,7 +98,6 @@ impl SignalRSession {
             attached: None,
             records: Records::new(config.message_len_max),
             outputs: VecDeque::new(),
-            idle: true,
             stateful: false,
             ledger: None,
             odd_streams: Vec::new(),
@@ -474,7 +471,6 @@ impl SignalRSession {
 
 impl Session for SignalRSession {
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Fault> {
-        self.idle = matches!(input, Input::Timeout);
         match input {
             Input::Attach { id, carrier } => return self.attach(now, id, carrier),
             Input::Detach { id, how } => self.detach(now, id, how),
@@ -515,9 +511,8 @@ impl Session for SignalRSession {
         match self.outputs.pop_front() {
             Some(output) => output,
             None => {
-                if self.idle {
-                    self.outputs = VecDeque::new();
-                }
+                // An idle session keeps no queue in memory.
+                self.outputs = VecDeque::new();
                 Output::Timeout(self.deadline())
             }
         }

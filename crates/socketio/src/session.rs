@@ -134,6 +134,10 @@ impl SocketIoSession {
         } else {
             let link = self.next_link;
             self.next_link = Link(link.0.wrapping_add(1));
+            if self.peers.is_empty() {
+                // Most are in one namespace.
+                self.peers.reserve_exact(1);
+            }
             self.peers.push(Peer { link, namespace: namespace.clone(), accepted: false });
             let binary = Binary::new(self.machine.protocol(), self.machine.base64());
             let wire = SocketIoWire::form(self.config.parser, binary);

@@ -402,7 +402,11 @@ impl<M: Manner> Session for SockJsSession<M> {
     }
 
     fn poll_output(&mut self) -> Output {
-        self.outputs.pop_front().unwrap_or(Output::Timeout(self.deadline))
+        self.outputs.pop_front().unwrap_or_else(|| {
+            // An idle session keeps no queue in memory.
+            self.outputs = VecDeque::new();
+            Output::Timeout(self.deadline)
+        })
     }
 
     fn pack(

@@ -178,7 +178,11 @@ impl Client {
                     return Ok(());
                 }
                 match first {
-                    CLOSE => Err(Failure::new("the server said Close")),
+                    CLOSE => {
+                        let (code, reason) = unit.split_at(unit.len().min(2));
+                        let reason = String::from_utf8_lossy(reason);
+                        Err(Failure::new(format!("the server said Close {code:?} {reason}")))
+                    }
                     PING => {
                         frame::write(out, PONG, unit.len(), |out| out.extend_from_slice(unit));
                         Ok(())

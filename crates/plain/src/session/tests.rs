@@ -531,5 +531,5 @@ fn an_outgoing_event_is_packed_as_it_is() {
 
 #[test]
 fn a_session_on_a_websocket_is_small() {
-    assert!(size_of::<PlainSession>() <= 88, "{}", size_of::<PlainSession>());
+    assert!(size_of::<PlainSession>() <= 72, "{}", size_of::<PlainSession>());
 }

@@ -18,7 +18,7 @@ fn what_an_idle_peer_is_made_of_is_small() {
         ("member", size_of::<Member>(), 112),
         ("request", size_of::<RequestInfo>(), 64),
         ("connection", size_of::<Connection>(), 32),
-        ("state machine", size_of::<PlainSession>(), 80),
+        ("state machine", size_of::<PlainSession>(), 72),
     ];
     for (what, size, size_max) in sizes {
         assert!(size <= size_max, "{what}: {size} bytes, not {size_max}");

@@ -54,23 +54,27 @@ impl Watch {
 
 /// A bucket of tokens, one for each frame, that fills up again with time.
 #[derive(Debug, Default)]
-pub(super) struct Bucket {
-    taken: u32,
+pub(super) struct Bucket(Option<Box<Taken>>);
+
+/// Of a peer that has sent some.
+#[derive(Debug)]
+struct Taken {
+    count: u32,
     /// When the first of them was given back last.
-    since: Option<Instant>,
+    since: Instant,
 }
 
 impl Bucket {
     fn take(&mut self, now: Instant, burst: u32, rate: u32) -> bool {
-        let since = *self.since.get_or_insert(now);
-        let elapsed = now.saturating_duration_since(since);
+        let taken = self.0.get_or_insert_with(|| Box::new(Taken { count: 0, since: now }));
+        let elapsed = now.saturating_duration_since(taken.since);
         let back = (elapsed.as_secs_f64() * f64::from(rate)) as u32;
         if back > 0 {
-            self.taken = self.taken.saturating_sub(back);
-            self.since = Some(now);
+            taken.count = taken.count.saturating_sub(back);
+            taken.since = now;
         }
-        self.taken = self.taken.saturating_add(1);
-        self.taken <= burst
+        taken.count = taken.count.saturating_add(1);
+        taken.count <= burst
     }
 }
 
