@@ -27,8 +27,7 @@ pub(crate) struct Attack {
     pub(crate) without: &'static [&'static str],
     /// How much the server's memory may grow meanwhile.
     pub(crate) growth_max_mib: u64,
-    /// Whether it is for every test run: quick enough, and withstood (`SECURITY.md` names those
-    /// that are not yet).
+    /// Whether it is quick enough for every test run.
     pub(crate) short: bool,
     pub(crate) run: fn(Target) -> Attacking,
 }

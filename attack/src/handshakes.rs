@@ -37,7 +37,7 @@ pub(crate) async fn run(options: &Options) -> bool {
 
 async fn ask(options: &Options) -> Outcome<Vec<String>> {
     let begun = Instant::now();
-    let mut server = Server::start(&options.server, &Attack::DEFAULT, false).await?;
+    let mut server = Server::start(&options.server, &Attack::DEFAULT, false, None).await?;
     let target = server.target;
     let prefix = options.prefix.as_deref().unwrap_or_default();
     let mut waiting: Vec<Case> = cases::all(target);

@@ -1,8 +1,10 @@
 //! Runs attacks, one server for each, and says whether the server withstood.
 
+use crate::advisories::attacks_for;
 use crate::attack::{Attack, Outcome};
 use crate::attacks;
 use crate::good::Report;
+use crate::relay::Certificate;
 use crate::server::{Held, Server};
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -12,7 +14,7 @@ use tokio::process::{Child, Command};
 /// What to run, and on what.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Only these
+    /// Only these, by their names or by an advisory's number
     names: Vec<String>,
     /// The binary `omniwire`
     #[arg(long, value_name = "FILE")]
@@ -23,6 +25,9 @@ pub(crate) struct Options {
     /// Only those that are quick
     #[arg(long)]
     short: bool,
+    /// Over TLS
+    #[arg(long)]
+    tls: bool,
     /// Switch each attack's one defence off: now the server must not withstand
     #[arg(long)]
     bite: bool,
@@ -31,12 +36,16 @@ pub(crate) struct Options {
 /// Runs them. `false`: one had another end than it should.
 pub(crate) async fn run(options: &Options) -> bool {
     let all = attacks::all();
-    if let Some(unknown) = options.names.iter().find(|name| all.iter().all(|a| a.name != **name)) {
+    let means = |name: &str, attack: &Attack| {
+        attack.name == name || attacks_for(name).contains(&attack.name)
+    };
+    let unknown = |name: &&String| all.iter().all(|attack| !means(name, attack));
+    if let Some(unknown) = options.names.iter().find(unknown) {
         eprintln!("there is no attack '{unknown}'; `list` names them");
         return false;
     }
     let chosen = all.iter().filter(|attack| {
-        let named = options.names.is_empty() || options.names.iter().any(|n| n == attack.name);
+        let named = options.names.is_empty() || options.names.iter().any(|n| means(n, attack));
         named && (attack.short || !options.short) && !(options.bite && attack.without.is_empty())
     });
     let mut failed = 0;
@@ -56,7 +65,12 @@ pub(crate) async fn run(options: &Options) -> bool {
 
 /// Runs one attack; says what it cost the server, or why it did not withstand.
 async fn stand(attack: &Attack, options: &Options) -> Outcome<String> {
-    let mut server = Server::start(&options.server, attack, options.bite).await?;
+    let certificate = options.tls.then(Certificate::make).transpose()?;
+    let files = certificate.as_ref().map(|certificate| &certificate.files);
+    let mut server = Server::start(&options.server, attack, options.bite, files).await?;
+    if let Some(certificate) = &certificate {
+        server.target.address = certificate.relay(server.target.address).await?;
+    }
     let good = Good::start(&server, attack)?;
     // A first look once everything that a served client needs is there.
     tokio::time::sleep(WARM_UP).await;

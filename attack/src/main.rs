@@ -5,11 +5,13 @@
 //! means harm does not use our encoder.
 #![forbid(unsafe_code)]
 
+mod advisories;
 mod attack;
 mod attacks;
 mod good;
 mod handshakes;
 mod judge;
+mod relay;
 mod server;
 mod wire;
 

@@ -2,7 +2,7 @@
 
 use crate::attack::{Attack, Outcome, Target};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -25,11 +25,20 @@ pub(crate) struct Held {
 }
 
 impl Server {
-    /// Starts the suite's server on a free port, without the attack's defence if asked.
-    pub(crate) async fn start(binary: &Path, attack: &Attack, bare: bool) -> Outcome<Self> {
+    /// Starts the suite's server on a free port, without the attack's defence if asked; with TLS if
+    /// there are a certificate and a key.
+    pub(crate) async fn start(
+        binary: &Path,
+        attack: &Attack,
+        bare: bool,
+        tls: Option<&[PathBuf; 2]>,
+    ) -> Outcome<Self> {
         let mut command = Command::new(binary);
         command.args(["conformance", "--suite", attack.suite, "--port", "0"]);
         command.args(attack.with).args(if bare { attack.without } else { &[] });
+        if let Some(files) = tls {
+            command.arg("--tls").args(files);
+        }
         command.envs(attack.environment.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().map_err(|error| format!("{binary:?}: {error}"))?;

@@ -326,6 +326,14 @@ class Hostile(Http3):
         closed = await connection.until(lambda: connection.closed)
         self.assertEqual(closed, H3_EXCESSIVE_LOAD)
 
+    async def test_cve_2025_64702_field_sections_are_bounded(self):
+        """RFC 9114, 4.2.2: in what they are once decoded."""
+        connection = await self.connect()
+        for extra in ([(f"x-{n}", "v" * 1000) for n in range(20)], [("a", "")] * 600):
+            stream = connection.ask(connection.fields("/stats", extra=extra), end=True)
+            self.assertEqual((await connection.answer(stream))[0], 431)
+        await self.alive(connection)
+
     async def test_malformed_requests_in_any_pieces_are_refused(self):
         """RFC 9114, 4.1.2: each is an error of its stream, and no panic."""
         connection = await self.connect()

@@ -7,7 +7,7 @@ use crate::server;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Attack {
-    /// Only these; `--list` names them
+    /// Only these, by their names, which `--list` gives, or by an advisory's number
     names: Vec<String>,
     /// List the attacks
     #[arg(long)]
@@ -18,6 +18,9 @@ pub(crate) struct Attack {
     /// Only those that `cargo xtask test` runs
     #[arg(long)]
     short: bool,
+    /// Over TLS
+    #[arg(long)]
+    tls: bool,
     /// Switch each attack's one defence off, and check that the judge sees it
     #[arg(long)]
     bite: bool,
@@ -29,7 +32,12 @@ impl Attack {
             return attack(repository, &["list".to_owned()]);
         }
         server::build(repository)?;
-        let flags = [("--busy", self.busy), ("--short", self.short), ("--bite", self.bite)];
+        let flags = [
+            ("--busy", self.busy),
+            ("--short", self.short),
+            ("--tls", self.tls),
+            ("--bite", self.bite),
+        ];
         let flags = flags.iter().filter(|(_, on)| *on).map(|(flag, _)| (*flag).to_owned());
         let run = ["run".to_owned()].into_iter().chain(flags).chain(self.names.clone());
         on_server(repository, run.collect())

@@ -1,5 +1,6 @@
 //! The rules of this repository that no compiler checks. `cargo test` runs them too.
 
+mod advisories;
 mod bans;
 mod crates;
 mod names;
@@ -30,6 +31,7 @@ fn findings(repository: &Repository) -> Result<Vec<String>> {
     text::check_lengths(&sources, &mut findings);
     crates::check(repository, &sources, &mut findings)?;
     bans::check(&sources, &mut findings);
+    advisories::check(&sources, &mut findings);
     Ok(findings)
 }
 

@@ -48,7 +48,6 @@ pub(super) const ATTACKS: &[Attack] = &[
         name: "paused-reader",
         what: "10 peers that ask for 64 MiB each and read nothing of it for a while",
         growth_max_mib: 64,
-        short: false,
         run: |target| Box::pin(paused_reader(target)),
         ..Attack::DEFAULT
     },
@@ -58,7 +57,6 @@ pub(super) const ATTACKS: &[Attack] = &[
         with: &["--limit", "write_timeout_ms=2000"],
         without: &["--limit", "write_timeout_ms=600000"],
         growth_max_mib: 64,
-        short: false,
         run: |target| Box::pin(stalled_reader(target)),
         ..Attack::DEFAULT
     },

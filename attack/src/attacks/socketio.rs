@@ -38,7 +38,6 @@ pub(super) const ATTACKS: &[Attack] = &[
         what: "2,000 polling sessions that are never used: ids, memory, expiry",
         environment: &[("SIO_PING_INTERVAL", "1500"), ("SIO_PING_TIMEOUT", "1000")],
         growth_max_mib: 12,
-        short: false,
         run: |target| Box::pin(sessions(target)),
         ..SIO
     },

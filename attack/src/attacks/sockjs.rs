@@ -10,7 +10,6 @@ pub(super) const ATTACKS: &[Attack] = &[
         name: "sockjs-sessions",
         what: "2,000 sessions that are opened and left alone",
         growth_max_mib: 16,
-        short: false,
         run: |target| Box::pin(sessions(target)),
         ..SOCKJS
     },

@@ -88,11 +88,16 @@ impl Omniwire {
     }
 
     async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        let asks_for_upgrade = answers::asks_for_upgrade(&request);
         let answer = AssertUnwindSafe(self.mounts.serve(Arc::clone(&self.shared), request));
-        answer.catch_unwind().await.unwrap_or_else(|panic| {
+        let mut answer = answer.catch_unwind().await.unwrap_or_else(|panic| {
             panics::count(&self.shared, panics::text_of(&*panic));
             answers::plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
-        })
+        });
+        if asks_for_upgrade {
+            answers::end_unless_upgraded(&mut answer);
+        }
+        answer
     }
 }
 

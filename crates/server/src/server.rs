@@ -219,6 +219,7 @@ impl Omniwire {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
 
     #[test]
     fn the_pace_is_the_rate_unless_that_took_too_long() {
@@ -227,5 +228,17 @@ mod tests {
         assert_eq!(drain.pace(1000), Duration::from_millis(10));
         assert_eq!(drain.pace(10_000), Duration::from_millis(1));
         assert_eq!(Drain { rate: 0, ..drain }.pace(2), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn cve_2026_41838_ids_are_128_bits_that_nobody_can_guess() {
+        let ids: HashSet<_> = (0..10_000).map(|_| fresh_id()).collect();
+        assert_eq!(ids.len(), 10_000);
+        // 22 letters of 6 bits, the last of which has two bits of 128.
+        for place in 0..22 {
+            let seen: HashSet<_> = ids.iter().map(|id| id.as_bytes()[place]).collect();
+            assert_eq!(seen.len(), if place < 21 { 64 } else { 4 }, "place {place}");
+        }
+        assert!(ids.iter().all(|id| id.len() == 22));
     }
 }

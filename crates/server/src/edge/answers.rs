@@ -1,7 +1,7 @@
 //! HTTP answers.
 
 use axum::body::Body;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
 use omniwire_session::{Answer, Fault};
 
 /// Header fields that a kind of answer always has.
@@ -28,6 +28,22 @@ pub(crate) fn respond(answer: Answer) -> Response<Body> {
         response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     }
     response
+}
+
+/// Whether a request asks to change the protocol of its connection (RFC 9110, 7.8).
+pub(crate) fn asks_for_upgrade<B>(request: &Request<B>) -> bool {
+    request.version() <= Version::HTTP_11 && request.headers().contains_key(header::UPGRADE)
+}
+
+/// Ends the connection if it was not changed: what follows on it may be meant for the other
+/// protocol, and a proxy may have taken it for that.
+pub(crate) fn end_unless_upgraded(response: &mut Response<Body>) {
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        // RFC 9110, 15.5.22 and 7.6.1: a 426 names `upgrade` too.
+        let named = response.headers().contains_key(header::UPGRADE);
+        let options = HeaderValue::from_static(if named { "upgrade, close" } else { "close" });
+        response.headers_mut().insert(header::CONNECTION, options);
+    }
 }
 
 /// The refusal of a request that broke a rule.

@@ -1,5 +1,6 @@
 //! Whole connections: client and server over memory and over TCP.
 
+mod advisories;
 mod browser;
 mod client;
 mod closing;

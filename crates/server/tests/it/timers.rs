@@ -1,0 +1,135 @@
+//! Each timer, and what is counted, with its limit made short.
+
+use crate::harness::{http, serve, until};
+use crate::hostile::{Raw, masked};
+use omniwire::{Limits, Namespace, Omniwire};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+const SHORT: Duration = Duration::from_millis(300);
+const LONG: Duration = Duration::from_secs(600);
+
+async fn limited(change: impl FnOnce(&mut Limits)) -> (Omniwire, SocketAddr) {
+    let mut limits = Limits::default();
+    change(&mut limits);
+    let open = Namespace::new("/open").on_any(|| async {});
+    serve(Omniwire::builder().limits(limits).namespace(open)).await
+}
+
+/// Sends a frame octet by octet, and gives the frames that come until TCP ends.
+async fn drip(raw: &mut Raw) -> Vec<u8> {
+    let (mut reading, mut writing) = raw.0.split();
+    let write = async {
+        for octet in masked(0x81, &[b'x'; 1000]) {
+            // A server that has closed reads no more.
+            writing.write_all(&[octet]).await.ok();
+            sleep(Duration::from_millis(20)).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let mut come = Vec::new();
+    tokio::select! {
+        read = timeout(Duration::from_secs(15), reading.read_to_end(&mut come)) => {
+            read.expect("TCP ends in time").ok();
+        }
+        () = write => unreachable!("it waits for ever"),
+    }
+    come
+}
+
+#[tokio::test]
+async fn a_frame_has_its_time_however_its_octets_come() {
+    let (_omniwire, address) = limited(|limits| limits.frame_timeout = SHORT).await;
+    let mut raw = Raw::open(address, "/ws/open", "").await;
+    let begun = Instant::now();
+    let come = drip(&mut raw).await;
+    assert_eq!(&come[..4], [0x88, come[1], 0x03, 0xf0], "1008");
+    assert!(begun.elapsed() >= SHORT);
+}
+
+#[tokio::test]
+async fn octets_of_an_unfinished_frame_are_no_sign_of_life() {
+    let (omniwire, address) = limited(|limits| {
+        (limits.ping_interval, limits.ping_timeout) = (SHORT, SHORT);
+        limits.frame_timeout = LONG;
+    })
+    .await;
+    let mut raw = Raw::open(address, "/ws/open", "").await;
+    let come = drip(&mut raw).await;
+    // One Ping, which nobody answered; and the end, with a word for it.
+    assert_eq!((&come[..3], &come[4..6]), (&[0x89, 0, 0x88][..], &1001_u16.to_be_bytes()[..]));
+    until(|| omniwire.stats().sessions == 0).await;
+}
+
+#[tokio::test]
+async fn whole_frames_are_signs_of_life() {
+    let (omniwire, address) = limited(|limits| {
+        (limits.ping_interval, limits.ping_timeout) = (SHORT, SHORT);
+    })
+    .await;
+    let mut raw = Raw::open(address, "/ws/open", "").await;
+    for _ in 0..3 {
+        assert_eq!(raw.next(b"").await, (0x89, Vec::new()));
+        raw.0.write_all(&masked(0x8a, b"")).await.unwrap();
+    }
+    assert_eq!(omniwire.stats().sessions, 1);
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_nothing_is_dropped() {
+    let (omniwire, address) = limited(|limits| {
+        limits.write_timeout = SHORT;
+        limits.outbox_len_max = 256 << 20;
+    })
+    .await;
+    let _silent = Raw::open(address, "/ws/open", "").await;
+    let space = omniwire.namespace("/open").unwrap();
+    until(|| space.len() == 1).await;
+    // More than the buffers of both sockets take.
+    let text = "x".repeat(1 << 20);
+    for _ in 0..64 {
+        space.everybody().emit("said", (text.clone(),)).await.unwrap();
+    }
+    until(|| omniwire.stats().slow_peers_closed == 1 && omniwire.stats().sessions == 0).await;
+}
+
+#[tokio::test]
+async fn a_body_has_its_time() {
+    let (_omniwire, address) = limited(|limits| limits.body_timeout = SHORT).await;
+    let head = "POST /send/open HTTP/1.0\nHost: x\nContent-Length: 100\n\n[";
+    assert!(http(address, head).await.starts_with("HTTP/1.0 408"));
+}
+
+#[tokio::test]
+async fn pings_and_pongs_are_counted() {
+    for opcode in [0x89, 0x8a] {
+        let (_omniwire, address) = limited(|limits| {
+            (limits.control_burst_max, limits.control_rate_max) = (10, 1);
+        })
+        .await;
+        let mut raw = Raw::open(address, "/ws/open", "").await;
+        raw.0.write_all(&masked(opcode, b"").repeat(100)).await.unwrap();
+        let mut next = raw.next(b"").await;
+        while next.0 == 0x8a {
+            next = raw.next(b"").await;
+        }
+        assert_eq!((next.0, &next.1[..2]), (0x88, &1008_u16.to_be_bytes()[..]));
+    }
+}
+
+#[tokio::test]
+async fn connections_and_sessions_are_counted() {
+    let (omniwire, address) = limited(|limits| limits.connections_max = 2).await;
+    let _two = [Raw::open(address, "/ws/open", "").await, Raw::open(address, "/ws/open", "").await];
+    let mut third = TcpStream::connect(address).await.unwrap();
+    let read = timeout(Duration::from_secs(15), third.read_u8());
+    assert!(read.await.expect("it ends at once").is_err());
+    assert_eq!(omniwire.stats().tcp_refused, 1);
+    let (_omniwire, address) = limited(|limits| limits.sessions_max = 1).await;
+    let _one = Raw::open(address, "/ws/open", "").await;
+    let answer = http(address, "GET /poll/open HTTP/1.0\nHost: x\n\n").await;
+    assert!(answer.starts_with("HTTP/1.0 503") && answer.contains("retry-after"), "{answer}");
+}
