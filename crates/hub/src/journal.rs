@@ -6,9 +6,9 @@
 //! that is why nothing is missed and nothing comes twice, and why it is locked before anything
 //! else in the hub.
 
+use crate::lock::{Mutex, MutexGuard};
 use crate::{MemberKey, Target};
 use omniwire_session::{Args, ByteString, Position, Since, json};
-use parking_lot::{Mutex, MutexGuard};
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};

@@ -12,6 +12,7 @@
 mod everybody;
 mod history;
 mod journal;
+mod lock;
 mod member;
 mod outbox;
 mod presence;

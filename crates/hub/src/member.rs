@@ -1,8 +1,8 @@
 //! One peer, as rooms see it.
 
+use crate::lock::Mutex;
 use crate::{Manner, Outbox, PushError, Pushed};
 use omniwire_session::{ByteString, Link, Prepared, WireForm};
-use parking_lot::Mutex;
 use std::any::Any;
 use std::sync::{Arc, Weak};
 

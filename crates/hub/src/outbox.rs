@@ -2,9 +2,9 @@
 
 pub(crate) mod lanes;
 
+use crate::lock::{Mutex, MutexGuard};
 use self::lanes::{Manner, Places, Pushed, SlowPolicy};
 use omniwire_session::{Ending, Frame, Lane, Link, Prepared};
-use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
@@ -406,10 +406,11 @@ impl Outbox {
                 }
             };
         }
-        let waiting = queue.take_waiting();
         let held = queue.apart.as_ref().map_or(0, |apart| apart.held_len());
         let before = queue.frames.len();
         take(&mut queue.frames);
+        // If nothing was taken there is no news: whoever waits may be the one who drains.
+        let waiting = (queue.frames.len() < before).then(|| queue.take_waiting());
         queue.len = held + queue.frames.iter().map(Frame::len).sum::<usize>();
         if queue.frames.is_empty() {
             // An idle session keeps no queue in memory.
@@ -420,7 +421,7 @@ impl Outbox {
             places.leave(before - frames.len(), frames);
         }
         drop(queue);
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.into_iter().flatten().for_each(Waker::wake);
         Drained::Some
     }
 

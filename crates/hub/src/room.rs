@@ -4,6 +4,7 @@ pub(crate) mod broadcast;
 
 use crate::everybody::{Everybody, Members};
 use crate::journal::Entry as JournalEntry;
+use crate::lock::Mutex;
 use crate::recent::{Recent, RecentLimits};
 use crate::values::{Value, ValueLimits, Values};
 use crate::{History, HistoryLimits, Journal, JournalLimits, Member, MemberKey, Stored};
@@ -11,7 +12,6 @@ use crate::{Manner, Publication, SlowPolicy};
 use indexmap::IndexSet;
 use omniwire_session::limits::Limits;
 use omniwire_session::{ByteString, Lane, Position, Since};
-use parking_lot::Mutex;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;

@@ -239,3 +239,18 @@ fn places_of_values_move_with_what_leaves() {
     assert!(value(100, "last").replaced && value(10, "again").replaced);
     assert_eq!(drain(&outbox).1, ["last", "again"]);
 }
+
+#[test]
+fn a_drain_that_takes_nothing_wakes_nobody() {
+    let outbox = outbox();
+    outbox.push_own(&text("a")).unwrap();
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&count));
+    let mut context = Context::from_waker(&waker);
+    // A carrier whose session holds everything back: it waits, and must not wake itself.
+    assert!(outbox.poll_overflow(&context).is_pending());
+    assert_eq!(outbox.drain(&mut context, |_| ()), Drained::Some);
+    assert_eq!(count.0.load(Ordering::Relaxed), 0);
+    outbox.drain(&mut context, VecDeque::clear);
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
+}
