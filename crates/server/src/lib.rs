@@ -35,6 +35,7 @@
 mod app;
 mod builder;
 mod carrier;
+mod clock;
 mod edge;
 mod mount;
 mod panics;

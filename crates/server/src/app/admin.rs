@@ -6,6 +6,7 @@ use super::audience::Audience;
 use super::handler::Args;
 use super::namespace::{Namespace, NamespaceHandle, Space};
 use super::peer::{EmitError, Peer};
+use crate::clock;
 use crate::server::Shared;
 use crate::session::peers::PeerCell;
 use omniwire_msgpack::date_text;
@@ -61,7 +62,7 @@ impl AdminUi {
             server_id: self.server_id,
             show: self.show,
             shared: OnceLock::new(),
-            started: Instant::now(),
+            started: clock::now(),
             ticking: AtomicBool::new(false),
         });
         (handlers(self.namespace, &feed), feed)

@@ -6,6 +6,7 @@ use super::handler::{Args, BoxedHandler, CallContext, FromCall as _, IntoOutcome
 use super::handler::{Reply, Shape};
 use super::namespace::{NamespaceHandle, Space};
 use super::peer::Peer;
+use crate::clock;
 use crate::panics;
 use crate::quoted::quoted;
 use crate::session::timers::Sleeper;
@@ -171,7 +172,7 @@ impl Space {
     fn attend(&self, attendance: &Attendance, change: &Change) {
         let Some(presence) = &attendance.presence else { return };
         let Change { room, member, joined, .. } = change;
-        let now = Instant::now();
+        let now = clock::now();
         if *joined {
             let user = self.user_of_member(member).map(ByteString::from);
             presence.lock().presence.joined(now, room, member.key, &member.id, user);

@@ -3,6 +3,7 @@
 use super::arguments::{ArgsError, IntoArgs};
 use super::namespace::Space;
 use super::peer::Peer;
+use crate::clock;
 use crate::session::peers::{AnswerReceiver, PeerCell, Question};
 use crate::wires;
 use futures_util::StreamExt as _;
@@ -10,7 +11,7 @@ use futures_util::stream::FuturesUnordered;
 use omniwire_hub::{Delivery, HandOver, MemberKey, Publication, Publishing, Pushed, Target};
 use omniwire_session::{Args as RawArgs, ByteString, Outgoing, Place, Positions, WireForm};
 use std::sync::Arc;
-use std::time::{Duration, Instant as Moment};
+use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// Some peers of a namespace: rooms, without rooms, without peers. Each peer is in it once.
@@ -189,7 +190,7 @@ impl Audience {
         args: impl IntoArgs,
         timeout: Duration,
     ) -> Result<Answers, ArgsError> {
-        let deadline = Instant::now() + timeout;
+        let deadline = Instant::from_std(clock::now()) + timeout;
         let question = Question::new(&self.space);
         let call = Some(question.call);
         let said = Said { call, ..Said::new(event, args)? };
@@ -224,10 +225,10 @@ impl Audience {
     fn broadcast(&self, said: &Said, hand_over: &mut HandOver<'_>) -> Delivery {
         let Said { event, args, call, key, remembered } = said;
         let hub = &self.space.hub;
-        let at = (*remembered && hub.is_recoverable()).then(Moment::now);
+        let at = (*remembered && hub.is_recoverable()).then(clock::now);
         let publication = Publication { name: event, args, remembered: at, key: key.as_ref() };
         let mut publishing = hub.journal().and_then(|journal| match *remembered {
-            true => Some(journal.publish(Moment::now(), self.target(), event, args)),
+            true => Some(journal.publish(clock::now(), self.target(), event, args)),
             false => journal.pass(args),
         });
         let journaled = publishing.as_ref().and_then(Publishing::position);

@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::filter::{Filter, Filters, Next, around_connection};
 use super::handler::{BoxedHandler, CallContext, Handler, Outcome};
 use super::peer::Peer;
+use crate::clock;
 use crate::request::RequestInfo;
 use crate::server::{Counters, fresh_id};
 use crate::session::peers::{OpenQuestions, PeerCell};
@@ -23,7 +24,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// An application's address space, with handlers that serve every protocol: a Socket.IO
 /// namespace, a SignalR hub, a SockJS prefix, the path of plain clients.
@@ -622,6 +623,6 @@ impl NamespaceHandle {
     /// What a recoverable room remembers, oldest first; `None` if there is no such room or it
     /// remembers nothing.
     pub fn history(&self, room: &str) -> Option<Vec<Stored>> {
-        self.0.hub.history(room, Instant::now())
+        self.0.hub.history(room, clock::now())
     }
 }

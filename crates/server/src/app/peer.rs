@@ -4,6 +4,7 @@ use super::arguments::{ArgsError, FromArgs, IntoArgs};
 use super::attendance::{Present, WatchError};
 use super::audience::Audience;
 use super::namespace::NamespaceHandle;
+use crate::clock;
 use crate::request::RequestInfo;
 use crate::session::peers::{Away, PeerCell, Question};
 use crate::wires;
@@ -12,7 +13,7 @@ use omniwire_session::{Args as RawArgs, ByteString, Outgoing, Place};
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// One client inside one namespace. Cheap to clone; may be kept anywhere. Once the client is
 /// gone, what is said to it goes nowhere.
@@ -229,7 +230,7 @@ impl Peer {
         let member = &self.0.member;
         let target = Target { rooms: std::slice::from_ref(&member.id), ..Target::default() };
         let mut publishing = self.journal().and_then(|journal| match call {
-            None => Some(journal.publish(Instant::now(), target, name, args)),
+            None => Some(journal.publish(clock::now(), target, name, args)),
             Some(_) => journal.pass(args),
         });
         let position = publishing.as_ref().and_then(Publishing::position);

@@ -4,6 +4,7 @@
 use super::site::{Site, Visit};
 #[cfg(feature = "tls")]
 use super::tls::Tls;
+use crate::clock;
 use crate::panics::Witness;
 use crate::server::Omniwire;
 use axum::Router;
@@ -228,7 +229,7 @@ async fn receive(
     let limits = &welcome.site.limits;
     prepare(&stream, limits);
     // One timer from accept to the first request, which no byte resets.
-    let deadline = Instant::now() + limits.handshake_timeout;
+    let deadline = Instant::from_std(clock::now()) + limits.handshake_timeout;
     match &welcome.security {
         Security::None => converse(&welcome, stream, visit, deadline, stopped).await,
         #[cfg(feature = "tls")]

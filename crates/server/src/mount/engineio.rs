@@ -5,6 +5,7 @@ use super::{BuildError, Incoming, IntoMounted, Mounted, ResponseFuture, Site};
 use crate::carrier::compression::Coding;
 use crate::carrier::long_poll::Poll;
 use crate::carrier::upstream;
+use crate::clock;
 use crate::edge::access::Origins;
 use crate::edge::answers::{self, Headers, refuse, respond};
 use crate::server::fresh_id;
@@ -17,7 +18,7 @@ use omniwire_session::{Answer, ByteString, Carrier, Fault, Input, Kind, Reason, 
 use omniwire_socketio::SocketIoSession;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Socket.IO for every namespace of the server, which clients choose by name.
 #[derive(Debug, Clone, Default)]
@@ -174,7 +175,7 @@ impl Endpoint {
             },
             _ => None,
         };
-        let (sid, now) = (fresh_id(), Instant::now());
+        let (sid, now) = (fresh_id(), clock::now());
         let legacy = open.protocol == Protocol::V3;
         let machine: Box<dyn Session> = match &self.speech {
             Speech::Bare => {

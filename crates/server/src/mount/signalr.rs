@@ -4,6 +4,7 @@ use super::websocket::{Door, is_upgrade};
 use super::{BuildError, Incoming, IntoMounted, Mounted, ResponseFuture, Site};
 use crate::carrier::long_poll::{Poll, PollDress};
 use crate::carrier::{stream, upstream};
+use crate::clock;
 use crate::edge::access::Origins;
 use crate::edge::answers::{self, Headers, refuse, respond};
 use crate::request::RequestInfo;
@@ -17,7 +18,6 @@ use omniwire_signalr::request::{Head, NegotiateVersion, Request};
 use omniwire_signalr::{Config, SignalRSession, Transport, answers as official, negotiate};
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// A SignalR hub: one namespace at one path.
 #[derive(Debug, Clone)]
@@ -169,7 +169,7 @@ impl Endpoint {
         id: ByteString,
         stateful: bool,
     ) -> Result<Arc<Cell>, Response<Body>> {
-        let machine = SignalRSession::new(Arc::clone(&self.config), Instant::now());
+        let machine = SignalRSession::new(Arc::clone(&self.config), clock::now());
         let machine = if stateful { machine.stateful() } else { machine };
         incoming.open_session(&self.terms, token, PeerIds::Known(id), Box::new(machine))
     }

@@ -12,6 +12,7 @@ use self::carriers::{Attached, Ping};
 use super::peers::{Admission, Answered, Arrival, PeerCell, Pending, Queued, RoomWish};
 use super::timers::Sleeper;
 use crate::app::namespace::{Denied, Space};
+use crate::clock;
 use crate::edge::crowd::Seat;
 use crate::panics::contain;
 use crate::quoted::quoted;
@@ -222,7 +223,7 @@ impl Cell {
             let result = contain(&self.shared, || {
                 let result = match core.closed {
                     Some(_) => Ok(()),
-                    None => mutate(&mut *core.machine, Instant::now()),
+                    None => mutate(&mut *core.machine, clock::now()),
                 };
                 self.carry_out(core, &mut after);
                 result

@@ -4,6 +4,7 @@
 use super::cell::Cell;
 use super::peers::{Kept, PeerCell};
 use crate::app::namespace::Space;
+use crate::clock;
 use crate::server::fresh_id;
 use omniwire_hub::{Hub, JournalLimits, MemberKey};
 use omniwire_session::{ByteString, Reason, Returning, Since};
@@ -170,7 +171,7 @@ impl Recovery {
     fn former(&self, hub: &Hub, token: &ByteString, since: &Since) -> Option<Former> {
         let mut state = self.state.lock();
         if let Some(away) = state.away.get(token) {
-            let in_time = Instant::now() < away.until;
+            let in_time = clock::now() < away.until;
             let known = hub.journal().is_some_and(|journal| journal.can_replay(away.key, since));
             if !in_time || !known {
                 return None;
@@ -217,7 +218,7 @@ impl Recovery {
         let values = peer.take_values();
         recovery.state.lock().here.remove(&own.token);
         let (key, id) = (peer.member.key, peer.member.id.clone());
-        let until = Instant::now() + recovery.settings.window;
+        let until = clock::now() + recovery.settings.window;
         Self::keep(space, Away { key, id, token: own.token.clone(), rooms, values, until });
         true
     }
@@ -249,10 +250,10 @@ impl Recovery {
 async fn watch(space: Arc<Space>) {
     let Some(recovery) = &space.recovery else { return };
     loop {
-        let (expired, next) = recovery.state.lock().expire(Instant::now());
+        let (expired, next) = recovery.state.lock().expire(clock::now());
         expired.into_iter().for_each(|key| space.hub.forget(key));
         if let Some(journal) = space.hub.journal() {
-            journal.prune(Instant::now());
+            journal.prune(clock::now());
         }
         let Some(next) = next else { return };
         tokio::time::sleep_until(next.into()).await;

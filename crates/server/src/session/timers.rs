@@ -3,6 +3,7 @@
 
 use super::cell::Cell;
 use crate::app::namespace::Space;
+use crate::clock;
 use parking_lot::Mutex;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -95,7 +96,7 @@ impl Timers {
 
     async fn run(timers: Weak<Self>) {
         while let Some(timers) = timers.upgrade() {
-            let now = Instant::now();
+            let now = clock::now();
             while let Some(sleeper) = timers.take_due(now) {
                 sleeper.wake(now);
             }

@@ -1,5 +1,6 @@
 //! What a WebSocket's peer may do with time: how long a frame may take, how many pings may come.
 
+use crate::clock;
 use omniwire_session::limits::Limits;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -48,7 +49,7 @@ impl Watch {
     pub(super) fn allow_control(&mut self, limits: &Limits) -> bool {
         let burst = limits.control_burst_max.try_into().unwrap_or(u32::MAX);
         let rate = limits.control_rate_max.try_into().unwrap_or(u32::MAX);
-        self.controls.take(Instant::now(), burst, rate)
+        self.controls.take(clock::now(), burst, rate)
     }
 }
 
@@ -84,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_burst_passes_and_then_the_rate() {
-        let (start, mut bucket) = (Instant::now(), Bucket::default());
+        let (start, mut bucket) = (clock::now(), Bucket::default());
         let mut passed = |at, count: u32| {
             let at = start + Duration::from_millis(at);
             (0..count).filter(|_| bucket.take(at, 10, 5)).count()
@@ -96,7 +97,7 @@ mod tests {
 
     #[test]
     fn time_that_passes_between_two_frames_is_never_lost_for_being_short() {
-        let (start, mut bucket) = (Instant::now(), Bucket::default());
+        let (start, mut bucket) = (clock::now(), Bucket::default());
         // Half the rate, in steps shorter than one token takes to come back.
         let within =
             (0..1000).all(|step| bucket.take(start + Duration::from_millis(step * 400), 10, 5));

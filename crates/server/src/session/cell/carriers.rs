@@ -1,6 +1,7 @@
 //! The connections that carry a session, as the session sees them.
 
 use super::{After, Cell, Core};
+use crate::clock;
 use bytes::BytesMut;
 use omniwire_hub::Drained;
 use omniwire_session::{
@@ -138,7 +139,7 @@ impl Cell {
         if self.terms.ping.is_some()
             && let Some(attached) = core.attached(id)
         {
-            attached.since = Instant::now();
+            attached.since = clock::now();
             attached.ping = Ping::Quiet;
         }
     }
@@ -272,7 +273,7 @@ impl Cell {
         core.remove(id);
         if core.closed.is_none() {
             let input = Input::Detach { id, how: Detached::Done };
-            core.machine.handle_input(Instant::now(), input).ok();
+            core.machine.handle_input(clock::now(), input).ok();
             self.carry_out(core, after);
         }
     }
@@ -296,6 +297,8 @@ impl Cell {
         self.shared.counters.slow_peers.fetch_add(1, Ordering::Relaxed);
         self.log_slow("its outbox is full: it is closed");
         self.handle(Input::Close { reason: Reason::Slow }).ok();
+        // Else whoever drains the outbox would find it overflowed for ever.
+        debug_assert!(self.is_closed(), "{} does not close a slow peer", self.terms.protocol);
     }
 
     /// Tells the operator who is slow, and what comes of it.
@@ -325,7 +328,7 @@ struct Overflowed;
 
 impl Attached {
     pub(super) fn new(id: CarrierId, carrier: Carrier) -> Self {
-        let since = Instant::now();
+        let since = clock::now();
         Self { id, carrier, waker: None, aside: None, ping: Ping::Quiet, since }
     }
 

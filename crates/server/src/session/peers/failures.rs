@@ -2,6 +2,7 @@
 
 use super::PeerCell;
 use crate::app::failure::{Cause, Failure};
+use crate::clock;
 use crate::quoted::quoted;
 use omniwire_session::{ByteString, CallError, CallErrorKind};
 use std::sync::atomic::Ordering;
@@ -48,7 +49,7 @@ impl PeerCell {
         if failure.kind != CallErrorKind::Internal || failure.cause == Cause::Peer {
             return tracing::debug!(%peer, %event, %message, "a handler failed");
         }
-        let next = self.cell.shared.failures.lock().next(Instant::now());
+        let next = self.cell.shared.failures.lock().next(clock::now());
         if let Some(left_out) = next {
             tracing::error!(%peer, %event, %message, left_out, "a handler failed");
         }
@@ -73,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_failures_is_no_flood_of_lines() {
-        let (mut lines, now) = (Lines::default(), Instant::now());
+        let (mut lines, now) = (Lines::default(), clock::now());
         let written = (0..100).filter(|_| lines.next(now).is_some()).count();
         assert_eq!(written, LINES_MAX as usize);
         let later = now + Duration::from_secs(1);

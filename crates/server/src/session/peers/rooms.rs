@@ -1,10 +1,10 @@
 //! How a peer gets into a room, and what it missed there.
 
 use super::PeerCell;
+use crate::clock;
 use crate::wires;
 use omniwire_hub::{JoinError, Recovery, Seen, Stored, Value, Welcome};
 use omniwire_session::{ByteString, Outgoing, Place, Position, Prepared, Resume};
-use std::time::Instant;
 
 impl PeerCell {
     /// Puts it in a room. If the room is recoverable and the peer's protocol has words for it, the
@@ -22,7 +22,7 @@ impl PeerCell {
             None if hub.is_recoverable() => self.cell.has_seen(room),
             None => Seen::Nothing,
         };
-        hub.join_since(&self.member, room, seen, Instant::now(), |mut welcome| {
+        hub.join_since(&self.member, room, seen, clock::now(), |mut welcome| {
             let recovery = welcome.recovery.take();
             let words = recovery.map(|recovery| self.words_for(room, seen, recovery));
             for prepared in words.into_iter().flatten() {
