@@ -9,10 +9,13 @@ mod demo;
 mod differential;
 mod fuzz;
 mod install;
+mod models;
 mod node;
 mod process;
 mod repository;
 mod server;
+mod simulate;
+mod soak;
 mod sockjs;
 mod steps;
 mod test;
@@ -45,6 +48,10 @@ enum Task {
     Bench(bench::Bench),
     /// Feed everything that reads bytes with inputs from anywhere
     Fuzz(fuzz::Fuzz),
+    /// Run the server under a faulty network, in virtual time
+    Simulate(simulate::Simulate),
+    /// Churn on real connections of all protocols, against the release build
+    Soak(soak::Soak),
     /// Turn hostile peers on the server, and judge how it withstands
     Attack(attack::Attack),
     /// Install what the checks need (Debian packages, npm packages, a Python environment)
@@ -60,6 +67,8 @@ fn main() -> ExitCode {
         Task::Conformance(conformance) => return conformance.run(&repository),
         Task::Bench(bench) => bench.run(&repository),
         Task::Fuzz(fuzz) => fuzz.run(&repository),
+        Task::Simulate(simulate) => simulate.run(&repository),
+        Task::Soak(soak) => soak.run(&repository),
         Task::Attack(attack) => attack.run(&repository),
         Task::Install => install::run(&repository),
     };

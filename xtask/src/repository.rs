@@ -41,6 +41,11 @@ impl Repository {
         self.built("release", "omniwire")
     }
 
+    /// The release build of another of our programs.
+    pub(crate) fn release_binary(&self, name: &str) -> PathBuf {
+        self.built("release", name)
+    }
+
     /// The debug build of one of our programs.
     pub(crate) fn debug_binary(&self, name: &str) -> PathBuf {
         self.built("debug", name)

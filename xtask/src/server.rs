@@ -19,6 +19,10 @@ pub(crate) fn build(repository: &Repository) -> Result {
     process::run(repository.cargo().args(["build", "--release", "--locked"]).args(package))
 }
 
+/// Runs the command behind it with as many descriptors as it may have, which is more than a shell
+/// gives.
+pub(crate) const MANY_DESCRIPTORS: &str = r#"ulimit -n "$(ulimit -Hn)"; exec "$@""#;
+
 /// A running `omniwire`, ended with this value.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -46,6 +50,20 @@ impl Server {
         command.args(["conformance", "--suite", suite]).args(arguments);
         command.envs(environment.iter().copied());
         Self::start(command, |line| line.strip_prefix("listening on "))
+    }
+
+    /// Starts the server of `cargo xtask soak`, with as many descriptors as it may have; its address
+    /// is a host and a port.
+    pub(crate) fn churn(repository: &Repository) -> Result<Self> {
+        let mut command = repository.command("sh");
+        command.args(["-c", MANY_DESCRIPTORS, "sh"]).arg(repository.binary());
+        command.args(["conformance", "--suite", "churn", "--port", "0"]);
+        Self::start(command, |line| line.strip_prefix("listening on "))
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Starts the command and waits for the line with its address.

@@ -9,7 +9,8 @@ use crate::repository::Repository;
 use crate::server::Server;
 use crate::steps::Steps;
 use crate::{
-    attack, autobahn, conformance, cost, differential, fuzz, install, node, server, tidy, web,
+    attack, autobahn, conformance, cost, differential, fuzz, install, models, node, server,
+    simulate, tidy, web,
 };
 
 #[derive(Debug, clap::Args)]
@@ -59,6 +60,18 @@ const STEPS: &[Step] = &[
         what: "all that reads bytes, with inputs from anywhere",
         needs: &["install"],
         run: fuzz::test,
+    },
+    Step {
+        name: "simulator",
+        what: "all protocols under a faulty network, in virtual time",
+        needs: &[],
+        run: simulate::short,
+    },
+    Step {
+        name: "models",
+        what: "the outbox and rooms, threads in every order",
+        needs: &[],
+        run: models::run,
     },
     Step { name: "web", what: "the pages", needs: &["install"], run: web::build },
     Step {

@@ -1,6 +1,7 @@
 //! `omniwire conformance`: the contracts that clients and test suites are turned on. Each suite is
 //! an ordinary user of the library.
 
+mod churn;
 mod engineio;
 mod plain;
 mod signalr;
@@ -83,6 +84,7 @@ fn site(options: &ConformanceOptions, address: &str) -> Result<Site, Mistake> {
         Suite::Signalr => signalr::site(&basis),
         Suite::Sockjs => sockjs::site(&basis, &options.sockjs_client_url, address),
         Suite::Plain => plain::site(&basis),
+        Suite::Churn => churn::site(&basis),
     }
 }
 

@@ -135,6 +135,8 @@ pub(crate) enum Suite {
     Signalr,
     Sockjs,
     Plain,
+    /// Rooms that number what is said, for `cargo xtask soak`
+    Churn,
 }
 
 /// Be the client under test of a suite that is a server.

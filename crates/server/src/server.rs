@@ -7,6 +7,7 @@ use crate::carrier::{
     engine::{Engines, Socket},
     websocket::Carried,
 };
+use crate::clock;
 use crate::edge::crowd::Crowd;
 use crate::edge::hosts::Hosts;
 use crate::mount::Mounts;
@@ -198,7 +199,7 @@ impl Omniwire {
         tokio::time::sleep(drain.delay).await;
         let cells = self.shared.table.all();
         let pace = drain.pace(cells.len());
-        let start = Instant::now();
+        let start = Instant::from_std(clock::now());
         for (index, cell) in (0..).zip(cells) {
             tokio::time::sleep_until(start + pace.saturating_mul(index)).await;
             // One that is over already needs no end.

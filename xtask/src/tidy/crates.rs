@@ -63,6 +63,11 @@ const IO_WORDS: &[&str] = &[
     "rand::",
 ];
 
+/// Where the server's sessions and rooms are driven: they go by the runtime's clock, which the
+/// simulator sets, and by no other.
+const DRIVEN: &str = "crates/server/src/";
+const CLOCK: &str = "crates/server/src/clock.rs";
+
 /// The shell of a sans-IO crate that does IO, behind a feature.
 const IO_SHELLS: &[&str] = &["crates/websocket/src/socket"];
 
@@ -83,6 +88,7 @@ pub(crate) fn check(
         files.for_each(|source| check_words(source, findings));
         check_packages(repository, known.folder, findings)?;
     }
+    sources.iter().for_each(|source| check_clock(source, findings));
     Ok(())
 }
 
@@ -164,6 +170,18 @@ fn check_words(source: &Source, findings: &mut Vec<String>) {
     }
 }
 
+fn check_clock(source: &Source, findings: &mut Vec<String>) {
+    let is_driven = source.path.starts_with(DRIVEN) && source.path != CLOCK;
+    if !is_driven || !source.has_extension(&["rs"]) || rust::is_test(&source.path) {
+        return;
+    }
+    for (number, line) in rust::lines_outside_tests(source) {
+        if text::begins_word(rust::code(line), "Instant::now").next().is_some() {
+            findings.push(format!("{}:{number}: the time is `clock::now()`", source.path));
+        }
+    }
+}
+
 fn crate_of(path: &str) -> Option<&str> {
     path.strip_prefix("crates/")?.split('/').next()
 }
@@ -214,6 +232,19 @@ mod tests {
     #[test]
     fn a_crate_that_nobody_placed_is_found() {
         assert_eq!(findings("surprise", "").len(), 1);
+    }
+
+    #[test]
+    fn another_clock_in_the_server_is_found() {
+        let found = |path| {
+            let mut findings = Vec::new();
+            check_clock(&Source::new(path, "let now = Instant::now();\n"), &mut findings);
+            findings.len()
+        };
+        assert_eq!(found("crates/server/src/session/cell.rs"), 1);
+        assert_eq!(found("crates/server/src/clock.rs"), 0);
+        assert_eq!(found("crates/server/src/session/cell/tests.rs"), 0);
+        assert_eq!(found("crates/cli/src/main.rs"), 0);
     }
 
     #[test]

@@ -118,7 +118,7 @@ impl Audience {
     ) -> Result<Delivery, ArgsError> {
         let id = self.checked(id.into(), "the publication's id")?;
         let said = Said { remembered: true, ..Said::new(event, args)? };
-        if !self.space.hub.is_first(Moment::now(), &id) {
+        if !self.space.hub.is_first(clock::now(), &id) {
             return Ok(Delivery { repeated: true, ..Delivery::default() });
         }
         Ok(self.broadcast(&said, &mut |member, prepared, manner| member.push_in(prepared, manner)))

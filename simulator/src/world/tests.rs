@@ -1,0 +1,76 @@
+use super::*;
+
+/// Runs some seeds, none of which may find anything.
+fn run_all(seeds: std::ops::Range<u64>, choice: &Choice) -> Tally {
+    let mut tally = Tally::default();
+    for seed in seeds {
+        let outcome = run(seed, choice);
+        assert_eq!(outcome.findings, [], "seed {seed}");
+        tally += outcome.tally;
+    }
+    assert!(tally.heard > tally.said, "{tally:?}");
+    tally
+}
+
+fn suffering(trouble: Trouble) -> Choice {
+    Choice { troubles: vec![trouble], ..Choice::default() }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace_and_another_seed_another() {
+    let choice = Choice::default();
+    let first = run(1, &choice);
+    assert_eq!(first, run(1, &choice));
+    assert_ne!(first.trace, run(2, &choice).trace);
+}
+
+#[test]
+fn half_open_peers_are_found_out_and_nothing_is_left_of_them() {
+    let tally = run_all(0..3, &suffering(Trouble::HalfOpen));
+    assert!(tally.cut > 0, "{tally:?}");
+}
+
+#[test]
+fn after_a_partition_everybody_hears_everything() {
+    let tally = run_all(0..3, &suffering(Trouble::Partition));
+    assert!(tally.recovered > 0, "{tally:?}");
+}
+
+#[test]
+fn who_is_cut_off_comes_back_without_loss_or_is_told() {
+    let tally = run_all(0..3, &suffering(Trouble::Cut));
+    assert!(tally.cut > 0 && tally.recovered > 0, "{tally:?}");
+}
+
+#[test]
+fn slow_readers_are_closed_and_delay_nobody() {
+    let tally = run_all(0..5, &suffering(Trouble::Stall));
+    assert!(tally.slow > 0, "{tally:?}");
+}
+
+#[test]
+fn slow_links_lose_nothing() {
+    run_all(0..3, &Choice { slow_links: true, ..Choice::default() });
+}
+
+#[test]
+fn each_broken_promise_is_found() {
+    let broken = [
+        (Breakage::Order, "order"),
+        (Breakage::Duplicate, "duplicate"),
+        (Breakage::Loss, "loss"),
+        (Breakage::Leak, "leak"),
+        (Breakage::Late, "late"),
+        (Breakage::Bound, "bound"),
+        (Breakage::Stuck, "stuck"),
+    ];
+    for (breakage, promise) in broken {
+        let choice = Choice { breakage: Some(breakage), ..Choice::default() };
+        let found = (0..SEEDS_MAX).flat_map(|seed| run(seed, &choice).findings);
+        let found: Vec<_> = found.map(|finding| finding.promise).collect();
+        assert!(found.contains(&promise), "{breakage:?}: {found:?}");
+    }
+}
+
+/// Enough to find each of them.
+const SEEDS_MAX: u64 = 3;
