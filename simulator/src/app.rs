@@ -144,7 +144,7 @@ impl Books {
             .on_join(move |peer: Peer, Args((room,)): Args<(String,)>| {
                 let books = asked.clone();
                 async move {
-                    books.ledger.enters(guise(&peer), &room);
+                    books.enters(&peer, &room);
                     Ok::<_, Failure>(())
                 }
             })
@@ -188,10 +188,14 @@ impl Books {
         Ok(())
     }
 
-    fn join(&self, peer: &Peer, room: &str) -> Result<(), Failure> {
+    fn enters(&self, peer: &Peer, room: &str) {
         if !peer.rooms().iter().any(|joined| joined == room) {
             self.ledger.enters(guise(peer), room);
         }
+    }
+
+    fn join(&self, peer: &Peer, room: &str) -> Result<(), Failure> {
+        self.enters(peer, room);
         if !self.breaks(Breakage::Stuck) {
             peer.join(room.to_owned())?;
         }

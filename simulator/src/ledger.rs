@@ -105,6 +105,8 @@ struct Place {
     state: State,
     /// The first message that it may hear next, ever.
     next: usize,
+    /// What was said before this is old when it hears it.
+    old: usize,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -184,15 +186,16 @@ impl Ledger {
         };
         let remembered = books.remembered;
         let place = books.places.entry((guise.0, room.to_owned())).or_default();
-        if place.state == State::In && how == How::New {
-            // It had asked twice.
+        if place.state == State::In && how != How::Recovered {
+            // It had asked twice. In a recoverable room it is told then that it can't go on: it is
+            // there already.
             return;
         }
         let missed = entered - place.next.min(entered);
         match how {
             // It goes on where it was.
             How::Recovered => {
-                place.state = State::In;
+                (place.state, place.old) = (State::In, entered);
                 books.tally.recovered += 1;
             }
             How::Lost if missed <= remembered.min(NEEDLESS_MAX) => {
@@ -281,9 +284,9 @@ impl Ledger {
             return books.find("leak", format!("{guise:?} heard what nobody said: {message:?}"));
         };
         let place = books.places.entry((guise.0, room.clone())).or_default();
-        let (next, outside) = (place.next, place.state == State::Out);
+        let (next, outside, old) = (place.next, place.state == State::Out, place.old);
         place.next = index + 1;
-        let late = at > calm && at.elapsed() > patience;
+        let late = index >= old && at > calm && at.elapsed() > patience;
         if outside {
             books.find("leak", format!("{guise:?} is not in {room} and heard {message:?}"));
         } else if index < next {

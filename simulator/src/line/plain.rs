@@ -5,6 +5,7 @@ use super::{Carrying, Events, Line, Outgoing, Polls, Posts, field};
 use crate::dial::Dial;
 use crate::http::{Http, Request};
 use serde_json::Value;
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
@@ -117,12 +118,15 @@ pub fn poll(dial: &Arc<dyn Dial>, polled: Polled, token: Option<String>) -> Line
             sender.open(&token);
             carrying.hear(GOES_ON);
         }
-        Polling { polls: Polls::new(&dial), sender, polled }.run(carrying).await
+        let asked = VecDeque::new();
+        Polling { polls: Polls::new(&dial), asked, sender, polled }.run(carrying).await
     })
 }
 
 struct Polling {
     polls: Polls,
+    /// The cursors of the polls under way.
+    asked: VecDeque<String>,
     sender: Sender,
     polled: Polled,
 }
@@ -130,6 +134,7 @@ struct Polling {
 impl Polling {
     fn start(&mut self) {
         let Polled { target, asked, cursor, .. } = &mut self.polled;
+        self.asked.push_back(cursor.clone());
         let cursor = if cursor.is_empty() { String::new() } else { format!("&cursor={cursor}") };
         self.polls.start("GET", format!("{target}{}{cursor}", std::mem::take(asked)));
     }
@@ -145,7 +150,9 @@ impl Polling {
                     if status != 200 {
                         return Ok(format!("poll: {status} {body}"));
                     }
-                    if let Some(why) = self.take(&body, &carrying) {
+                    // Another poll with the same cursor has brought the same, or more.
+                    let is_news = self.asked.pop_front().as_ref() == Some(&self.polled.cursor);
+                    if is_news && let Some(why) = self.take(&body, &carrying) {
                         return Ok(why);
                     }
                     if self.polls.running() == 0 {
@@ -169,14 +176,10 @@ impl Polling {
         };
         carrying.alive();
         let next = envelopes.last().and_then(|last| last["cursor"].as_str());
-        // Two polls with one cursor bring the same.
-        if next.is_none_or(|next| next == self.polled.cursor) {
-            return None;
-        }
         if let Some(token) = envelopes.first().and_then(|first| session(&first.to_string())) {
             self.sender.open(&token);
         }
-        self.polled.cursor = next.unwrap_or_default().to_owned();
+        self.polled.cursor = next.unwrap_or(&self.polled.cursor).to_owned();
         for envelope in &envelopes {
             if let Some(close) = envelope.get("close") {
                 return Some(format!("the server closed: {close}"));
