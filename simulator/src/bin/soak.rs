@@ -165,7 +165,8 @@ impl Visitor {
                     }
                     if now >= tick_at {
                         tick_at = now + TICK;
-                        self.speech.tick().into_iter().for_each(|word| line.send(Outgoing::Text(word)));
+                        let words = self.speech.tick();
+                        words.into_iter().for_each(|word| line.send(Outgoing::Text(word)));
                     }
                     if now >= act_at {
                         act_at = now + self.pause();
