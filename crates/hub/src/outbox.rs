@@ -2,8 +2,8 @@
 
 pub(crate) mod lanes;
 
-use crate::lock::{Mutex, MutexGuard};
 use self::lanes::{Manner, Places, Pushed, SlowPolicy};
+use crate::lock::{Mutex, MutexGuard};
 use omniwire_session::{Ending, Frame, Lane, Link, Prepared};
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
