@@ -71,3 +71,39 @@ async fn rfc6455_5_4_a_flood_of_fragments_costs_what_it_carries() {
     assert_eq!(message.len(), 100_000);
     assert!(message.iter().enumerate().all(|(at, octet)| *octet == at as u8));
 }
+
+/// What a driver may throw away, and make anew from the stream.
+#[tokio::test]
+async fn a_socket_is_idle_only_when_nothing_is_under_way() {
+    let (mut socket, mut peer) = server();
+    assert!(socket.is_idle());
+    // Half a frame, then its rest.
+    let text = masked(OpCode::Text, b"hello");
+    peer.write_all(&text[..8]).await.unwrap();
+    assert_pending(&mut socket);
+    assert!(!socket.is_idle());
+    peer.write_all(&text[8..]).await.unwrap();
+    assert_eq!(socket.recv().await.unwrap().unwrap(), Message::text("hello"));
+    assert!(socket.is_idle());
+    // A first fragment.
+    let mut fragment = masked(OpCode::Text, b"he");
+    fragment[0] &= 0x7f;
+    peer.write_all(&fragment).await.unwrap();
+    assert_pending(&mut socket);
+    assert!(!socket.is_idle());
+    peer.write_all(&masked(OpCode::Continuation, b"llo")).await.unwrap();
+    assert_eq!(socket.recv().await.unwrap().unwrap(), Message::text("hello"));
+    // What is queued.
+    socket.queue(Message::text("out"));
+    assert!(!socket.is_idle());
+    socket.flush().await.unwrap();
+    assert!(socket.is_idle());
+    // The same stream goes on, with another machine.
+    let ours = socket.into_inner();
+    let mut socket =
+        WebSocket::from_parts(ours, Role::Server, Config::default(), &b""[..]).unwrap();
+    peer.write_all(&masked(OpCode::Text, b"again")).await.unwrap();
+    assert_eq!(socket.recv().await.unwrap().unwrap(), Message::text("again"));
+    socket.start_close(crate::CloseCode::Normal.into());
+    assert!(!socket.is_idle());
+}
