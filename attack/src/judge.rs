@@ -25,7 +25,8 @@ pub(crate) struct Options {
     /// Only those that are quick
     #[arg(long)]
     short: bool,
-    /// Over TLS
+    /// Over TLS, by a relay in the attackers' own process: what the good client waits is no measure
+    /// of the server then
     #[arg(long)]
     tls: bool,
     /// Switch each attack's one defence off: now the server must not withstand

@@ -18,7 +18,8 @@ pub(crate) struct Attack {
     /// Only those that `cargo xtask test` runs
     #[arg(long)]
     short: bool,
-    /// Over TLS
+    /// Over TLS, by a relay in the attackers' own process: what the good client waits is no measure
+    /// of the server then
     #[arg(long)]
     tls: bool,
     /// Switch each attack's one defence off, and check that the judge sees it
