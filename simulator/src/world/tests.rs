@@ -26,31 +26,31 @@ fn the_same_seed_gives_the_same_trace_and_another_seed_another() {
 
 #[test]
 fn half_open_peers_are_found_out_and_nothing_is_left_of_them() {
-    let tally = run_all(0..3, &suffering(Trouble::HalfOpen));
+    let tally = run_all(0..20, &suffering(Trouble::HalfOpen));
     assert!(tally.cut > 0, "{tally:?}");
 }
 
 #[test]
 fn after_a_partition_everybody_hears_everything() {
-    let tally = run_all(0..3, &suffering(Trouble::Partition));
+    let tally = run_all(0..20, &suffering(Trouble::Partition));
     assert!(tally.recovered > 0, "{tally:?}");
 }
 
 #[test]
 fn who_is_cut_off_comes_back_without_loss_or_is_told() {
-    let tally = run_all(0..3, &suffering(Trouble::Cut));
+    let tally = run_all(0..20, &suffering(Trouble::Cut));
     assert!(tally.cut > 0 && tally.recovered > 0, "{tally:?}");
 }
 
 #[test]
-fn slow_readers_are_closed_and_delay_nobody() {
-    let tally = run_all(0..5, &suffering(Trouble::Stall));
-    assert!(tally.slow > 0, "{tally:?}");
+fn slow_readers_delay_nobody_and_leave_nothing() {
+    let tally = run_all(0..40, &suffering(Trouble::Stall));
+    assert!(tally.cut > 0, "{tally:?}");
 }
 
 #[test]
 fn slow_links_lose_nothing() {
-    run_all(0..3, &Choice { slow_links: true, ..Choice::default() });
+    run_all(0..20, &Choice { slow_links: true, ..Choice::default() });
 }
 
 #[test]
