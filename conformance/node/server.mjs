@@ -26,6 +26,12 @@ export function startSuite(suite, environment = {}) {
   return Server.start(args, /listening on (?<address>\S+:\d+)/, environment);
 }
 
+/** npm's `socket.io` with the same contract and environment. */
+export function startReference(environment = {}) {
+  const program = fileURLToPath(new URL("reference/socketio.mjs", import.meta.url));
+  return Server.start([program], /listening on (?<address>\S+:\d+)/, environment, process.execPath);
+}
+
 export class Server {
   #child;
 

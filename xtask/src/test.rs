@@ -218,7 +218,14 @@ fn python(repository: &Repository) -> Result {
     command.current_dir(repository.conformance("python")).env("BASE_URL", &server.address);
     // For the tests that start the server that they want.
     command.env("OMNIWIRE", repository.binary());
-    process::run(command.args(["-m", "unittest", "--verbose", "smoke", "test_signalr"]))?;
+    process::run(command.args([
+        "-m",
+        "unittest",
+        "--verbose",
+        "smoke",
+        "test_signalr",
+        "test_socketio",
+    ]))?;
     server.stop()
 }
 

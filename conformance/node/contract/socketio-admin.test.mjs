@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { io } from "socket.io-client";
 
 import { Inbox, within } from "../wait.mjs";
-import { all, ask, entered, settled } from "./socketio-sockets.mjs";
+import { all, ask, entered, settled, TRANSPORTS } from "./socketio-sockets.mjs";
 import { suite } from "./suite.mjs";
 
 const server = suite("socketio", { SIO_ADMIN: "1", SIO_NODE: "here" });
@@ -76,6 +76,15 @@ fact("it hears who comes, says, joins, leaves and goes", async () => {
   other.disconnect();
   const gone = await hear("socket_disconnected", (nsp, who) => who === id);
   assert.deepEqual(gone.slice(1, 4), ["/chat", id, "client namespace disconnect"]);
+  socket.disconnect();
+});
+
+fact("it hears that a socket went over to a WebSocket", async () => {
+  const { socket, hear } = await admin();
+  const other = await entered(server, "/chat", { transports: TRANSPORTS.upgrade });
+  const [, moved] = await hear("socket_updated", (found) => found.id === other.id);
+  assert.deepEqual(moved, { id: other.id, nsp: "/chat", transport: "websocket" });
+  other.disconnect();
   socket.disconnect();
 });
 

@@ -92,7 +92,7 @@ fact("a socket that answers no ping ends with `ping timeout`", async () => {
 
 for (const [what, reason, packet] of [
   ["no Socket.IO packet", "forced close", "4zzz"],
-  ["an event for no namespace it is in", "forced server close", '42/chat,["x"]'],
+  ["an event for no namespace it is in", "forced close", '42/chat,["x"]'],
   ["no Engine.IO packet", "parse error", "zzz"],
   ["a ping", "transport error", "2"],
   ["Engine.IO's close", "transport close", "1"],

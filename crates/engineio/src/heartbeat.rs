@@ -43,8 +43,11 @@ impl Heartbeat {
     pub(crate) fn timeout(&mut self, now: Instant, config: &Config) -> Beat {
         match *self {
             _ if now < self.deadline() => Beat::Wait,
-            Self::PingAt(_) => {
-                *self = Self::PongBy(now + config.ping_timeout);
+            Self::PingAt(at) => {
+                // Counted from when the ping was due, so that a session that says nothing ends
+                // when its settings say; but what we were late by is not all the client's loss.
+                let by = at + config.ping_timeout;
+                *self = Self::PongBy(by.max(now + config.ping_timeout / 2));
                 Beat::Ping
             }
             Self::PongBy(_) | Self::PingBy(_) => Beat::Dead,

@@ -24,7 +24,7 @@ pub mod wire;
 pub use config::{Config, Transports};
 pub use machine::{End, Machine, Manner, PACKETS_MAX};
 pub use packet::{Malformed, Packet, PacketType, Protocol};
-pub use request::{Open, Refused, Request};
+pub use request::{Asks, Open, Refused, Request};
 pub use session::EngineIoSession;
 
 #[cfg(test)]

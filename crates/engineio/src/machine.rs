@@ -142,6 +142,11 @@ impl Machine {
         self.phase == Phase::Open
     }
 
+    /// Whether the client would be told of an end at once, rather than by its next GET.
+    pub fn tells_at_once(&self) -> bool {
+        matches!(self.carried, Carried::WebSocket(_) | Carried::Polling { waiting: Some(_), .. })
+    }
+
     fn is_closed(&self) -> bool {
         matches!(self.phase, Phase::Closed { .. })
     }
@@ -306,15 +311,16 @@ impl Machine {
     fn probe(&mut self, now: Instant, message: &Message, out: &mut VecDeque<Output>) {
         let Carried::Polling { waiting, probe: Some(probe) } = &mut self.carried else { return };
         let id = probe.id;
-        match message.as_bytes() {
-            b"2probe" => {
+        let Message::Text(text) = message else { return self.drop_probe(out) };
+        match &**text {
+            "2probe" => {
                 let message = Message::Text(ByteString::from_static("3probe"));
                 out.push_back(Output::Direct { id, message });
                 probe.noop_at = Some(now);
                 self.release_poll(now, out);
                 self.schedule_noop(now);
             }
-            b"5" => {
+            "5" => {
                 let probed = probe.noop_at.is_some();
                 match waiting.take() {
                     // It came after the probe had ended those before it. Clients wait for the end

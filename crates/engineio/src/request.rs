@@ -14,48 +14,37 @@ use std::borrow::Cow;
 pub enum Request {
     /// A new session. The application may still refuse it ([`Refused::forbidden`]).
     Open(Open),
-    /// A GET of a session that may exist. If it does: [`omniwire_session::Input::Attach`] with
-    /// [`Carrier::LongPoll`].
-    Poll {
+    /// Something of a session that may exist: if not, the answer is [`Refused::UNKNOWN_SID`], and
+    /// [`Refused::BAD_REQUEST`] if it speaks another protocol.
+    Session {
         /// The session.
         sid: ByteString,
+        /// The protocol that the client takes it to speak.
+        protocol: Protocol,
+        /// What it is asked for.
+        asks: Asks,
+    },
+}
+
+/// What a session is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asks {
+    /// A GET: [`omniwire_session::Input::Attach`] with [`Carrier::LongPoll`].
+    Poll {
         /// The index of a JSONP answer; wrap it with [`crate::jsonp::wrap`].
         jsonp: Option<ByteString>,
     },
-    /// A POST to a session that may exist. If it does: [`omniwire_session::Input::Body`].
+    /// A POST: [`omniwire_session::Input::Body`].
     Post {
-        /// The session.
-        sid: ByteString,
         /// What the body is.
         kind: Kind,
         /// The body is a form, to be read with [`crate::jsonp::unwrap`] first.
         form: bool,
     },
-    /// A WebSocket for a session that may exist. If it does: [`omniwire_session::Input::Attach`]
-    /// with [`Carrier::WebSocket`].
-    Upgrade {
-        /// The session.
-        sid: ByteString,
-    },
-    /// Names a session, but asks for nothing that one has: the answer is
-    /// [`Refused::BAD_REQUEST`] if there is such a session, else [`Refused::UNKNOWN_SID`].
-    Other {
-        /// The session.
-        sid: ByteString,
-    },
-}
-
-impl Request {
-    /// The session that the request names.
-    pub fn sid(&self) -> Option<&ByteString> {
-        match self {
-            Self::Open(_) => None,
-            Self::Poll { sid, .. }
-            | Self::Post { sid, .. }
-            | Self::Upgrade { sid }
-            | Self::Other { sid } => Some(sid),
-        }
-    }
+    /// A WebSocket: [`omniwire_session::Input::Attach`] with [`Carrier::WebSocket`].
+    Upgrade,
+    /// Nothing that a session has: the answer is [`Refused::BAD_REQUEST`].
+    Other,
 }
 
 /// How a new session wants to be.
@@ -103,17 +92,18 @@ pub fn parse(
         _ => return Err(Refused::UNKNOWN_TRANSPORT),
     };
     if let Some(sid) = query.sid.as_deref().filter(|sid| !sid.is_empty()) {
-        let sid = ByteString::from(sid);
+        let protocol = query.protocol();
         // Only clients of protocol 3 are answered in scripts.
-        let jsonp = query.jsonp().filter(|_| config.allow_eio3);
-        return Ok(match (transport, upgrade) {
-            (Carrier::WebSocket, true) => Request::Upgrade { sid },
-            (Carrier::LongPoll, false) if method == Method::GET => Request::Poll { sid, jsonp },
+        let jsonp = query.jsonp().filter(|_| protocol == Protocol::V3);
+        let asks = match (transport, upgrade) {
+            (Carrier::WebSocket, true) => Asks::Upgrade,
+            (Carrier::LongPoll, false) if method == Method::GET => Asks::Poll { jsonp },
             (Carrier::LongPoll, false) if method == Method::POST => {
-                Request::Post { sid, kind: body_kind(headers), form: jsonp.is_some() }
+                Asks::Post { kind: body_kind(headers), form: jsonp.is_some() }
             }
-            _ => Request::Other { sid },
-        });
+            _ => Asks::Other,
+        };
+        return Ok(Request::Session { sid: sid.into(), protocol, asks });
     }
     // Extended CONNECT (RFC 8441) opens a WebSocket as GET does in HTTP/1.1.
     if method != Method::GET && !(upgrade && method == Method::CONNECT) {
@@ -160,6 +150,11 @@ impl<'a> Query<'a> {
             }
         }
         parsed
+    }
+
+    /// The protocol of a session that is there; what is no `4` means the older one.
+    fn protocol(&self) -> Protocol {
+        if self.eio.as_deref() == Some("4") { Protocol::V4 } else { Protocol::V3 }
     }
 
     /// The index for a JSONP answer: digits only, since it becomes part of a script.

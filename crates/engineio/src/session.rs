@@ -120,7 +120,9 @@ impl Session for EngineIoSession {
                 }
             }
             Input::Body { kind, body } => {
-                result = self.machine.body(kind, body).and_then(|()| self.read_on());
+                // What its packets are worth is found out by `poll_output`: the official server
+                // has answered the POST before it looks.
+                result = self.machine.body(kind, body);
             }
             Input::Timeout => self.machine.timeout(now, &mut self.out),
             Input::Accept { link, .. } if self.peer == Peer::Known => {
@@ -140,7 +142,7 @@ impl Session for EngineIoSession {
 
     fn poll_output(&mut self) -> Output {
         if self.out.is_empty() && self.machine.has_inbox() {
-            // The POST was answered long ago: the outputs tell of a fault.
+            // The outputs tell of a fault.
             let _ = self.read_on();
             self.settle();
         }

@@ -53,10 +53,10 @@ pub(crate) fn connected(protocol: Protocol, id: &str, token: Option<&str>) -> Ar
 }
 
 /// What CONNECT_ERROR says: an object with message and data; for Socket.IO 2 clients the data, or
-/// else the message, by itself.
+/// else the message, by itself. That there is no such namespace is an object for them too.
 pub(crate) fn refused(protocol: Protocol, refusal: &Refusal) -> Args {
     let has_data = !refusal.data.is_empty();
-    if protocol == Protocol::V3 {
+    if protocol == Protocol::V3 && (has_data || refusal.message != NO_NAMESPACE) {
         let message = || Args::from_text(refusal.message.clone());
         return if has_data { refusal.data.clone() } else { message() };
     }
@@ -70,6 +70,9 @@ pub(crate) fn refused(protocol: Protocol, refusal: &Refusal) -> Args {
     out.extend_from_slice(b"}");
     Args::from_valid_element(json::into_text(out))
 }
+
+/// The official server's words for a namespace that it does not have.
+pub(crate) const NO_NAMESPACE: &str = "Invalid namespace";
 
 /// `/name,`; nothing for `/`.
 pub(crate) fn write_namespace(out: &mut BytesMut, namespace: &str) {

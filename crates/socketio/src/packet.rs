@@ -47,6 +47,8 @@ pub enum Body {
         /// The answer.
         args: Args,
     },
+    /// EVENT without a payload, which the official server takes for a packet and passes over.
+    Nothing,
     /// CONNECT_ERROR, which only servers may say.
     ConnectError,
 }
@@ -94,6 +96,7 @@ pub fn decode(text: &ByteString, attachments_max: usize) -> Result<(Packet, usiz
     let body = match kind {
         b'0' => Body::Connect { auth: auth(payload)? },
         b'1' if payload.is_empty() => Body::Disconnect,
+        b'2' if payload.is_empty() => Body::Nothing,
         b'2' | b'5' => {
             let (name, args) = event(&payload)?;
             Body::Event { name, args, id: call_id(text, id)? }
@@ -113,6 +116,7 @@ fn attachments(text: &str, max: usize) -> Result<(usize, &str), Invalid> {
         return Err(Invalid("illegal attachments"));
     }
     match digits.parse() {
+        Ok(0) => Err(Invalid("illegal attachments")),
         Ok(count) if count <= max => Ok((count, rest)),
         _ => Err(Invalid("too many attachments")),
     }

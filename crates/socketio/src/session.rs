@@ -109,6 +109,7 @@ impl SocketIoSession {
                 let uploads = Vec::new();
                 self.tell(Event::Message { link, name, args, call, uploads });
             }
+            (Body::Nothing, Some(_), _) if accepted => {}
             (Body::Ack { id, args }, Some(link), _) if accepted => {
                 if let Some(call) = id {
                     self.tell(Event::Reply { link, call, outcome: Ok(args) });
@@ -119,7 +120,9 @@ impl SocketIoSession {
                 self.tell(Event::Leave { link, reason: Reason::ClientLeft });
             }
             _ => {
-                self.fail(Reason::OutOfTurn);
+                // The official server's words depend on whether it can tell the client now.
+                let at_once = self.machine.tells_at_once();
+                self.fail(if at_once { Reason::Forced } else { Reason::OutOfTurn });
                 return Err(Fault::bad_request("packet for a namespace that is not entered"));
             }
         }
@@ -130,7 +133,7 @@ impl SocketIoSession {
         let refusal = if self.peers.len() >= self.config.namespaces_max {
             "Too many namespaces"
         } else if namespace.len() > self.config.namespace_len_max {
-            "Invalid namespace"
+            control::NO_NAMESPACE
         } else {
             let link = self.next_link;
             self.next_link = Link(link.0.wrapping_add(1));
@@ -257,7 +260,9 @@ impl Session for SocketIoSession {
                 };
             }
             Input::Body { kind, body } => {
-                result = self.machine.body(kind, body).and_then(|()| self.read_on());
+                // What its packets are worth is found out by `poll_output`: the official server
+                // has answered the POST before it looks.
+                result = self.machine.body(kind, body);
             }
             Input::Timeout => self.timeout(),
             Input::Accept { link, id, token } => self.accept(link, &id, token.as_deref()),
@@ -271,7 +276,7 @@ impl Session for SocketIoSession {
 
     fn poll_output(&mut self) -> Output {
         if self.out.is_empty() && self.machine.has_inbox() {
-            // The POST was answered long ago: the outputs tell of a fault.
+            // The outputs tell of a fault.
             let _ = self.read_on();
             self.settle();
         }

@@ -7,7 +7,8 @@
 //! - An event with a reserved name has no words: it would make clients close.
 //! - A reply is an acknowledgement, `43/ns,ID[args]` or `46N-..`. Acknowledgements know no
 //!   failure: a failed call is answered with one argument,
-//!   `{"error":{"code":"failed","message":"..."}}`.
+//!   `{"error":{"code":"failed","message":"..."}}`. An event that nobody handles is not
+//!   acknowledged, as with the official server: clients run into their timeout.
 //! - With MessagePack, an event or an acknowledgement is one binary message (`msgpack.rs`).
 //! - Streams have no words.
 
@@ -16,7 +17,8 @@ use crate::{Parser, RESERVED_EVENTS, msgpack, placeholder, recovery};
 use bytes::BytesMut;
 use omniwire_engineio::wire::Binary;
 use omniwire_session::{
-    Args, CallError, Encoding, Outgoing, Position, Positions, Wire, WireForm, WireId, json,
+    Args, CallError, CallErrorKind, Encoding, Outgoing, Position, Positions, Wire, WireForm,
+    WireId, json,
 };
 
 /// A wire form of Socket.IO. The text is the same for all; binary differs.
@@ -113,6 +115,7 @@ impl Wire for SocketIoWire {
             // The id is the client's own digits: a session lets no others in.
             Outgoing::Reply { call, outcome } if is_digits(&call.0) => match outcome {
                 Ok(args) => self.encode_ack(namespace, &call.0, args, out),
+                Err(error) if error.kind == CallErrorKind::NotFound => {}
                 Err(error) => self.encode_ack(namespace, &call.0, &failure(error), out),
             },
             Outgoing::Reply { .. } | Outgoing::Item { .. } | Outgoing::End { .. } => {}

@@ -96,11 +96,14 @@ pub(crate) fn request(input: &[u8]) {
     }
     match request::parse(&config, &method, &query, &headers, flags & 4 != 0) {
         Ok(request) => {
-            assert_ne!(request.sid().map(|sid| sid.len()), Some(0));
-            if let omniwire_engineio::Request::Open(open) = request {
-                let digits = open.jsonp.iter().flat_map(|index| index.bytes());
-                assert!(digits.into_iter().all(|byte| byte.is_ascii_digit()));
-                assert!(open.protocol == Protocol::V4 || config.allow_eio3);
+            use omniwire_engineio::Request;
+            match request {
+                Request::Open(open) => {
+                    let digits = open.jsonp.iter().flat_map(|index| index.bytes());
+                    assert!(digits.into_iter().all(|byte| byte.is_ascii_digit()));
+                    assert!(open.protocol == Protocol::V4 || config.allow_eio3);
+                }
+                Request::Session { sid, .. } => assert!(!sid.is_empty()),
             }
         }
         Err(refused) => {

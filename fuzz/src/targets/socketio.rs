@@ -36,7 +36,7 @@ fn check_body(body: &Body) {
             check_args(args);
         }
         Body::Ack { args, .. } => check_args(args),
-        Body::Disconnect | Body::ConnectError => {}
+        Body::Disconnect | Body::Nothing | Body::ConnectError => {}
     }
 }
 

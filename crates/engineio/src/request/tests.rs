@@ -32,8 +32,8 @@ impl Ask {
     }
 }
 
-fn sid() -> ByteString {
-    "abc".into()
+fn abc(protocol: Protocol, asks: Asks) -> Result<Request, Refused> {
+    Ok(Request::Session { sid: "abc".into(), protocol, asks })
 }
 
 #[test]
@@ -99,22 +99,26 @@ fn eio_websocket_without_an_upgrade_is_a_bad_request() {
 fn eio_requests_with_a_session() {
     let polling = "EIO=4&transport=polling&sid=abc";
     let websocket = "transport=websocket&EIO=4&sid=abc";
-    assert_eq!(Ask::get().check(polling), Ok(Request::Poll { sid: sid(), jsonp: None }));
-    let post = Request::Post { sid: sid(), kind: Kind::Text, form: false };
-    assert_eq!(Ask::method(Method::POST).check(polling), Ok(post));
-    assert_eq!(Ask::upgrade().check(websocket), Ok(Request::Upgrade { sid: sid() }));
-    let other = Ok(Request::Other { sid: sid() });
+    assert_eq!(Ask::get().check(polling), abc(Protocol::V4, Asks::Poll { jsonp: None }));
+    let post = Asks::Post { kind: Kind::Text, form: false };
+    assert_eq!(Ask::method(Method::POST).check(polling), abc(Protocol::V4, post));
+    assert_eq!(Ask::upgrade().check(websocket), abc(Protocol::V4, Asks::Upgrade));
+    let other = abc(Protocol::V4, Asks::Other);
     assert_eq!(Ask::get().check(websocket), other);
     assert_eq!(Ask::upgrade().check(polling), other);
     assert_eq!(Ask::method(Method::PUT).check(polling), other);
-    // The protocol does not matter any more, the transport does.
-    assert!(Ask::get().only_eio4().check("transport=polling&sid=abc").is_ok());
+    // Whether the protocol is served does not matter any more, the transport does.
+    let third = abc(Protocol::V3, Asks::Poll { jsonp: None });
+    assert_eq!(Ask::get().only_eio4().check("transport=polling&sid=abc"), third);
     assert_eq!(Ask::get().check("transport=x&sid=abc"), Err(Refused::UNKNOWN_TRANSPORT));
 }
 
 #[test]
 fn eio_queries_are_decoded() {
-    let poll = |sid: &str| Ok(Request::Poll { sid: sid.into(), jsonp: None });
+    let poll = |sid: &str| {
+        let asks = Asks::Poll { jsonp: None };
+        Ok(Request::Session { sid: sid.into(), protocol: Protocol::V3, asks })
+    };
     assert_eq!(Ask::get().check("tr%61nsport=polling&sid=a%2Fb+c"), poll("a/b c"));
     assert_eq!(Ask::get().check("transport=polling&sid=a&sid=b"), poll("b"));
     assert_eq!(Ask::get().check("&&transport=polling&sid=a&sid"), Ok(open3()));
@@ -130,16 +134,15 @@ fn eio_binary_posts() {
     let mut ask = Ask::method(Method::POST);
     for (value, kind) in [("application/octet-stream", Kind::Binary), ("text/plain", Kind::Text)] {
         ask.headers.insert(header::CONTENT_TYPE, value.parse().unwrap());
-        let post = Request::Post { sid: sid(), kind, form: false };
-        assert_eq!(ask.check("EIO=3&transport=polling&sid=abc"), Ok(post));
+        let post = abc(Protocol::V3, Asks::Post { kind, form: false });
+        assert_eq!(ask.check("EIO=3&transport=polling&sid=abc"), post);
     }
 }
 
 #[test]
 fn eio4_has_no_answers_in_scripts() {
-    let poll = Request::Poll { sid: sid(), jsonp: None };
-    let ask = Ask::get().only_eio4();
-    assert_eq!(ask.check("EIO=4&transport=polling&sid=abc&j=0"), Ok(poll));
+    let poll = abc(Protocol::V4, Asks::Poll { jsonp: None });
+    assert_eq!(Ask::get().check("EIO=4&transport=polling&sid=abc&j=0"), poll);
 }
 
 #[test]
@@ -154,9 +157,9 @@ fn eio3_base64_and_jsonp() {
     assert_eq!(open("EIO=3&transport=polling&j=1);evil("), (true, Some("1".into())));
     // Protocol 4 has neither.
     assert_eq!(open("EIO=4&transport=polling&j=1&b64=1"), (false, None));
-    let post = Request::Post { sid: sid(), kind: Kind::Text, form: true };
+    let post = abc(Protocol::V3, Asks::Post { kind: Kind::Text, form: true });
     let ask = Ask::method(Method::POST);
-    assert_eq!(ask.check("EIO=3&transport=polling&sid=abc&j=2"), Ok(post));
+    assert_eq!(ask.check("EIO=3&transport=polling&sid=abc&j=2"), post);
 }
 
 #[test]

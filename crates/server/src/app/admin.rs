@@ -258,6 +258,13 @@ impl Feed {
         self.say("socket_updated", (update,));
     }
 
+    /// Its session went over to another transport.
+    pub(crate) fn moved(&self, peer: &Peer) {
+        let nsp = peer.namespace();
+        let update = json!({ "id": peer.id(), "nsp": nsp.name(), "transport": peer.transport() });
+        self.say("socket_updated", (update,));
+    }
+
     pub(crate) fn joined(&self, peer: &Peer, room: &str) {
         self.say("room_joined", (peer.namespace().name(), room, peer.id(), now()));
     }

@@ -8,14 +8,17 @@ use crate::carrier::upstream;
 use crate::clock;
 use crate::edge::access::Origins;
 use crate::edge::answers::{self, Headers, refuse, respond};
+use crate::request::RequestInfo;
 use crate::server::fresh_id;
 use crate::session::cell::{Cell, Entrance, PeerIds, Terms};
 use axum::body::Body;
-use http::{HeaderValue, Response, StatusCode, header};
-use omniwire_engineio::request::{self, Open, Refused, Request};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use omniwire_engineio::request::{self, Asks, Open, Refused, Request};
 use omniwire_engineio::{EngineIoSession, Protocol, jsonp, payload};
 use omniwire_session::{Answer, ByteString, Carrier, Fault, Input, Kind, Reason, Session};
 use omniwire_socketio::SocketIoSession;
+use omniwire_websocket::deflate;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -24,7 +27,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Default)]
 pub struct SocketIoMount {
     config: omniwire_socketio::Config,
-    origins: Option<Origins>,
+    options: Options,
 }
 
 impl SocketIoMount {
@@ -39,13 +42,6 @@ impl SocketIoMount {
         self.config = config;
         self
     }
-
-    /// Whose pages may use it, in place of the server's rule.
-    #[must_use]
-    pub fn origins(mut self, origins: Origins) -> Self {
-        self.origins = Some(origins);
-        self
-    }
 }
 
 /// Bare Engine.IO for one namespace: each message is the event `message` with one argument.
@@ -53,13 +49,17 @@ impl SocketIoMount {
 pub struct EngineIoMount {
     namespace: String,
     config: omniwire_engineio::Config,
-    origins: Option<Origins>,
+    options: Options,
 }
 
 impl EngineIoMount {
     /// For this namespace, with the official server's settings.
     pub fn new(namespace: impl Into<String>) -> Self {
-        Self { namespace: namespace.into(), config: Default::default(), origins: None }
+        Self {
+            namespace: namespace.into(),
+            config: Default::default(),
+            options: Options::default(),
+        }
     }
 
     /// With these settings.
@@ -68,27 +68,103 @@ impl EngineIoMount {
         self.config = config;
         self
     }
+}
 
-    /// Whose pages may use it, in place of the server's rule.
-    #[must_use]
-    pub fn origins(mut self, origins: Origins) -> Self {
-        self.origins = Some(origins);
-        self
+/// What both mounts may be told besides their protocol's settings.
+#[derive(Clone, Default)]
+struct Options {
+    origins: Option<Origins>,
+    deflate: Option<deflate::Config>,
+    initial_headers: Option<HeadersHook>,
+    headers: Option<HeadersHook>,
+}
+
+type HeadersHook = Arc<dyn Fn(&RequestInfo, &mut HeaderMap) + Send + Sync>;
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("origins", &self.origins)
+            .field("deflate", &self.deflate)
+            .finish_non_exhaustive()
     }
 }
+
+impl Options {
+    fn has_hooks(&self) -> bool {
+        self.initial_headers.is_some() || self.headers.is_some()
+    }
+
+    /// Lets the hooks see the answer to a request. A refusal is not shown.
+    fn dress(&self, request: &RequestInfo, answer: &mut Response<Body>) {
+        if !matches!(answer.status(), StatusCode::OK | StatusCode::SWITCHING_PROTOCOLS) {
+            return;
+        }
+        let is_first = request.query_value("sid").is_none_or(|sid| sid.is_empty());
+        let first = self.initial_headers.as_ref().filter(|_| is_first);
+        for hook in [first, self.headers.as_ref()].into_iter().flatten() {
+            hook(request, answer.headers_mut());
+        }
+    }
+}
+
+macro_rules! options {
+    ($mount:ty) => {
+        impl $mount {
+            /// Whose pages may use it, in place of the server's rule.
+            #[must_use]
+            pub fn origins(mut self, origins: Origins) -> Self {
+                self.options.origins = Some(origins);
+                self
+            }
+
+            /// Offers permessage-deflate on WebSockets. Off by default, as the official server's
+            /// `perMessageDeflate`.
+            #[must_use]
+            pub fn deflate(mut self, config: deflate::Config) -> Self {
+                self.options.deflate = Some(config);
+                self
+            }
+
+            /// Sees, and may change, the headers of the answer that opens a session: a polling
+            /// answer, or that to a WebSocket's handshake. Official name: `initial_headers`.
+            #[must_use]
+            pub fn on_initial_headers<F>(mut self, hook: F) -> Self
+            where
+                F: Fn(&RequestInfo, &mut HeaderMap) + Send + Sync + 'static,
+            {
+                self.options.initial_headers = Some(Arc::new(hook));
+                self
+            }
+
+            /// The same for every answer of a session. Official name: `headers`.
+            #[must_use]
+            pub fn on_headers<F>(mut self, hook: F) -> Self
+            where
+                F: Fn(&RequestInfo, &mut HeaderMap) + Send + Sync + 'static,
+            {
+                self.options.headers = Some(Arc::new(hook));
+                self
+            }
+        }
+    };
+}
+
+options!(SocketIoMount);
+options!(EngineIoMount);
 
 impl IntoMounted for SocketIoMount {
     fn into_mounted(self: Box<Self>, site: &Site<'_>) -> Result<Arc<dyn Mounted>, BuildError> {
         let engine = Arc::clone(&self.config.engine);
         let speech = Speech::SocketIo(Arc::new(self.config));
-        Ok(Endpoint::mounted(site, engine, speech, Entrance::ByName, self.origins))
+        Ok(Endpoint::mounted(site, engine, speech, Entrance::ByName, self.options))
     }
 }
 
 impl IntoMounted for EngineIoMount {
     fn into_mounted(self: Box<Self>, site: &Site<'_>) -> Result<Arc<dyn Mounted>, BuildError> {
         let entrance = Entrance::Fixed(site.space(&self.namespace)?);
-        Ok(Endpoint::mounted(site, Arc::new(self.config), Speech::Bare, entrance, self.origins))
+        Ok(Endpoint::mounted(site, Arc::new(self.config), Speech::Bare, entrance, self.options))
     }
 }
 
@@ -105,6 +181,7 @@ struct Endpoint {
     terms: Arc<Terms>,
     door: Door,
     origins: Origins,
+    options: Options,
 }
 
 /// Clients of protocol 3 may listen only once their WebSocket is open (the official suite's do), and
@@ -123,7 +200,7 @@ impl Endpoint {
         engine: Arc<omniwire_engineio::Config>,
         speech: Speech,
         entrance: Entrance,
-        origins: Option<Origins>,
+        options: Options,
     ) -> Arc<dyn Mounted> {
         let terms = Terms {
             entrance,
@@ -137,8 +214,9 @@ impl Endpoint {
             ping: None,
         };
         let door = Door::plain(site.shared, engine.max_payload);
-        let origins = site.origins(origins);
-        Arc::new(Self { engine, speech, terms: Arc::new(terms), door, origins })
+        let door = door.compressing(options.deflate.clone());
+        let origins = site.origins(options.origins.clone());
+        Arc::new(Self { engine, speech, terms: Arc::new(terms), door, origins, options })
     }
 
     async fn answer(&self, incoming: Incoming) -> Response<Body> {
@@ -150,12 +228,17 @@ impl Endpoint {
             Err(refused) if upgrade => respond(refused.upgrade_answer()),
             Err(refused) => respond(refused.answer()),
             Ok(Request::Open(open)) => self.open(incoming, open).await,
-            Ok(asked) => match asked.sid().map_or(Ok(None), |sid| self.find(&incoming, sid)) {
-                Ok(Some(cell)) => self.go_on(incoming, asked, &cell).await,
-                Ok(None) if upgrade => respond(Refused::UNKNOWN_SID.upgrade_answer()),
-                Ok(None) => respond(Refused::UNKNOWN_SID.answer()),
-                Err(fault) => refuse(fault),
-            },
+            Ok(Request::Session { sid, protocol, asks }) => {
+                let refused = match self.find(&incoming, &sid) {
+                    Ok(Some(cell)) if spoken(&cell) == protocol => {
+                        return self.go_on(incoming, asks, &cell).await;
+                    }
+                    Ok(Some(_)) => Refused::BAD_REQUEST,
+                    Ok(None) => Refused::UNKNOWN_SID,
+                    Err(fault) => return refuse(fault),
+                };
+                respond(if upgrade { refused.upgrade_answer() } else { refused.answer() })
+            }
         }
     }
 
@@ -201,22 +284,17 @@ impl Endpoint {
         handshake.carry_after(&cell, if legacy { LEGACY_PAUSE } else { Duration::ZERO })
     }
 
-    async fn go_on(
-        &self,
-        mut incoming: Incoming,
-        asked: Request,
-        cell: &Arc<Cell>,
-    ) -> Response<Body> {
-        match asked {
-            Request::Poll { jsonp, .. } => {
+    async fn go_on(&self, mut incoming: Incoming, asks: Asks, cell: &Arc<Cell>) -> Response<Body> {
+        match asks {
+            Asks::Poll { jsonp } => {
                 self.poll(cell, jsonp, Coding::wanted(incoming.request.headers())).await
             }
-            Request::Post { kind, form, .. } => self.post(incoming, cell, kind, form).await,
-            Request::Upgrade { .. } => match self.door.open(&mut incoming.request) {
+            Asks::Post { kind, form } => self.post(incoming, cell, kind, form).await,
+            Asks::Upgrade => match self.door.open(&mut incoming.request) {
                 Ok(handshake) => handshake.carry(cell),
                 Err(refusal) => refusal,
             },
-            Request::Other { .. } | Request::Open(_) => respond(Refused::BAD_REQUEST.answer()),
+            Asks::Other => respond(Refused::BAD_REQUEST.answer()),
         }
     }
 
@@ -287,6 +365,11 @@ impl Endpoint {
     }
 }
 
+/// The protocol that a session speaks.
+fn spoken(cell: &Cell) -> Protocol {
+    if cell.has_legacy_ids() { Protocol::V3 } else { Protocol::V4 }
+}
+
 /// Marks that a POST of the session is being read.
 struct Posting<'a>(&'a Cell);
 
@@ -309,7 +392,12 @@ impl Mounted for Endpoint {
             if !matches!(incoming.tail.as_str(), "" | "/") {
                 return answers::not_found();
             }
-            self.answer(incoming).await
+            let info = self.options.has_hooks().then(|| incoming.info());
+            let mut answer = self.answer(incoming).await;
+            if let Some(info) = info {
+                self.options.dress(&info, &mut answer);
+            }
+            answer
         })
     }
 

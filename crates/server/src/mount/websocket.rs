@@ -211,6 +211,12 @@ impl Door {
         Self { options, config: Arc::new(config) }
     }
 
+    /// The same door, which offers permessage-deflate if it is told how.
+    pub(crate) fn compressing(mut self, deflate: Option<deflate::Config>) -> Self {
+        self.options.deflate = deflate;
+        self
+    }
+
     /// Bytes of one message.
     pub(crate) fn message_len_max(&self) -> usize {
         self.config.limits.message_len

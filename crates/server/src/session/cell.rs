@@ -12,6 +12,7 @@ use self::carriers::{Attached, Ping};
 use super::peers::{Admission, Answered, Arrival, PeerCell, Pending, Queued, RoomWish};
 use super::timers::Sleeper;
 use crate::app::namespace::{Denied, Space};
+use crate::app::peer::Peer;
 use crate::clock;
 use crate::edge::crowd::Seat;
 use crate::panics::contain;
@@ -158,6 +159,8 @@ struct After {
     closed: bool,
     /// The client answered what somebody else was asked.
     forged: bool,
+    /// Those whose session went over to a WebSocket, where an Admin UI shows them.
+    moved: Vec<Arc<PeerCell>>,
 }
 
 impl Cell {
@@ -213,6 +216,11 @@ impl Cell {
         self.run(|machine, now| machine.handle_input(now, input))
     }
 
+    /// Whether its peers' ids are made from its token.
+    pub(crate) fn has_legacy_ids(&self) -> bool {
+        self.identity.as_deref().is_some_and(|identity| matches!(identity.ids, PeerIds::Legacy))
+    }
+
     fn run(
         self: &Arc<Self>,
         mutate: impl FnOnce(&mut dyn Session, Instant) -> Result<(), Fault>,
@@ -265,6 +273,10 @@ impl Cell {
                     }
                 }
                 Output::Carry(id) => {
+                    if core.is_websocket(id) {
+                        let shown = core.peers.iter().filter(|peer| peer.space.feed.is_some());
+                        after.moved.extend(shown.cloned());
+                    }
                     core.main = id;
                     // The former carrier must look again: the outbox no longer is its own.
                     self.outbox.wake();
@@ -430,6 +442,11 @@ impl Cell {
         }
         for (peer, first) in after.arrivals {
             peer.pump(first);
+        }
+        for peer in after.moved {
+            if let Some(feed) = peer.space.feed.clone() {
+                feed.moved(&Peer(peer));
+            }
         }
     }
 
@@ -619,6 +636,11 @@ impl Cell {
 }
 
 impl Core {
+    fn is_websocket(&self, id: Option<CarrierId>) -> bool {
+        let carrier = self.carriers.iter().find(|attached| Some(attached.id) == id);
+        carrier.is_some_and(|attached| attached.carrier == Carrier::WebSocket)
+    }
+
     fn attached(&mut self, id: CarrierId) -> Option<&mut Attached> {
         self.carriers.iter_mut().find(|attached| attached.id == id)
     }

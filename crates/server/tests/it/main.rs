@@ -4,6 +4,7 @@ mod access;
 mod advisories;
 mod calls;
 mod ends;
+mod engineio;
 mod harness;
 mod hostile;
 mod hubs;

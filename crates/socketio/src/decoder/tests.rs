@@ -50,9 +50,9 @@ fn sio5_binary_ack() {
 }
 
 #[test]
-fn sio5_no_attachments_after_all() {
+fn sio5_what_looks_like_a_placeholder_is_data_where_nothing_is_attached() {
     let mut decoder = decoder();
-    let packet = decoder.add(text(r#"50-["x",{"_placeholder":true,"num":0}]"#)).unwrap();
+    let packet = decoder.add(text(r#"2["x",{"_placeholder":true,"num":0}]"#)).unwrap();
     let (_, args, _) = event(packet.unwrap());
     assert_eq!(args.json(), r#"{"_placeholder":true,"num":0}"#);
     assert!(decoder.add(text("2[\"x\"]")).unwrap().is_some());

@@ -73,7 +73,6 @@ fn sio5_events_are_slices() {
 #[test]
 fn sio5_invalid_events() {
     let payloads = [
-        "",
         "{}",
         "\"x\"",
         "[]",
@@ -106,7 +105,7 @@ fn sio5_invalid_events() {
         "[\"\\",
     ];
     for payload in payloads {
-        for head in ["2", "2/chat,", "27", "50-", "50-/chat,7"] {
+        for head in ["2", "2/chat,", "27", "51-", "51-/chat,7"] {
             let text = format!("{head}{payload}");
             assert_eq!(check(&text), Err(Invalid("invalid payload")), "{text}");
         }
@@ -114,10 +113,18 @@ fn sio5_invalid_events() {
 }
 
 #[test]
+fn sio5_an_event_without_a_payload_is_nothing() {
+    for text in ["2", "2/chat,", "27"] {
+        assert_eq!(check(text).unwrap().body, Body::Nothing, "{text}");
+    }
+    assert_eq!(check("51-"), Err(Invalid("invalid payload")));
+}
+
+#[test]
 fn sio5_reserved_events() {
     for name in RESERVED_EVENTS {
         assert_eq!(check(&format!("2[\"{name}\"]")), Err(Invalid("invalid payload")));
-        assert_eq!(check(&format!("50-[\"{name}\",1]")), Err(Invalid("invalid payload")));
+        assert_eq!(check(&format!("51-[\"{name}\",1]")), Err(Invalid("invalid payload")));
     }
     assert!(check("2[\"connec\\u0074\"]").is_err());
     assert!(check("2[\"Connect\"]").is_ok());
@@ -157,8 +164,16 @@ fn sio5_attachment_counts() {
     assert_eq!(count("62-7[]"), Ok(2));
     assert_eq!(count("511-[\"x\"]"), Err(Invalid("too many attachments")));
     assert_eq!(count("599999999999999999999-[\"x\"]"), Err(Invalid("too many attachments")));
-    for text in ["5[\"x\"]", "5-[\"x\"]", "51[\"x\"]", "5a-[\"x\"]", "51.5-[\"x\"]", "5", "5+1-[]"]
-    {
+    for text in [
+        "50-[\"x\"]",
+        "5[\"x\"]",
+        "5-[\"x\"]",
+        "51[\"x\"]",
+        "5a-[\"x\"]",
+        "51.5-[\"x\"]",
+        "5",
+        "5+1-[]",
+    ] {
         assert_eq!(count(text), Err(Invalid("illegal attachments")), "{text}");
     }
 }
@@ -182,7 +197,8 @@ proptest! {
             Ok(serde_json::Value::Array(items)) => {
                 items.first().is_some_and(|name| name.is_string() || name.is_number())
             }
-            _ => false,
+            // An event of digits alone has no payload.
+            _ => rest.is_empty(),
         };
         prop_assert_eq!(ours, theirs);
     }

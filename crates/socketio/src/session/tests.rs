@@ -8,6 +8,7 @@ use omniwire_engineio as engineio;
 use omniwire_session::{Detached, Outgoing};
 use std::time::Duration;
 
+mod advisories;
 mod chaos;
 mod connect;
 mod legacy;

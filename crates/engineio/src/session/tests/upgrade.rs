@@ -101,6 +101,15 @@ fn eio4_requests_after_the_upgrade_are_refused() {
 }
 
 #[test]
+fn eio4_a_binary_probe_is_none() {
+    let mut driver = polling();
+    let id = driver.websocket();
+    driver.send_binary(id, b"2probe").unwrap();
+    assert!(driver.is_ended(id));
+    assert_eq!(driver.closed, None);
+}
+
+#[test]
 fn eio4_second_probe_is_closed() {
     let (mut driver, id) = probed();
     let second = driver.websocket();

@@ -49,7 +49,7 @@ fn eio3_polling_binary() {
 fn eio3_polling_closes_upon_invalid_packet() {
     let mut driver = polling(false);
     let poll = driver.poll();
-    assert_eq!(driver.post("abc").unwrap_err().status, 400);
+    driver.post("abc").unwrap();
     assert_eq!(driver.answer(poll).unwrap(), "1:1");
     assert_over(&driver, Reason::ProtocolError);
 }

@@ -108,8 +108,7 @@ fn eio4_a_body_of_many_packets_is_read_in_steps() {
 fn eio4_polling_closes_upon_invalid_packet() {
     let mut driver = polling();
     let poll = driver.poll();
-    let fault = driver.post("abc").unwrap_err();
-    assert_eq!(fault.status, 400);
+    driver.post("abc").unwrap();
     assert_eq!(driver.answer(poll).unwrap(), "1");
     assert_over(&driver, Reason::ProtocolError);
 }
@@ -117,7 +116,7 @@ fn eio4_polling_closes_upon_invalid_packet() {
 #[test]
 fn eio4_polling_takes_what_comes_before_an_invalid_packet() {
     let mut driver = polling();
-    assert!(driver.post("4a\x1eabc\x1e4b").is_err());
+    driver.post("4a\x1eabc\x1e4b").unwrap();
     let messages = driver.events.iter().filter(|e| matches!(e, Event::Message { .. })).count();
     assert_eq!(messages, 1);
     assert_over(&driver, Reason::ProtocolError);
@@ -230,7 +229,7 @@ fn eio4_ping_from_the_client_closes() {
     assert_over(&driver, Reason::ConnectionLost);
 
     let mut driver = polling();
-    assert!(driver.post("2").is_err());
+    driver.post("2").unwrap();
     assert_over(&driver, Reason::ConnectionLost);
 }
 

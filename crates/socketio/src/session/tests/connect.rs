@@ -172,7 +172,7 @@ fn sio5_disconnect_from_a_namespace() {
 
 #[test]
 fn sio5_out_of_turn_closes() {
-    let told = "forced server close";
+    let told = "forced close";
     assert_closes(&["40"], told);
     assert_closes(&[r#"42/custom,["message"]"#], told);
     assert_closes(&["40/custom", "41/custom", r#"42/custom,["message"]"#], told);
@@ -181,6 +181,10 @@ fn sio5_out_of_turn_closes() {
     assert_closes(&[r#"44{"message":"x"}"#], told);
     // Not let in yet.
     assert_closes(&["40/slow", r#"42/slow,["message"]"#], told);
+    // Without a GET that waits, the client is told later.
+    let mut driver = polling();
+    driver.post("40").unwrap();
+    assert_eq!(left(&driver), [(0, "forced server close")]);
 }
 
 #[test]

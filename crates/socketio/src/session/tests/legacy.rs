@@ -45,7 +45,7 @@ fn sio4_connect_with_a_query() {
 fn sio4_connect_error_is_data_or_message() {
     let (mut driver, id) = websocket();
     driver.send(id, "40/random").unwrap();
-    assert_eq!(driver.receive_text(id), r#"44/random,"Invalid namespace""#);
+    assert_eq!(driver.receive_text(id), r#"44/random,{"message":"Invalid namespace"}"#);
     driver.send(id, "40/slow").unwrap();
     let data = Args::from_elements(r#"{"code":401}"#.into()).unwrap();
     let refusal = Refusal { data, ..Refusal::new("no") };

@@ -92,13 +92,12 @@ fn sio5_acks_that_nobody_waits_for_are_ignored() {
 
 #[test]
 fn sio5_invalid_packets_close() {
-    let packets: [&[&str]; 18] = [
+    let packets: [&[&str]; 17] = [
         &["4abc"],
         &["4"],
         &["47"],
         &["42{}"],
         &["42[]"],
-        &["42"],
         &["42[null]"],
         &["42[[\"x\"]]"],
         &[r#"42abc["message-with-ack",1]"#],
@@ -134,8 +133,7 @@ fn sio5_invalid_attachments_close() {
 fn sio5_invalid_packet_on_polling() {
     let mut driver = polling();
     let poll = driver.poll();
-    let fault = driver.post("42[\"message\",1]\x1e4abc\x1e42[\"message\",2]").unwrap_err();
-    assert_eq!(fault.status, 400);
+    driver.post("42[\"message\",1]\x1e4abc\x1e42[\"message\",2]").unwrap();
     assert_eq!(driver.answer(poll).unwrap(), "42[\"message-back\",1]\x1e1");
     assert_eq!(driver.closed, Some(Reason::ProtocolError));
     assert_eq!(left(&driver), [(0, "forced close")]);

@@ -1,0 +1,93 @@
+/**
+ * Socket.IO's official Admin UI, the static page of npm's `@socket.io/admin-ui`, in Chromium, from
+ * another origin: what it shows of our server, and what it does to its sockets.
+ *
+ *     OMNIWIRE=target/release/omniwire node admin.mjs
+ *
+ * Wants Debian's Chromium (or CHROMIUM=path), and the packages of ../node. Pictures go to ../../out.
+ */
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { extname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Server } from "../node/server.mjs";
+import { within } from "../node/wait.mjs";
+import { check, finish } from "./checks.mjs";
+import { launch, startSite } from "./pages.mjs";
+
+const { io } = createRequire(new URL("../node/", import.meta.url))("socket.io-client");
+const UI = new URL("node_modules/@socket.io/admin-ui/ui/dist/", import.meta.url);
+const PICTURES = fileURLToPath(new URL("../../out/", import.meta.url));
+const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css" };
+
+mkdirSync(PICTURES, { recursive: true });
+const site = await startSite(files());
+const environment = { SIO_ADMIN: "1", SIO_CORS: site.url, SIO_NODE: "node-one" };
+const command = ["conformance", "--suite", "socketio", "--port", "0"];
+const ready = /listening on (?<address>\S+:\d+)/;
+const server = await Server.start(command, ready, environment, process.env.OMNIWIRE);
+const browser = await launch();
+await check("the test ran to its end", () => run(browser));
+await browser.close();
+await check("the server ends well", () => server.stop());
+site.close();
+process.exit(finish());
+
+/** The page's files by path. */
+function files() {
+  const found = {};
+  for (const path of readdirSync(UI, { recursive: true })) {
+    const type = TYPES[extname(path)] ?? (extname(path) === ".svg" ? "image/svg+xml" : undefined);
+    if (type) found[`/${path}`] = [type, readFileSync(new URL(path, UI))];
+  }
+  found["/"] = found["/index.html"];
+  return found;
+}
+
+async function run(browser) {
+  const page = await browser.newPage({ viewport: { width: 1440, height: 1000 } });
+  const errors = [];
+  page.on("pageerror", (error) => errors.push(error.message));
+  const options = { transports: ["websocket"], forceNew: true, reconnection: false };
+  const one = io(`${server.url}/chat`, { ...options, query: { who: "one" } });
+  await within(once(one, "connect"), "one");
+
+  await check("the page connects", async () => {
+    await page.goto(`${site.url}/`);
+    await page.getByLabel("Server URL").fill(server.url);
+    await page.getByRole("button", { name: "Connect" }).click();
+    await page.getByText("node-one").or(page.getByText("Connected")).first().waitFor();
+  });
+  const main = page.locator("main");
+  const go = (name) => page.getByRole("link", { name }).first().click();
+  const look = (name) => page.screenshot({ path: `${PICTURES}/admin-${name}.png` });
+  await check("the dashboard counts clients, servers and sockets of namespaces", async () => {
+    await main.getByRole("row", { name: /WebSocket 2 100/ }).waitFor();
+    await main.getByRole("row", { name: /HEALTHY 1 100/ }).first().waitFor();
+    await main.getByRole("row", { name: /\/chat 1/ }).waitFor();
+    await look("dashboard");
+  });
+  await check("a socket that went over to a WebSocket is shown so", async () => {
+    await go("Sockets");
+    await main.getByRole("row", { name: /127\.0\.0\.1 WebSocket/ }).waitFor();
+    await look("sockets");
+  });
+  await check("clients come and go", async () => {
+    await go("Clients");
+    await main.getByText("1-2 of 2").waitFor();
+    const two = io(`${server.url}/chat`, options);
+    await main.getByText("1-3 of 3").waitFor();
+    two.disconnect();
+    await main.getByText("1-2 of 2").waitFor();
+    await look("clients");
+  });
+  await check("the server is told by its name", async () => {
+    await go("Servers");
+    await main.getByRole("row", { name: /node-one.*HEALTHY/ }).waitFor();
+  });
+  await check("the page had no errors", () => assert.deepEqual(errors, []));
+  one.disconnect();
+}
