@@ -66,7 +66,7 @@ async function run(browser) {
   const look = (name) => page.screenshot({ path: `${PICTURES}/admin-${name}.png` });
   await check("the dashboard counts clients, servers and sockets of namespaces", async () => {
     await main.getByRole("row", { name: /WebSocket 2 100/ }).waitFor();
-    await main.getByRole("row", { name: /HEALTHY 1 100/ }).first().waitFor();
+    await main.getByRole("row", { name: /^healthy 1 100/i }).first().waitFor();
     await main.getByRole("row", { name: /\/chat 1/ }).waitFor();
     await look("dashboard");
   });
@@ -86,7 +86,7 @@ async function run(browser) {
   });
   await check("the server is told by its name", async () => {
     await go("Servers");
-    await main.getByRole("row", { name: /node-one.*HEALTHY/ }).waitFor();
+    await main.getByRole("row", { name: /node-one.*healthy/i }).waitFor();
   });
   await check("the page had no errors", () => assert.deepEqual(errors, []));
   one.disconnect();
