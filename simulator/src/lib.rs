@@ -5,7 +5,7 @@
 //! something to do; the network, which is memory; and the clients.
 //!
 //! - [`world::run`] runs a seed;
-//! - [`client`] is a client's life, [`speech`] what it says in its protocol, [`line`] what carries
+//! - [`client`] is a client's life, [`speech`] what it says in its protocol, [`mod@line`] what carries
 //!   that, [`network`] what happens to it;
 //! - [`app`] is the application that they meet in, and [`ledger`] the books of what was promised.
 #![forbid(unsafe_code)]

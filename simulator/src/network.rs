@@ -1,6 +1,6 @@
 //! A network in memory, with the faults of a real one.
 //!
-//! A connection is two [`Conduit`]s. What is written to one can be read at its other end after a
+//! A connection is two conduits. What is written to one can be read at its other end after a
 //! delay, in pieces; it holds only so much, as a socket's buffers do. Faults belong to a client:
 //! they strike all connections that it has.
 
