@@ -254,7 +254,7 @@ fn say(hub: &Hub, name: &str) {
     let (name, args, rooms) = (ByteString::from(name), Args::default(), [ROOM]);
     let target = Target { rooms: &rooms, ..Target::default() };
     let remembered = hub.is_recoverable().then(Instant::now);
-    let publication = Publication { name: &name, args: &args, remembered };
+    let publication = Publication { name: &name, args: &args, remembered, key: None };
     hub.broadcast(target, publication, &mut |_, place| encode(&name, place));
 }
 
@@ -299,7 +299,9 @@ fn nobody_stays_in_a_room_as_a_ghost() {
         let mut threads = publishers(&hub, &["a"]);
         let (inside, joining) = (Arc::clone(&hub), Arc::clone(&member));
         // Refused if it comes too late.
-        threads.push(thread::spawn(move || drop(inside.join(&joining, &ROOM))));
+        threads.push(thread::spawn(move || {
+            inside.join(&joining, &ROOM).ok();
+        }));
         hub.exit(&member);
         join_all(threads);
         assert!(hub.members(&[ROOM]).is_empty());
@@ -330,8 +332,8 @@ fn who_comes_back_gets_what_it_missed_and_what_is_new_once_and_in_order() {
         let talking = publishers(&hub, &["a", "b"]);
         let member = enter(&hub, 1);
         let seen = Seen::UpTo(Position { epoch: EPOCH, offset: 1 });
-        let joined = hub.join_since(&member, &ROOM, seen, Instant::now(), |recovery| {
-            let Recovery::Recovered(missed) = recovery else { panic!("{recovery:?}") };
+        let joined = hub.join_since(&member, &ROOM, seen, Instant::now(), |welcome| {
+            let Some(Recovery::Recovered(missed)) = welcome.recovery else { panic!("{welcome:?}") };
             for stored in missed {
                 let place = Place { room: &ROOM, position: stored.position };
                 let prepared = encode(&stored.name, Some(place)).expect("it has words");
