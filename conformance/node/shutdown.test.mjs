@@ -24,16 +24,16 @@ test("with clients of every kind the server ends within its time and with 0", as
   await Promise.allSettled(clients.map((client) => client.close()));
 });
 
-test("a WebSocket is closed with 1012", async () => {
+test("a WebSocket is closed with 1001", async () => {
   const server = await startDemo();
   const socket = new WebSocket(`${server.ws}/ws/chat`);
   await within(once(socket, "open"), "the WebSocket");
   const closed = once(socket, "close");
   await server.stop();
-  assert.equal((await within(closed, "the close"))[0], 1012);
+  assert.equal((await within(closed, "the close"))[0], 1001);
 });
 
-test("a WebSocket over HTTP/2 is closed with 1012", async () => {
+test("a WebSocket over HTTP/2 is closed with 1001", async () => {
   const server = await startDemo();
   const { hostname: host, port } = new URL(server.url);
   const connection = await Http2Connection.open({ host, port });
@@ -41,13 +41,13 @@ test("a WebSocket over HTTP/2 is closed with 1012", async () => {
   await socket.frames.next();
   const stopped = server.stop();
   const close = await socket.frames.next("the Close", ({ opcode }) => opcode === OPCODE.close);
-  assert.equal(close.payload.readUInt16BE(), 1012);
+  assert.equal(close.payload.readUInt16BE(), 1001);
   connection.close();
   await stopped;
 });
 
 for (const transport of ["websocket", "xhr-streaming", "eventsource", "xhr-polling"]) {
-  test(`SockJS by ${transport} is closed with 1012`, async () => {
+  test(`SockJS by ${transport} is closed with 1001`, async () => {
     const server = await startDemo();
     const line = new SockJS(`${server.url}/sockjs/chat`, null, { transports: [transport] });
     const closed = new Promise((resolve) => {
@@ -56,7 +56,7 @@ for (const transport of ["websocket", "xhr-streaming", "eventsource", "xhr-polli
     await within(new Promise((resolve) => { line.onmessage = resolve; }), "the first message");
     await server.stop();
     const { code, wasClean } = await within(closed, "the close");
-    assert.deepEqual({ code, wasClean }, { code: 1012, wasClean: true });
+    assert.deepEqual({ code, wasClean }, { code: 1001, wasClean: true });
   });
 }
 
@@ -78,7 +78,7 @@ test("an event stream ends with the envelope `close`, and whole", async () => {
   const response = await fetch(`${server.url}/sse/chat`);
   const text = response.text();
   await server.stop();
-  assert.match(await within(text, "the end of the stream"), /"close":\{"code":1012/);
+  assert.match(await within(text, "the end of the stream"), /"close":\{"code":1001/);
 });
 
 test("a poll that waits ends with the envelope `close`", async () => {
@@ -95,7 +95,7 @@ test("a poll that waits ends with the envelope `close`", async () => {
   }
   await server.stop();
   const envelopes = await within(waiting, "the last answer");
-  assert.equal(envelopes.find(({ close }) => close).close.code, 1012);
+  assert.equal(envelopes.find(({ close }) => close).close.code, 1001);
 });
 
 test("connections that asked nothing, or half a question, do not hold the server", async () => {
@@ -118,7 +118,7 @@ test("sessions end at the pace that is set", async () => {
   await Promise.all(sockets.map((socket) => within(once(socket, "open"), "a WebSocket")));
   const ends = sockets.map(async (socket) => {
     const [code] = await within(once(socket, "close"), "the close");
-    assert.equal(code, 1012);
+    assert.equal(code, 1001);
     return performance.now();
   });
   await server.stop();
@@ -146,7 +146,7 @@ test("while it drains nobody new is taken, and a second SIGTERM hurries", async 
   await within(answered, "the answer to one who is still there");
   const closed = once(socket, "close");
   await server.stop();
-  assert.equal((await within(closed, "the close"))[0], 1012);
+  assert.equal((await within(closed, "the close"))[0], 1001);
 });
 
 test("clients that come back by themselves do, and find the next server", async () => {

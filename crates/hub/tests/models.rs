@@ -20,7 +20,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// Random schedules of each model, and as many again that change hands seldom, at the worst places.
-const SCHEDULES: usize = 2_000;
+const SCHEDULES: usize = 50_000;
 const SWITCHES: usize = 3;
 
 fn check(model: impl Fn() + Send + Sync + Clone + 'static) {

@@ -500,8 +500,8 @@ fn gone() -> Fault {
 
 fn close_code(reason: Reason) -> u16 {
     match reason {
-        // "Service Restart", as registered with IANA: come back, maybe elsewhere.
-        Reason::Shutdown => 1012,
+        // "Going away" (RFC 6455, 7.4.1): come back, maybe elsewhere.
+        Reason::Shutdown => 1001,
         Reason::NeverEntered => 1008,
         Reason::Slow => 1013,
         Reason::ProtocolError => 1007,

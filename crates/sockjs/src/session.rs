@@ -322,8 +322,8 @@ impl<M: Manner> SockJsSession<M> {
     fn shut(&mut self, reason: Reason) {
         let (code, text) = match reason {
             Reason::Kicked => (1000, "Normal closure"),
-            // "Service Restart", as registered with IANA: come back, maybe elsewhere.
-            Reason::Shutdown => (1012, reason.as_str()),
+            // "Going away" (RFC 6455, 7.4.1): come back, maybe elsewhere.
+            Reason::Shutdown => (1001, reason.as_str()),
             _ => (1008, reason.as_str()),
         };
         let mut ending = Ending::close(1000, "Normal closure");

@@ -261,8 +261,8 @@ fn the_server_ends_it() {
 
     let (mut bench, _) = Bench::entered(Manner::Raw, Carrier::EventStream);
     let outputs = bench.put(Input::Close { reason: Reason::Shutdown });
-    assert_eq!(closed(&outputs), (Reason::Shutdown, 1012));
-    assert!(bench.said()[0].contains("\"close\":{\"code\":1012"));
+    assert_eq!(closed(&outputs), (Reason::Shutdown, 1001));
+    assert!(bench.said()[0].contains("\"close\":{\"code\":1001"));
 }
 
 #[test]

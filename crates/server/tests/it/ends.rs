@@ -20,7 +20,7 @@ async fn shutdown_says_that_it_goes_away() {
     let (omniwire, address) = serve(Omniwire::builder().namespace(echo())).await;
     let mut client = Client::connect(address, "/ws/echo").await;
     omniwire.shut_down();
-    assert_eq!(u16::from(client.closed().await), 1012);
+    assert_eq!(u16::from(client.closed().await), 1001);
     until(|| omniwire.stats().sessions == 0 && omniwire.stats().connections == 0).await;
 }
 
@@ -48,7 +48,7 @@ async fn a_server_that_drains_takes_nobody_and_lets_go_one_by_one() {
     // Four times a twentieth of a second from the first to the last.
     assert!(start.elapsed() >= Duration::from_millis(500), "{:?}", start.elapsed());
     for client in &mut clients {
-        assert_eq!(u16::from(client.closed().await), 1012);
+        assert_eq!(u16::from(client.closed().await), 1001);
     }
     until(|| omniwire.stats().sessions == 0).await;
 }

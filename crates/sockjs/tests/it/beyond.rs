@@ -359,7 +359,7 @@ fn shutting_down_tells_who_listens() {
     for name in ["s", &name] {
         server.input(name, Input::Close { reason: Reason::Shutdown }).unwrap();
     }
-    let frame = "c[1012,\"server shutting down\"]";
+    let frame = "c[1001,\"server shutting down\"]";
     assert_eq!(server.chunks(stream)[2], format!("{frame}\n"));
     assert_eq!(server.chunks(socket)[1], frame);
     assert!(server.exchanges[stream].ended && server.exchanges[socket].ended);
