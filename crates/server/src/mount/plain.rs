@@ -139,7 +139,7 @@ impl Endpoint {
         let machine = Box::new(machine);
         let cell = incoming.open_session(&self.terms, token, PeerIds::Fresh, machine)?;
         if let Some(past) = cell.past() {
-            *past.lock() = Some(Box::new(Past { places, ..Past::default() }));
+            *past.lock() = Some(Box::new(Past::of(places)));
         }
         Ok(cell)
     }

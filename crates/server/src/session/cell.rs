@@ -23,7 +23,7 @@ use crate::wires;
 use bytes::Bytes;
 use http::StatusCode;
 use omniwire_hub::{Outbox, OutboxLimits, Seen};
-use omniwire_plain::Places;
+use omniwire_plain::{PLACES_MAX, Places};
 use omniwire_session::{
     Answer, ByteString, Carrier, CarrierId, Detached, Ending, Event, Fault, Input, Link, Output,
     Reason, Refusal, Session,
@@ -118,8 +118,30 @@ pub(crate) struct Past {
     /// ...and what it brought, until the next one says that it came.
     pub(crate) body: Bytes,
     /// Set if the client was here in an earlier session: where it stood in rooms that it has not
-    /// joined again.
+    /// joined again...
     pub(crate) places: Option<Places>,
+    /// ...and the first of those that it has.
+    resumed: Vec<ByteString>,
+}
+
+impl Past {
+    /// What is known of a client that stood here in an earlier session, if it was here.
+    pub(crate) fn of(places: Option<Places>) -> Self {
+        Self { places, ..Self::default() }
+    }
+
+    /// Up to where the client has seen a room that it joins now. If it has joined it in this
+    /// session before, it has left it since, and lost nothing: it is new there.
+    fn seen(&mut self, room: &str) -> Seen {
+        let Some(places) = &mut self.places else { return Seen::Nothing };
+        if self.resumed.iter().any(|resumed| resumed == room) {
+            return Seen::Nothing;
+        }
+        if self.resumed.len() < PLACES_MAX {
+            self.resumed.push(room.into());
+        }
+        places.take(room).map_or(Seen::Unknown, Seen::UpTo)
+    }
 }
 
 impl fmt::Debug for Cell {
@@ -468,11 +490,7 @@ impl Cell {
     /// Up to where its client has seen a room's events, as it said when it came.
     pub(crate) fn has_seen(&self, room: &str) -> Seen {
         let mut past = self.past().map(Mutex::lock);
-        let past = past.as_mut().and_then(|past| past.as_mut());
-        match past.and_then(|past| past.places.as_mut()) {
-            None => Seen::Nothing,
-            Some(places) => places.take(room).map_or(Seen::Unknown, Seen::UpTo),
-        }
+        past.as_mut().and_then(|past| past.as_mut()).map_or(Seen::Nothing, |past| past.seen(room))
     }
 
     /// Whether its peer of this link is in a room.
@@ -713,3 +731,28 @@ const INTERNAL_ERROR: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;
 
 /// Wakers that may wait in a session. Beyond, all are woken: requests that are over leave some.
 const WAITING_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use omniwire_session::Position;
+
+    #[test]
+    fn who_comes_back_and_joins_a_room_again_that_it_left_is_new_there() {
+        let mut past = Past::of(Places::parse("9.1.a"));
+        assert_eq!(past.seen("a"), Seen::UpTo(Position { epoch: 9, offset: 1 }));
+        assert_eq!(past.seen("a"), Seen::Nothing);
+        assert_eq!(past.seen("b"), Seen::Unknown, "it may have been there");
+        assert_eq!(past.seen("b"), Seen::Nothing);
+        assert_eq!(Past::of(None).seen("a"), Seen::Nothing);
+    }
+
+    #[test]
+    fn the_rooms_that_a_client_came_back_to_are_remembered_within_bounds() {
+        let mut past = Past::of(Some(Places::default()));
+        for room in 0..2 * PLACES_MAX {
+            assert_eq!(past.seen(&room.to_string()), Seen::Unknown);
+        }
+        assert_eq!(past.resumed.len(), PLACES_MAX);
+    }
+}
