@@ -52,6 +52,8 @@ pub struct Client {
     speech: Box<dyn Speech>,
     /// Where it wants to be, and where it is.
     rooms: BTreeMap<String, (bool, Standing)>,
+    /// What its line asked for as it opened, until it is let in.
+    asked: Vec<String>,
     guise: Guise,
     /// Why its last line ended, as far as it was told.
     why: String,
@@ -79,6 +81,7 @@ impl Client {
         Self {
             speech: plan.kind.speech(plan.namespace),
             rooms: plan.rooms.iter().map(|room| (room.clone(), (false, Standing::Out))).collect(),
+            asked: Vec::new(),
             guise: (plan.number, 0),
             why: String::new(),
             connection: 0,
@@ -114,6 +117,10 @@ impl Client {
         let rooms: Vec<&str> = rooms.map(|(room, _)| room.as_str()).collect();
         let dial: Arc<dyn Dial> = Arc::clone(&self.network) as _;
         let line = self.speech.open(&dial, &query, &rooms);
+        self.asked = match self.speech.opens_in_rooms() {
+            true => rooms.into_iter().map(str::to_owned).collect(),
+            false => Vec::new(),
+        };
         self.heard_at = Instant::now();
         for word in self.speech.greet() {
             line.send(Outgoing::Text(word));
@@ -246,10 +253,11 @@ impl Client {
     fn enter(&mut self, line: &Line) {
         self.is_in = true;
         self.calm = Instant::now();
-        let opened = self.speech.opens_in_rooms();
+        // Only once: a poll that finds its session gone is given another, and asks for nothing.
+        let asked = std::mem::take(&mut self.asked);
         for (room, (wanted, standing)) in &mut self.rooms {
             match standing {
-                Standing::Out if opened && *wanted => *standing = Standing::Asking,
+                Standing::Out if *wanted && asked.contains(room) => *standing = Standing::Asking,
                 Standing::Asking => line.send(Outgoing::Text(self.speech.join(room))),
                 Standing::Leaving => line.send(Outgoing::Text(self.speech.leave(room))),
                 Standing::Out | Standing::In => {}

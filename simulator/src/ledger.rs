@@ -15,7 +15,7 @@
 
 use crate::network::Fault;
 use crate::speech::{How, Kind, Message};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -83,6 +83,8 @@ struct Books {
     /// How much had been said in a room when somebody joined it.
     joined: HashMap<(Guise, String), usize>,
     places: BTreeMap<(u64, String), Place>,
+    /// Clients that say where they stand by the last id, or cursor, that they were given.
+    by_id: BTreeSet<u64>,
     findings: Vec<Finding>,
     tally: Tally,
     /// A digest of all that happened, in its order.
@@ -107,6 +109,10 @@ struct Place {
     next: usize,
     /// What was said before this is old when it hears it.
     old: usize,
+    /// It was in when its connection was lost, and was not told since where it stands.
+    torn: bool,
+    /// On which connection it was told last that it is in.
+    told: Option<u64>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -127,6 +133,7 @@ impl Ledger {
             handled: HashMap::new(),
             joined: HashMap::new(),
             places: BTreeMap::new(),
+            by_id: BTreeSet::new(),
             findings: Vec::new(),
             tally: Tally::default(),
             trace: 0,
@@ -185,6 +192,7 @@ impl Ledger {
             return books.find("leak", format!("{guise:?} joined {room} and nobody put it there"));
         };
         let remembered = books.remembered;
+        let comes_back_by_id = books.by_id.contains(&guise.0);
         let place = books.places.entry((guise.0, room.to_owned())).or_default();
         if place.state == State::In && how != How::Recovered {
             // It had asked twice. In a recoverable room it is told then that it can't go on: it is
@@ -192,13 +200,18 @@ impl Ledger {
             return;
         }
         let missed = entered - place.next.min(entered);
+        // Who comes back with what the server of its last session gave it, and was not there then,
+        // has no place to go on from.
+        let torn = std::mem::take(&mut place.torn);
+        let told = place.told.replace(guise.1) == Some(guise.1);
+        let had_place = torn || told || !comes_back_by_id;
         match how {
             // It goes on where it was.
             How::Recovered => {
                 (place.state, place.old) = (State::In, entered);
                 books.tally.recovered += 1;
             }
-            How::Lost if missed <= remembered.min(NEEDLESS_MAX) => {
+            How::Lost if had_place && missed <= remembered.min(NEEDLESS_MAX) => {
                 (place.state, place.next) = (State::In, entered);
                 books.tally.lost += 1;
                 books.find("needless loss", format!("{guise:?} in {room}: {missed} missed"));
@@ -228,7 +241,10 @@ impl Ledger {
         let mut books = self.books();
         books.note(&(5, client));
         let places = books.places.iter_mut().filter(|((of, _), _)| *of == client);
-        places.for_each(|(_, place)| place.state = State::Out);
+        places.for_each(|(_, place)| {
+            place.torn |= place.state == State::In;
+            place.state = State::Out;
+        });
     }
 
     /// A client's line was lost.
@@ -240,7 +256,11 @@ impl Ledger {
 
     /// There is a client.
     pub fn born(&self, client: u64, kind: Kind, namespace: &str) {
-        self.books().note(&(0, client, kind, namespace));
+        let mut books = self.books();
+        books.note(&(0, client, kind, namespace));
+        if matches!(kind, Kind::EventStream | Kind::LongPoll) {
+            books.by_id.insert(client);
+        }
     }
 
     /// Something happens to a client's network.

@@ -6,6 +6,8 @@ use crate::line::{Line, signalr};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 
 #[derive(Debug)]
 pub(super) struct SignalR {
@@ -17,6 +19,8 @@ pub(super) struct SignalR {
     query: String,
     /// It has shaken hands on this connection before.
     known: bool,
+    /// When it opened its line.
+    opened_at: Instant,
     /// Lines that were lost in a row before a word came over them.
     lost: u32,
     books: Books,
@@ -44,6 +48,7 @@ impl SignalR {
             token: None,
             query: String::new(),
             known: false,
+            opened_at: Instant::now(),
             lost: 0,
             books: Books::default(),
         }
@@ -94,6 +99,11 @@ impl SignalR {
                 self.known = true;
                 Some(Heard::New)
             }
+            None if self.opened_at.elapsed() >= HANDSHAKE_MAX => {
+                // Its request did not get through in time.
+                self.forget();
+                Some(Heard::Bye(record.to_string()))
+            }
             Some(1) => heard(record["target"].as_str()?, record["arguments"].as_array()?),
             Some(3) => Some(match (&record["invocationId"], record.get("error")) {
                 (Value::String(id), None) => Heard::Delivered(id.parse().ok()?),
@@ -124,6 +134,7 @@ impl SignalR {
 
 impl Speech for SignalR {
     fn open(&mut self, dial: &Arc<dyn Dial>, query: &str, _: &[&str]) -> Line {
+        self.opened_at = Instant::now();
         match self.token.as_ref().filter(|_| self.known) {
             Some(token) => signalr::again(dial, &self.path, &self.query, token),
             None => {
@@ -193,5 +204,8 @@ impl Speech for SignalR {
         self.token.is_some()
     }
 }
+
+/// So long a server waits for a handshake.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(15);
 
 const RETRIES_MAX: u32 = 3;
