@@ -11,7 +11,7 @@ pub(crate) mod upgrade;
 pub(crate) mod upstream;
 pub(crate) mod websocket;
 
-use crate::edge::crowd::Connection;
+use crate::edge::crowd::Counted;
 use crate::session::cell::Cell;
 use omniwire_session::{CarrierId, Detached};
 use std::sync::Arc;
@@ -21,8 +21,8 @@ use std::sync::atomic::Ordering::Relaxed;
 pub(crate) struct Place {
     pub(crate) cell: Arc<Cell>,
     pub(crate) id: CarrierId,
-    /// Held as long as the TCP connection is taken out of the HTTP that counts it.
-    _counted: Option<Arc<Connection>>,
+    /// Of a TCP connection that was taken out of the HTTP that counted it.
+    _counted: Option<Counted>,
 }
 
 impl Place {
@@ -32,8 +32,8 @@ impl Place {
     }
 
     /// The same, for what outlives the HTTP that it came by: it is counted until it ends.
-    pub(crate) fn counted(mut self, connection: Option<Arc<Connection>>) -> Self {
-        self._counted = connection;
+    pub(crate) fn counted(mut self, count: Option<Counted>) -> Self {
+        self._counted = count;
         self
     }
 }

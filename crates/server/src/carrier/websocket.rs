@@ -11,6 +11,7 @@ use super::Place;
 #[cfg(unix)]
 use super::engine::{Socket, Work};
 use super::upgrade::{Upgrade, Upgraded};
+use crate::edge::crowd::Connection;
 use crate::panics;
 use crate::session::cell::{Cell, Step};
 use bytes::Bytes;
@@ -24,7 +25,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
-#[cfg(unix)]
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
@@ -38,11 +38,20 @@ const MESSAGES_PER_TURN: usize = 64;
 /// The same in bytes, after decompression.
 const LEN_PER_TURN: u64 = 256 << 10;
 
-/// Carries a session over a WebSocket whose handshake was answered, until it ends.
-pub(crate) async fn run(place: Place, upgrade: Upgrade, config: Arc<Config>) {
+/// Carries a session over a WebSocket whose handshake was answered, until it ends. So long the
+/// `connection` counts, which may be that of many streams.
+pub(crate) async fn run(
+    place: Place,
+    upgrade: Upgrade,
+    config: Arc<Config>,
+    connection: Option<Arc<Connection>>,
+) {
     match upgrade.wait().await {
-        Ok(Upgraded::Tcp(io, read)) => drive_tcp(place, io, read, config),
-        Ok(Upgraded::Other(io, read)) => drive(place, io, read, config),
+        Ok(Upgraded::Tcp(io, read)) => {
+            let count = connection.and_then(|connection| connection.take_count());
+            drive_tcp(place.counted(count), io, read, config);
+        }
+        Ok(Upgraded::Other(io, read)) => drive(place, io, read, config, connection),
         Err(error) => tracing::debug!(%error, "no WebSocket came of a handshake"),
     }
 }
@@ -58,15 +67,25 @@ fn drive_tcp(place: Place, io: TcpStream, leftover: Bytes, config: Arc<Config>) 
 }
 
 #[cfg(not(unix))]
-use self::drive as drive_tcp;
+fn drive_tcp(place: Place, io: TcpStream, leftover: Bytes, config: Arc<Config>) {
+    drive(place, io, leftover, config, None);
+}
 
 /// In a task of its own: what led here, which is larger, leaves no memory behind.
-fn drive<S>(place: Place, io: S, leftover: Bytes, config: Arc<Config>)
-where
+fn drive<S>(
+    place: Place,
+    io: S,
+    leftover: Bytes,
+    config: Arc<Config>,
+    connection: Option<Arc<Connection>>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     if let Ok(carried) = Carried::new(place, io, leftover, config) {
-        tokio::spawn(carried);
+        tokio::spawn(async move {
+            let _counted = connection;
+            carried.await;
+        });
     }
 }
 

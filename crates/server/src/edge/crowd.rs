@@ -7,9 +7,9 @@ use omniwire_session::limits::Limits;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Weak};
 
 /// Who is here.
 #[derive(Debug)]
@@ -28,8 +28,24 @@ struct Bounds {
 #[derive(Debug, Default)]
 struct Counts {
     connections: usize,
-    by_ip: HashMap<IpAddr, Tally>,
+    by_ip: HashMap<IpAddr, Known>,
+    /// All those who are not counted by address.
+    uncounted: Weak<Address>,
     refused: u64,
+}
+
+/// An address that somebody comes from.
+#[derive(Debug, Default)]
+struct Known {
+    tally: Tally,
+    address: Weak<Address>,
+}
+
+/// Shared by all that come from it, so that each keeps no more than a pointer.
+#[derive(Debug)]
+struct Address {
+    crowd: Arc<Crowd>,
+    ip: Option<IpAddr>,
 }
 
 /// What one address holds.
@@ -40,21 +56,23 @@ struct Tally {
     sessions: usize,
 }
 
-/// A TCP connection that is counted until this is dropped.
+/// A TCP connection that speaks HTTP. It is counted until this is dropped, or until what is left
+/// of the count when it has been taken out of HTTP.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    crowd: Arc<Crowd>,
-    ip: Option<IpAddr>,
+    address: Arc<Address>,
+    count: Mutex<Option<Counted>>,
     /// No request's head has come yet.
     is_greeting: AtomicBool,
 }
 
+/// A TCP connection that is counted until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Counted(Arc<Address>);
+
 /// A session that is counted until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Seat {
-    crowd: Arc<Crowd>,
-    ip: IpAddr,
-}
+pub(crate) struct Seat(Arc<Address>);
 
 impl Crowd {
     pub(crate) fn new(limits: &Limits) -> Arc<Self> {
@@ -72,7 +90,8 @@ impl Crowd {
     pub(crate) fn connect(self: &Arc<Self>, ip: IpAddr) -> Option<Arc<Connection>> {
         let ip = counted(ip);
         let mut counts = self.counts.lock();
-        let tally = ip.and_then(|ip| counts.by_ip.get(&ip)).copied().unwrap_or_default();
+        let tally = ip.and_then(|ip| counts.by_ip.get(&ip)).map(|known| known.tally);
+        let tally = tally.unwrap_or_default();
         let over = if counts.connections >= self.limits.connections {
             Some("connections_max")
         } else if tally.connections >= self.limits.ip.connections {
@@ -93,26 +112,39 @@ impl Crowd {
         }
         counts.connections += 1;
         if let Some(ip) = ip {
-            let tally = counts.by_ip.entry(ip).or_default();
+            let Known { tally, .. } = counts.by_ip.entry(ip).or_default();
             tally.connections += 1;
             tally.handshakes += 1;
         }
+        let address = self.address(&mut counts, ip);
         drop(counts);
-        let crowd = Arc::clone(self);
-        Some(Arc::new(Connection { crowd, ip, is_greeting: AtomicBool::new(true) }))
+        let count = Mutex::new(Some(Counted(Arc::clone(&address))));
+        Some(Arc::new(Connection { address, count, is_greeting: AtomicBool::new(true) }))
+    }
+
+    /// What all share that come from there.
+    fn address(self: &Arc<Self>, counts: &mut Counts, ip: Option<IpAddr>) -> Arc<Address> {
+        let known = match ip {
+            Some(ip) => &mut counts.by_ip.entry(ip).or_default().address,
+            None => &mut counts.uncounted,
+        };
+        known.upgrade().unwrap_or_else(|| {
+            let address = Arc::new(Address { crowd: Arc::clone(self), ip });
+            *known = Arc::downgrade(&address);
+            address
+        })
     }
 
     /// Counts a session. `Err`: its address has too many.
     pub(crate) fn sit(self: &Arc<Self>, ip: Option<IpAddr>) -> Result<Option<Seat>, TooMany> {
         let Some(ip) = ip.and_then(counted) else { return Ok(None) };
         let mut counts = self.counts.lock();
-        let tally = counts.by_ip.entry(ip).or_default();
+        let Known { tally, .. } = counts.by_ip.entry(ip).or_default();
         if tally.sessions >= self.limits.ip.sessions {
             return Err(TooMany);
         }
         tally.sessions += 1;
-        drop(counts);
-        Ok(Some(Seat { crowd: Arc::clone(self), ip }))
+        Ok(Some(Seat(self.address(&mut counts, Some(ip)))))
     }
 
     /// TCP connections that are open.
@@ -131,8 +163,9 @@ impl Crowd {
 pub(crate) struct TooMany;
 
 impl Counts {
-    fn change(&mut self, ip: IpAddr, change: impl FnOnce(&mut Tally)) {
-        let Some(tally) = self.by_ip.get_mut(&ip) else { return };
+    fn change(&mut self, ip: Option<IpAddr>, change: impl FnOnce(&mut Tally)) {
+        let Some(ip) = ip else { return };
+        let Some(Known { tally, .. }) = self.by_ip.get_mut(&ip) else { return };
         change(tally);
         if tally.connections == 0 && tally.sessions == 0 {
             self.by_ip.remove(&ip);
@@ -143,10 +176,9 @@ impl Counts {
 impl Connection {
     /// The head of a first request has come.
     pub(crate) fn greeted(&self) {
-        if self.is_greeting.swap(false, Relaxed)
-            && let Some(ip) = self.ip
-        {
-            self.crowd.counts.lock().change(ip, |tally| tally.handshakes -= 1);
+        if self.is_greeting.swap(false, Relaxed) {
+            let Address { crowd, ip } = &*self.address;
+            crowd.counts.lock().change(*ip, |tally| tally.handshakes -= 1);
         }
     }
 
@@ -154,25 +186,33 @@ impl Connection {
     pub(crate) fn is_greeting(&self) -> bool {
         self.is_greeting.load(Relaxed)
     }
+
+    /// It is taken out of HTTP: from now on it counts as long as what this gives, which is less
+    /// than this. `None`: it was taken before.
+    pub(crate) fn take_count(&self) -> Option<Counted> {
+        self.count.lock().take()
+    }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let greeting = usize::from(self.is_greeting());
-        let mut counts = self.crowd.counts.lock();
+        self.greeted();
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let Address { crowd, ip } = &*self.0;
+        let mut counts = crowd.counts.lock();
         counts.connections -= 1;
-        if let Some(ip) = self.ip {
-            counts.change(ip, |tally| {
-                tally.connections -= 1;
-                tally.handshakes -= greeting;
-            });
-        }
+        counts.change(*ip, |tally| tally.connections -= 1);
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.crowd.counts.lock().change(self.ip, |tally| tally.sessions -= 1);
+        let Address { crowd, ip } = &*self.0;
+        crowd.counts.lock().change(*ip, |tally| tally.sessions -= 1);
     }
 }
 

@@ -168,7 +168,7 @@ pub(crate) struct Handshake {
     pub(crate) subprotocol: Option<String>,
     config: Arc<Config>,
     /// The TCP connection counts as long as the WebSocket lives.
-    counted: Option<Arc<Connection>>,
+    connection: Option<Arc<Connection>>,
 }
 
 /// Whether a request asks for a WebSocket, well or badly.
@@ -237,7 +237,7 @@ impl Door {
         }
         Ok(Handshake {
             subprotocol: accepted.subprotocol.clone(),
-            counted: request.extensions().get::<Arc<Connection>>().cloned(),
+            connection: request.extensions().get::<Arc<Connection>>().cloned(),
             upgrade: Upgrade::of(request),
             accepted,
             config,
@@ -257,8 +257,8 @@ impl Handshake {
             Ok(id) => id,
             Err(fault) => return answers::refuse(fault),
         };
-        let place = Place::new(cell, id).counted(self.counted);
-        let run = websocket::run(place, self.upgrade, self.config);
+        let place = Place::new(cell, id);
+        let run = websocket::run(place, self.upgrade, self.config, self.connection);
         tokio::spawn(async move {
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;

@@ -100,7 +100,7 @@ pub(crate) struct Cell {
     /// A POST of this session is being read.
     pub(crate) posting: AtomicBool,
     /// Counts as long as the session is there.
-    _seat: Option<Box<Seat>>,
+    _seat: Option<Seat>,
 }
 
 struct Identity {
@@ -221,7 +221,7 @@ impl Cell {
             }),
             waiting: AtomicU32::new(0),
             posting: AtomicBool::new(false),
-            _seat: seat.map(Box::new),
+            _seat: seat,
         });
         shared.table.opened(&cell);
         shared.counters.sessions_opened.fetch_add(1, Ordering::Relaxed);

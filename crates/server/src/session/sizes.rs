@@ -2,7 +2,6 @@
 
 use super::cell::Cell;
 use super::peers::PeerCell;
-use crate::edge::crowd::Connection;
 use crate::request::RequestInfo;
 use omniwire_hub::{Member, Outbox};
 use omniwire_plain::PlainSession;
@@ -17,7 +16,6 @@ fn what_an_idle_peer_is_made_of_is_small() {
         ("peer", size_of::<PeerCell>(), 72),
         ("member", size_of::<Member>(), 112),
         ("request", size_of::<RequestInfo>(), 64),
-        ("connection", size_of::<Connection>(), 32),
         ("state machine", size_of::<PlainSession>(), 72),
     ];
     for (what, size, size_max) in sizes {

@@ -69,3 +69,27 @@ fn sessions_are_counted_apart_and_nothing_is_kept_of_who_has_gone() {
     drop(seat);
     assert!(crowd.counts.lock().by_ip.is_empty());
 }
+
+#[test]
+fn a_connection_that_left_http_counts_as_long_as_its_count_is_held() {
+    let crowd = crowd(|limits| limits.ip_connections_max = 1);
+    let connection = crowd.connect(ip("192.0.2.1")).unwrap();
+    connection.greeted();
+    let count = connection.take_count();
+    assert!(connection.take_count().is_none(), "it counts once");
+    drop(connection);
+    assert!(crowd.connect(ip("192.0.2.1")).is_none());
+    assert_eq!(crowd.connections(), 1);
+    drop(count);
+    assert_eq!(crowd.connections(), 0);
+    assert!(crowd.connect(ip("192.0.2.1")).is_some());
+}
+
+#[test]
+fn all_that_come_from_one_address_share_it() {
+    let crowd = crowd(|_| ());
+    for from in ["192.0.2.1", "127.0.0.1"] {
+        let [first, second] = [(); 2].map(|()| crowd.connect(ip(from)).unwrap());
+        assert!(Arc::ptr_eq(&first.address, &second.address), "{from}");
+    }
+}
