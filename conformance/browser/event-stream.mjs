@@ -57,7 +57,34 @@ async function publish(room, ...args) {
   assert.ok(response.ok, `${response.status}`);
 }
 
+/** The browser asks for gzip by itself; each event must be there before the next is said. */
+async function compressed(browser) {
+  const page = await browser.newPage();
+  await page.goto(`${site.url}/`);
+  const answered = page.waitForResponse((response) => response.url().includes("/gzip/"));
+  await page.evaluate(([url]) => {
+    window.news = [];
+    window.source = new EventSource(`${url}/gzip/sse/chat?room=gzip`);
+    source.addEventListener("omniwire", ({ data }) => (window.joined ||= data.includes("resume")));
+    source.addEventListener("news", ({ data }) => news.push(JSON.parse(data)[0]));
+  }, [server.url]);
+  await check("Chromium's stream is compressed where that is on", async () => {
+    assert.equal((await answered).headers()["content-encoding"], "gzip");
+  });
+  await check("and nothing waits in the compressor", async () => {
+    await page.waitForFunction(() => window.joined, undefined, { timeout: LIMIT_MS });
+    for (let number = 0; number < 20; number++) {
+      await publish("gzip", number);
+      const heard = (count) => news.length === count;
+      await page.waitForFunction(heard, number + 1, { timeout: LIMIT_MS });
+    }
+    assert.deepEqual(await page.evaluate(() => news), [...Array(20).keys()]);
+  });
+  await page.close();
+}
+
 async function run(browser) {
+  await compressed(browser);
   const page = await browser.newPage();
   await page.goto(`${site.url}/`);
   await page.evaluate(([url]) => {

@@ -1,12 +1,15 @@
 /** `curl -N` at `--suite plain`: event streams for whoever has a shell. */
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { after, test } from "node:test";
+import { promisify } from "node:util";
+import { gunzipSync, inflateSync } from "node:zlib";
 
 import { Inbox, within } from "../wait.mjs";
 import { suite } from "./suite.mjs";
 
+const run = promisify(execFile);
 const server = suite("plain");
 let rooms = 0;
 /** A room that no other test uses. */
@@ -111,11 +114,59 @@ for (const [version, option] of VERSIONS) {
     }
   });
 
-  test(`${version}: nobody is sent what is compressed without having asked`, async () => {
-    const curl = new Curl("/sse/chat", option, "-H", "Accept-Encoding: gzip, deflate, br");
-    assert.doesNotMatch(await curl.until("\r\n\r\n"), /content-encoding/i);
-    assert.match(await curl.until("\n\n"), /^: omniwire/);
+  test(`${version}: nothing is compressed where that is off, or for who has not asked`, async () => {
+    const asks = ["-H", "Accept-Encoding: gzip, deflate, br"];
+    for (const [path, ...header] of [["/sse/chat", ...asks], ["/gzip/sse/chat"]]) {
+      const curl = new Curl(path, option, ...header);
+      assert.doesNotMatch(await curl.until("\r\n\r\n"), /content-encoding/i);
+      assert.match(await curl.until("\n\n"), /^: omniwire/);
+      curl.kill();
+    }
+  });
+
+  test(`${version}: who asks gets gzip, and each event as soon as it is said`, async () => {
+    const room = newRoom();
+    const curl = new Curl(`/gzip/sse/chat?room=${room}`, option, "--compressed");
+    const head = (await curl.until("\r\n\r\n")).toLowerCase();
+    for (const field of ["content-encoding: gzip", "vary: accept-encoding"]) {
+      assert.ok(head.includes(`\r\n${field}\r\n`), `${field} in ${head}`);
+    }
+    await curl.until('"resume":"new"');
+    await curl.until("\n\n");
+    for (const number of [1, 2, 3]) {
+      await publish(room, number, "ä\n".repeat(5_000));
+      const data = await curl.until("\n\n");
+      assert.ok(data.includes(`data: [${number},"ä`), data.slice(0, 200));
+    }
     curl.kill();
+  });
+
+  test(`${version}: long answers to polls and POSTs are compressed for who asks`, async () => {
+    const text = "again and again ".repeat(1_000);
+    const ask = async (accept, path, ...more) => {
+      const asked = accept === "" ? [] : ["-H", `Accept-Encoding: ${accept}`];
+      const command = [option, "-s", "-i", ...asked, ...more, server.http(path)];
+      const { stdout } = await run("curl", command, { encoding: "buffer" });
+      const end = stdout.indexOf("\r\n\r\n");
+      const coding = /content-encoding: (\S+)/i.exec(stdout.subarray(0, end))?.[1];
+      return { coding, body: stdout.subarray(end + 4) };
+    };
+    const inflate = { gzip: gunzipSync, deflate: inflateSync };
+    for (const [accept, coding] of [["gzip, br", "gzip"], ["deflate", "deflate"], ["br"], [""]]) {
+      const room = newRoom();
+      const read = ({ body }) => JSON.parse(coding ? inflate[coding](body) : body);
+      const opened = await ask(accept, `/gzip/poll/chat?room=${room}`);
+      assert.equal(opened.coding, undefined, "what is short goes as it is");
+      const { cursor } = JSON.parse(opened.body).at(-1);
+      const polled = ask(accept, `/gzip/poll/chat?cursor=${encodeURIComponent(cursor)}`);
+      await publish(room, text);
+      assert.equal((await polled).coding, coding);
+      assert.ok(read(await polled).some(({ args }) => args?.[0] === text));
+      const echo = JSON.stringify({ event: "echo", args: [text], id: 1 });
+      const sent = await ask(accept, "/gzip/send/chat", "--data-binary", echo);
+      assert.equal(sent.coding, coding);
+      assert.ok(JSON.stringify(read(sent)).includes(text));
+    }
   });
 }
 

@@ -41,7 +41,7 @@ pub(crate) enum ConfigCommand {
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
     /// Configuration file, in TOML: the same settings by the same names (host, port, origins,
-    /// hosts, demo, threads, tls_cert, tls_key, drain_delay_ms, drain_rate, drain_time_ms), and a
+    /// hosts, gzip, demo, threads, tls_cert, tls_key, drain_delay_ms, drain_rate, drain_time_ms), and a
     /// table `limits`, whose names `omniwire config limits` lists
     #[arg(long, value_name = "FILE", env = "OMNIWIRE_CONFIG")]
     pub(crate) config: Option<PathBuf>,
@@ -59,6 +59,11 @@ pub(crate) struct ServeOptions {
     /// [default: any, but only local names on a loopback address]
     #[arg(long = "allow-host", value_name = "NAME", env = "OMNIWIRE_HOSTS", value_delimiter = ',')]
     pub(crate) hosts: Vec<String>,
+    /// Compress event streams, and long answers to polls and POSTs, of clients without a library
+    /// that ask for it; not where a secret and what others may choose are in one stream
+    /// [default: false]
+    #[arg(long, value_name = "BOOL", env = "OMNIWIRE_GZIP")]
+    pub(crate) gzip: Option<bool>,
     /// Set a limit, as `omniwire config limits` lists them; may be given several times
     #[arg(long = "limit", value_name = "NAME=VALUE")]
     pub(crate) limits: Vec<String>,

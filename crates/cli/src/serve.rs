@@ -17,7 +17,8 @@ async fn serve(settings: &Settings) -> Result<(), Mistake> {
     let mut builder = Omniwire::builder()
         .limits(settings.limits.clone())
         .origins(settings.origins.clone())
-        .hosts(settings.hosts.clone());
+        .hosts(settings.hosts.clone())
+        .gzip(settings.gzip);
     if settings.demo {
         builder = builder.namespace(demo::chat());
     }

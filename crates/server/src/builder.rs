@@ -34,6 +34,7 @@ use std::sync::atomic::AtomicBool;
 pub struct Builder {
     limits: Limits,
     origins: Origins,
+    gzip: bool,
     hosts: Hosts,
     namespaces: Vec<(Namespace, bool)>,
     makers: Vec<Make>,
@@ -57,6 +58,7 @@ impl Omniwire {
         Builder {
             limits: Limits::default(),
             origins: Origins::default(),
+            gzip: false,
             hosts: Hosts::default(),
             namespaces: Vec::new(),
             makers: Vec::new(),
@@ -111,6 +113,15 @@ impl Builder {
     /// Whose pages may talk to the server, over any transport. By default only its own.
     pub fn origins(mut self, origins: Origins) -> Self {
         self.origins = origins;
+        self
+    }
+
+    /// Whether event streams, and long answers to polls and POSTs, of clients without a library are
+    /// compressed for who asks by `Accept-Encoding` ([`PlainMount::gzip`]). Off by default: each
+    /// client's is compressed by itself, and the length of what is compressed tells of its content
+    /// (BREACH) if a secret and what others may choose are in it.
+    pub fn gzip(mut self, on: bool) -> Self {
+        self.gzip = on;
         self
     }
 
@@ -230,7 +241,7 @@ impl Builder {
         if let Some(feed) = feed {
             feed.attach(&shared);
         }
-        let site = Site { shared: &shared, origins: &self.origins };
+        let site = Site { shared: &shared, origins: &self.origins, gzip: self.gzip };
         let mut mounted = Mounts::default();
         for (path, mount) in mounts {
             mounted.add(&path, mount.into_mounted(&site)?)?;

@@ -4,6 +4,7 @@
 pub(crate) mod compression;
 #[cfg(unix)]
 pub(crate) mod engine;
+pub(crate) mod gzip;
 pub(crate) mod long_poll;
 pub(crate) mod stream;
 pub(crate) mod tunnel;

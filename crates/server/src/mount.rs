@@ -141,6 +141,7 @@ pub(crate) trait Mounted: fmt::Debug + Send + Sync {
 pub(crate) struct Site<'a> {
     pub(crate) shared: &'a Arc<Shared>,
     pub(crate) origins: &'a Origins,
+    pub(crate) gzip: bool,
 }
 
 impl Site<'_> {

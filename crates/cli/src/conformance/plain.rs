@@ -7,8 +7,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::StatusCode;
 use omniwire::{
-    Args, BuildError, EventName, Failure, Limits, Namespace, NamespaceHandle, Origins, Peer, Raw,
-    RawArgs, Reply,
+    Args, BuildError, EventName, Failure, Limits, Namespace, NamespaceHandle, Origins, Peer,
+    PlainMount, Raw, RawArgs, Reply,
 };
 use serde::{Deserialize, Serialize};
 
@@ -30,8 +30,14 @@ pub(super) fn site(basis: &Basis) -> Result<Site, Mistake> {
                 peer.emit(name, args)
             },
         );
-    let omniwire =
-        basis.builder(Limits::default())?.origins(Origins::any()).namespace(chat).build()?;
+    let omniwire = basis
+        .builder(Limits::default())?
+        .origins(Origins::any())
+        .namespace(chat)
+        .mount("/gzip/sse/chat", PlainMount::event_stream("/chat").gzip(true))
+        .mount("/gzip/poll/chat", PlainMount::long_poll("/chat").gzip(true))
+        .mount("/gzip/send/chat", PlainMount::send("/chat").gzip(true))
+        .build()?;
     let Some(chat) = omniwire.namespace("/chat") else {
         return Err(BuildError::NoNamespace("/chat".into()).into());
     };

@@ -15,6 +15,7 @@ pub(super) struct File {
     pub(super) port: Option<u16>,
     #[serde(default)]
     pub(super) origins: Vec<String>,
+    pub(super) gzip: Option<bool>,
     pub(super) demo: Option<bool>,
     pub(super) threads: Option<usize>,
     pub(super) tls_cert: Option<PathBuf>,

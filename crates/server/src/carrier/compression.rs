@@ -14,8 +14,12 @@ pub(crate) enum Coding {
 }
 
 impl Coding {
-    /// The one that a client likes best; of equals, the first it names (RFC 9110, 12.5.3).
-    pub(crate) fn wanted(headers: &HeaderMap) -> Option<Self> {
+    /// All that there are.
+    pub(crate) const ALL: &[Self] = &[Self::Gzip, Self::Deflate];
+
+    /// Of those that are offered, the one that a client likes best; of equals, the first it names
+    /// (RFC 9110, 12.5.3).
+    pub(crate) fn wanted(headers: &HeaderMap, offered: &[Self]) -> Option<Self> {
         let mut best: Option<(u16, Self)> = None;
         let lines = headers.get_all(header::ACCEPT_ENCODING).iter();
         for part in lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')) {
@@ -25,6 +29,9 @@ impl Coding {
                 "deflate" => Self::Deflate,
                 _ => continue,
             };
+            if !offered.contains(&coding) {
+                continue;
+            }
             let weight = weight.trim().strip_prefix("q=").map_or(Some(1.0), |q| q.parse().ok());
             let weight = weight.filter(|weight: &f32| (0.0..=1.0).contains(weight));
             let weight = weight.map_or(0, |weight| (weight * 1000.0) as u16);
@@ -58,6 +65,11 @@ impl Coding {
         }
     }
 
+    /// Says that the answer depends on what the client takes (RFC 9110, 12.5.5).
+    pub(crate) fn vary(headers: &mut HeaderMap) {
+        headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    }
+
     /// Makes `body`, compressed, the body of a response.
     pub(crate) fn apply(self, body: &[u8], response: &mut Response<Body>) {
         // Nothing is written to but memory, so it can't fail; and then the body stays.
@@ -88,8 +100,12 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accept));
-            assert_eq!(Coding::wanted(&headers), wanted, "{accept}");
+            assert_eq!(Coding::wanted(&headers, Coding::ALL), wanted, "{accept}");
         }
-        assert_eq!(Coding::wanted(&HeaderMap::new()), None);
+        assert_eq!(Coding::wanted(&HeaderMap::new(), Coding::ALL), None);
+        let mut headers = HeaderMap::new();
+        let curls = HeaderValue::from_static("deflate, gzip, br, zstd");
+        headers.insert(header::ACCEPT_ENCODING, curls);
+        assert_eq!(Coding::wanted(&headers, &[Gzip]), Some(Gzip));
     }
 }

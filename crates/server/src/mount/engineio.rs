@@ -287,7 +287,8 @@ impl Endpoint {
     async fn go_on(&self, mut incoming: Incoming, asks: Asks, cell: &Arc<Cell>) -> Response<Body> {
         match asks {
             Asks::Poll { jsonp } => {
-                self.poll(cell, jsonp, Coding::wanted(incoming.request.headers())).await
+                let coding = Coding::wanted(incoming.request.headers(), Coding::ALL);
+                self.poll(cell, jsonp, coding).await
             }
             Asks::Post { kind, form } => self.post(incoming, cell, kind, form).await,
             Asks::Upgrade => match self.door.open(&mut incoming.request) {

@@ -1,6 +1,8 @@
 //! SSE, long polling and POST, for clients without a library.
 
 use super::{BuildError, Incoming, IntoMounted, Mounted, ResponseFuture, Site};
+use crate::carrier::compression::Coding;
+use crate::carrier::gzip::Gzip;
 use crate::carrier::long_poll::Poll;
 use crate::carrier::{stream, upstream};
 use crate::edge::access::Origins;
@@ -25,6 +27,7 @@ pub struct PlainMount {
     namespace: String,
     way: Way,
     origins: Option<Origins>,
+    gzip: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +39,7 @@ enum Way {
 
 impl PlainMount {
     fn new(namespace: impl Into<String>, way: Way) -> Self {
-        Self { namespace: namespace.into(), way, origins: None }
+        Self { namespace: namespace.into(), way, origins: None, gzip: None }
     }
 
     /// Server-sent events: `GET`, with `?room=` (any number of them) to join rooms. The header
@@ -68,6 +71,16 @@ impl PlainMount {
         self.origins = Some(origins);
         self
     }
+
+    /// Whether what a client gets is compressed if it asks for that by `Accept-Encoding`, in place
+    /// of the server's rule ([`crate::Builder::gzip`]): an event stream by gzip, each piece of
+    /// which can be read at once; an answer of 1 KB or more to a poll or a POST by gzip or deflate.
+    /// A stream with `?padding=` stays as it is.
+    #[must_use]
+    pub fn gzip(mut self, on: bool) -> Self {
+        self.gzip = Some(on);
+        self
+    }
 }
 
 impl IntoMounted for PlainMount {
@@ -86,7 +99,8 @@ impl IntoMounted for PlainMount {
             ping: None,
         };
         let origins = site.origins(self.origins);
-        Ok(Arc::new(Endpoint { way: self.way, terms: Arc::new(terms), origins }))
+        let gzip = self.gzip.unwrap_or(site.gzip);
+        Ok(Arc::new(Endpoint { way: self.way, terms: Arc::new(terms), origins, gzip }))
     }
 }
 
@@ -95,6 +109,7 @@ struct Endpoint {
     way: Way,
     terms: Arc<Terms>,
     origins: Origins,
+    gzip: bool,
 }
 
 impl Mounted for Endpoint {
@@ -103,14 +118,18 @@ impl Mounted for Endpoint {
             if let Some(refusal) = incoming.denied(&self.terms.entrance) {
                 return refusal;
             }
-            let method = incoming.request.method().clone();
-            match (self.way, method) {
+            let coding = self.coding(&incoming, Coding::ALL);
+            let mut response = match (self.way, incoming.request.method().clone()) {
                 (Way::EventStream, Method::GET) => self.open_stream(&incoming),
-                (Way::LongPoll, Method::GET) => self.poll(&incoming).await,
-                (Way::Send, Method::POST) => self.send(incoming).await,
+                (Way::LongPoll, Method::GET) => self.poll(&incoming, coding).await,
+                (Way::Send, Method::POST) => self.send(incoming, coding).await,
                 (Way::Send, _) => answers::method_not_allowed("POST, OPTIONS"),
                 _ => answers::method_not_allowed("GET, OPTIONS"),
+            };
+            if self.gzip {
+                Coding::vary(response.headers_mut());
             }
+            response
         })
     }
 
@@ -124,6 +143,9 @@ impl Mounted for Endpoint {
 }
 
 const NO_SUCH_SESSION: &str = "no such session\n";
+
+/// Shorter answers go as they are: they are one packet either way.
+const COMPRESSED_LEN_MIN: usize = 1 << 10;
 
 const UNCACHED: Headers = Headers(&[("cache-control", "no-store, no-transform")]);
 
@@ -155,6 +177,11 @@ impl Endpoint {
         found.filter(mine).ok_or_else(|| answers::plain(StatusCode::NOT_FOUND, NO_SUCH_SESSION))
     }
 
+    /// Which of the offered codings the answer is to have.
+    fn coding(&self, incoming: &Incoming, offered: &[Coding]) -> Option<Coding> {
+        Coding::wanted(incoming.request.headers(), offered).filter(|_| self.gzip)
+    }
+
     fn open_stream(&self, incoming: &Incoming) -> Response<Body> {
         let rooms = match asked_rooms(incoming) {
             Ok(rooms) => rooms,
@@ -174,11 +201,15 @@ impl Endpoint {
             Err(fault) => return answers::refuse(fault),
         };
         join_rooms(&cell, rooms);
-        let prelude = event_stream::prelude(padding(incoming));
-        stream::respond(&cell, id, event_stream::CONTENT_TYPE, UNCACHED, prelude)
+        let padding = padding(incoming);
+        // Padding that is compressed would fill no buffer of a proxy.
+        let coding = self.coding(incoming, &[Coding::Gzip]).filter(|_| padding == 0);
+        let gzip = coding.map(|_| Gzip::default());
+        let prelude = event_stream::prelude(padding);
+        stream::respond(&cell, id, event_stream::CONTENT_TYPE, UNCACHED, prelude, gzip)
     }
 
-    async fn poll(&self, incoming: &Incoming) -> Response<Body> {
+    async fn poll(&self, incoming: &Incoming, coding: Option<Coding>) -> Response<Body> {
         let mut rooms = match asked_rooms(incoming) {
             Ok(rooms) => rooms,
             Err(refusal) => return refusal,
@@ -186,7 +217,7 @@ impl Endpoint {
         let text = query_value(incoming.query(), "cursor").filter(|cursor| !cursor.is_empty());
         let Some(text) = text else {
             return match self.new_session(incoming, None) {
-                Ok(cell) => poll_next(&cell, rooms, 0, Places::default()).await,
+                Ok(cell) => poll_next(&cell, rooms, 0, Places::default(), coding).await,
                 Err(refusal) => refusal,
             };
         };
@@ -203,20 +234,20 @@ impl Endpoint {
                     rooms.extend(places.rooms().cloned());
                 }
                 return match self.new_session(incoming, Some(places)) {
-                    Ok(cell) => poll_next(&cell, rooms, 0, Places::default()).await,
+                    Ok(cell) => poll_next(&cell, rooms, 0, Places::default(), coding).await,
                     Err(refusal) => refusal,
                 };
             }
         };
         match last_answer(&cell, number) {
             // The last answer did not come through: it is given again.
-            Ok(body) => answer_poll(body),
-            Err(last) if last == number => poll_next(&cell, rooms, number, places).await,
+            Ok(body) => answer_json(body, coding),
+            Err(last) if last == number => poll_next(&cell, rooms, number, places, coding).await,
             Err(_) => answers::plain(StatusCode::GONE, "what this cursor asks for is gone\n"),
         }
     }
 
-    async fn send(&self, incoming: Incoming) -> Response<Body> {
+    async fn send(&self, incoming: Incoming, coding: Option<Coding>) -> Response<Body> {
         let passing;
         let cell = match query_value(incoming.query(), "session") {
             Some(token) => match self.find(&incoming, &token) {
@@ -242,9 +273,7 @@ impl Endpoint {
         };
         upstream::wait_for_room(&cell).await;
         let body = answer_all(&cell, envelopes).await;
-        let mut response = respond(Answer::new(200, JSON, body));
-        UNCACHED.apply(response.headers_mut());
-        response
+        answer_json(body, coding)
     }
 }
 
@@ -288,6 +317,7 @@ async fn poll_next(
     rooms: Vec<ByteString>,
     number: u64,
     places: Places,
+    coding: Option<Coding>,
 ) -> Response<Body> {
     let poll = match Poll::attach(cell) {
         Ok(poll) => poll,
@@ -304,7 +334,7 @@ async fn poll_next(
         let mut body = BytesMut::from(&b"["[..]);
         envelope::write_cursor(&mut body, Cursor { token: cell.token(), number, places: &places });
         body.extend_from_slice(b"]");
-        return answer_poll(body.freeze());
+        return answer_json(body.freeze(), coding);
     }
     if let Some(past) = cell.past()
         && let Some(past) = past.lock().as_deref_mut()
@@ -312,12 +342,16 @@ async fn poll_next(
         past.number = number + 1;
         past.body = body.clone();
     }
-    answer_poll(body)
+    answer_json(body, coding)
 }
 
-fn answer_poll(body: Bytes) -> Response<Body> {
-    let mut response = respond(Answer::new(200, JSON, body));
+fn answer_json(body: Bytes, coding: Option<Coding>) -> Response<Body> {
+    let coding = coding.filter(|_| body.len() >= COMPRESSED_LEN_MIN);
+    let mut response = respond(Answer::new(200, JSON, body.clone()));
     UNCACHED.apply(response.headers_mut());
+    if let Some(coding) = coding {
+        coding.apply(&body, &mut response);
+    }
     response
 }
 

@@ -254,7 +254,7 @@ impl Endpoint {
             Ok((cell, id)) => {
                 let headers = Headers(official::EVENT_STREAM_HEADERS);
                 let opening = Bytes::from_static(official::EVENT_STREAM_OPENING);
-                stream::respond(&cell, id, "text/event-stream", headers, opening)
+                stream::respond(&cell, id, "text/event-stream", headers, opening, None)
             }
             Err(fault) => refuse(fault),
         }

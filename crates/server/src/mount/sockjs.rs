@@ -248,6 +248,7 @@ impl Endpoint {
                 content_type,
                 Headers::default(),
                 head.body.clone(),
+                None,
             ),
         };
         apply(&head, response.headers_mut());
