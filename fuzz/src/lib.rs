@@ -48,6 +48,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "extension_list", run: websocket::extension_list },
     Target { name: "websocket_url", run: websocket::url },
     Target { name: "field_section", run: http3::field_section },
+    Target { name: "engineio_frame", run: engineio::frame },
     Target { name: "engineio_packet", run: engineio::packet },
     Target { name: "engineio_payload", run: engineio::payload },
     Target { name: "engineio_request", run: engineio::request },

@@ -145,7 +145,7 @@ impl<S: Session> Bench<S> {
             Step::Attach(carrier) => self.attach(carrier),
             Step::Message(which, message) => {
                 let mut sockets =
-                    self.carriers.iter().filter(|(_, carrier)| **carrier == Carrier::WebSocket);
+                    self.carriers.iter().filter(|(_, carrier)| carrier.has_messages());
                 let count = sockets.clone().count().max(1);
                 if let Some((&id, _)) = sockets.nth(usize::from(which) % count) {
                     self.input(Input::Message { id, message });
@@ -218,7 +218,7 @@ impl<S: Session> Bench<S> {
     fn pack(&mut self) {
         let Some(id) = self.carrying.filter(|_| !self.outbox.is_empty()) else { return };
         let Some(&carrier) = self.carriers.get(&id) else { return };
-        if carrier == Carrier::WebSocket {
+        if carrier.has_messages() {
             return self.outbox.clear();
         }
         let (mut out, before) = (BytesMut::new(), self.outbox.len());

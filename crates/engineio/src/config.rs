@@ -10,14 +10,15 @@ pub struct Config {
     pub ping_interval: Duration,
     /// How long a ping may stay without an answer. Official name: `pingTimeout`.
     pub ping_timeout: Duration,
-    /// How long a client may take to move to its WebSocket. Official name: `upgradeTimeout`.
+    /// How long a client may take to move to its WebSocket or WebTransport, and from the start of
+    /// a WebTransport session to its first frame. Official name: `upgradeTimeout`.
     pub upgrade_timeout: Duration,
-    /// Bytes of a POST body or of a WebSocket message; the client is told. The carrier enforces
-    /// it. Official name: `maxHttpBufferSize`.
+    /// Bytes of a POST body, of a WebSocket message or of a frame over WebTransport; the client is
+    /// told. The carrier enforces it. Official name: `maxHttpBufferSize`.
     pub max_payload: usize,
     /// The transports on offer.
     pub transports: Transports,
-    /// Whether a polling client may move to a WebSocket. Official name: `allowUpgrades`.
+    /// Whether a polling client is told to what it may move. Official name: `allowUpgrades`.
     pub allow_upgrades: bool,
     /// Polling answers of so many bytes or more are compressed where the client accepts it; `None`:
     /// never. Official name: `httpCompression.threshold`.
@@ -74,10 +75,24 @@ pub struct Transports {
     pub polling: bool,
     /// WebSocket.
     pub websocket: bool,
+    /// WebTransport, where the server speaks HTTP/3. Off by default, as in the official server.
+    pub webtransport: bool,
+}
+
+impl Transports {
+    /// The names of those that a session on long polling may move to, as a JSON array.
+    pub(crate) fn upgrades(self) -> &'static str {
+        match (self.websocket, self.webtransport) {
+            (false, false) => "[]",
+            (true, false) => r#"["websocket"]"#,
+            (false, true) => r#"["webtransport"]"#,
+            (true, true) => r#"["websocket","webtransport"]"#,
+        }
+    }
 }
 
 impl Default for Transports {
     fn default() -> Self {
-        Self { polling: true, websocket: true }
+        Self { polling: true, websocket: true, webtransport: false }
     }
 }

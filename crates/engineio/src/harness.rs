@@ -237,7 +237,7 @@ impl<S: Session> Driver<S> {
     fn flush(&mut self) {
         let Some(id) = self.carrying else { return };
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        if connection.carrier == Some(Carrier::WebSocket) {
+        if connection.carrier.is_some_and(Carrier::has_messages) {
             while let Some(frame) = self.outbox.pop_front() {
                 let message = match frame.kind() {
                     Kind::Text => Message::Text(text_of(&frame)),

@@ -1,10 +1,11 @@
 //! Engine.IO, protocols 4 and 3: packets, payloads, requests, and the session that moves from
-//! polling to WebSocket. Sans-IO, as `omniwire-session` describes.
+//! polling to WebSocket or WebTransport. Sans-IO, as `omniwire-session` describes.
 //!
 //! - [`request::parse`] reads what a request asks for, in the order of the official server's
 //!   checks; [`request::Refused`] holds the official answers.
 //! - [`Machine`] is one Engine.IO session, without an application: Socket.IO is built around it.
 //! - [`EngineIoSession`] is bare Engine.IO as a [`omniwire_session::Session`].
+//! - [`frame`] has the frames of WebTransport.
 //! - [`wire`] has the wire forms of bare Engine.IO.
 //!
 //! The protocol: <https://github.com/socketio/socket.io/tree/main/docs/engine.io-protocol>.
@@ -12,6 +13,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
 
 mod config;
+pub mod frame;
 mod heartbeat;
 pub mod jsonp;
 mod machine;

@@ -2,9 +2,10 @@
 //! and which messages came.
 //!
 //! ```text
-//!   Fresh ──attach──▶ Polling ──probe, then `5`──▶ WebSocket
+//!   Fresh ──attach──▶ Polling ──probe, then `5`──▶ Streaming
 //!     └────────────attach──────────────────────────────▲
 //! ```
+//! A WebSocket or a WebTransport streams, for whom the rules are the same.
 //!
 //! [`crate::EngineIoSession`] and Socket.IO are built around it. Each call appends what is to be
 //! done to a queue of outputs; then the caller asks [`Machine::take_end`] whether the session is
@@ -73,17 +74,18 @@ enum Carried {
     Polling {
         /// The GET that waits for something to bring.
         waiting: Option<CarrierId>,
-        /// The WebSocket that wants to take over.
+        /// What wants to take over.
         probe: Option<Probe>,
     },
-    /// A WebSocket.
-    WebSocket(CarrierId),
+    /// A WebSocket or a WebTransport.
+    Streaming(CarrierId, Carrier),
 }
 
-/// A WebSocket that wants to take over.
+/// A WebSocket or WebTransport that wants to take over.
 #[derive(Debug)]
 struct Probe {
     id: CarrierId,
+    carrier: Carrier,
     /// It is closed if it has not taken over by then.
     until: Instant,
     /// When the next noop may end a poll; `None` before the client's probe.
@@ -144,7 +146,7 @@ impl Machine {
 
     /// Whether the client would be told of an end at once, rather than by its next GET.
     pub fn tells_at_once(&self) -> bool {
-        matches!(self.carried, Carried::WebSocket(_) | Carried::Polling { waiting: Some(_), .. })
+        matches!(self.carried, Carried::Streaming(..) | Carried::Polling { waiting: Some(_), .. })
     }
 
     fn is_closed(&self) -> bool {
@@ -202,9 +204,9 @@ impl Machine {
                 self.carried = Carried::Polling { waiting: Some(id), probe: None };
                 out.push_back(Output::Carry(Some(id)));
             }
-            (Carried::Fresh, Carrier::WebSocket) => {
+            (Carried::Fresh, _) if carrier.has_messages() => {
                 self.open(now, carrier, out);
-                self.carried = Carried::WebSocket(id);
+                self.carried = Carried::Streaming(id, carrier);
                 out.push_back(Output::Carry(Some(id)));
             }
             (Carried::Polling { waiting, .. }, Carrier::LongPoll) => {
@@ -220,25 +222,27 @@ impl Machine {
                     self.finish(reason, true);
                 }
             }
-            (Carried::Polling { probe: probe @ None, .. }, Carrier::WebSocket) => {
+            // The frames of WebTransport are of protocol 4.
+            (Carried::Polling { probe: probe @ None, .. }, _)
+                if carrier.has_messages()
+                    && (self.protocol, carrier) != (Protocol::V3, Carrier::WebTransport) =>
+            {
                 let until = now + self.config.upgrade_timeout;
-                *probe = Some(Probe { id, until, noop_at: None });
+                *probe = Some(Probe { id, carrier, until, noop_at: None });
             }
-            // A second WebSocket, anything after the upgrade, other carriers.
+            // A second one that wants to take over, anything after the upgrade, other carriers.
             _ => out.push_back(refuse(id)),
         }
     }
 
     fn open(&mut self, now: Instant, carrier: Carrier, out: &mut VecDeque<Output>) {
-        let upgrades = carrier == Carrier::LongPoll
-            && self.config.allow_upgrades
-            && self.config.transports.websocket;
+        let upgrades = carrier == Carrier::LongPoll && self.config.allow_upgrades;
         let mut text = BytesMut::with_capacity(128);
         text.extend_from_slice(b"0{\"sid\":");
         json::write_str(&mut text, &self.sid);
         let rest = format!(
-            r#","upgrades":[{}],"pingInterval":{},"pingTimeout":{},"maxPayload":{}}}"#,
-            if upgrades { "\"websocket\"" } else { "" },
+            r#","upgrades":{},"pingInterval":{},"pingTimeout":{},"maxPayload":{}}}"#,
+            if upgrades { self.config.transports.upgrades() } else { "[]" },
             self.config.ping_interval.as_millis(),
             self.config.ping_timeout.as_millis(),
             self.config.max_payload,
@@ -265,10 +269,14 @@ impl Machine {
             Carried::Polling { probe, .. } if probe.as_ref().is_some_and(|p| p.id == id) => {
                 *probe = None;
             }
-            Carried::WebSocket(carrying) if *carrying == id => {
-                let reason = match how {
-                    // The codes with which our side fails a connection.
-                    Detached::Closed { code: 1002 | 1007 | 1009 } => Reason::ConnectionLost,
+            Carried::Streaming(carrying, carrier) if *carrying == id => {
+                let reason = match (how, carrier) {
+                    // The codes with which our side fails a connection. The official server's
+                    // parser finds what is wrong in WebTransport, its socket in WebSocket.
+                    (Detached::Closed { code: 1002 | 1007 | 1009 }, Carrier::WebTransport) => {
+                        Reason::ProtocolError
+                    }
+                    (Detached::Closed { code: 1002 | 1007 | 1009 }, _) => Reason::ConnectionLost,
                     _ => Reason::ConnectionClosed,
                 };
                 self.finish(reason, false);
@@ -277,7 +285,7 @@ impl Machine {
         }
     }
 
-    /// A message came over a WebSocket. Returns the application's part of it.
+    /// A message came over a WebSocket or WebTransport. Returns the application's part of it.
     ///
     /// # Errors
     /// It was none of the protocol's; the session is over.
@@ -290,7 +298,7 @@ impl Machine {
     ) -> Result<Option<Message>, Fault> {
         match &self.carried {
             _ if self.is_closed() => return Ok(None),
-            Carried::WebSocket(carrying) if *carrying == id => {}
+            Carried::Streaming(carrying, _) if *carrying == id => {}
             Carried::Polling { probe: Some(probe), .. } if probe.id == id => {
                 self.probe(now, &message, out);
                 return Ok(None);
@@ -307,10 +315,10 @@ impl Machine {
         }
     }
 
-    /// A message on the WebSocket that wants to take over.
+    /// A message on what wants to take over.
     fn probe(&mut self, now: Instant, message: &Message, out: &mut VecDeque<Output>) {
         let Carried::Polling { waiting, probe: Some(probe) } = &mut self.carried else { return };
-        let id = probe.id;
+        let (id, carrier) = (probe.id, probe.carrier);
         let Message::Text(text) = message else { return self.drop_probe(out) };
         match &**text {
             "2probe" => {
@@ -333,7 +341,7 @@ impl Machine {
                     Some(poll) => self.end_poll(poll, out),
                     None => {}
                 }
-                self.carried = Carried::WebSocket(id);
+                self.carried = Carried::Streaming(id, carrier);
                 out.push_back(Output::Carry(Some(id)));
                 if let Some(heartbeat) = &mut self.heartbeat {
                     heartbeat.moved(now, &self.config);
@@ -342,7 +350,7 @@ impl Machine {
                     self.finish(reason, true);
                 }
             }
-            // Anything else closes that socket, and the session goes on.
+            // Anything else closes that connection, and the session goes on.
             _ => self.drop_probe(out),
         }
     }
@@ -579,7 +587,7 @@ fn refuse(id: CarrierId) -> Output {
     Output::End { id, ending: Refused::BAD_REQUEST.ending() }
 }
 
-/// The Close frame has no code, as the official server's.
+/// A WebSocket's Close frame has no code, as the official server's.
 fn plain_ending() -> Ending {
     Ending { answer: Answer::empty(200), code: None, reason: ByteString::new() }
 }
@@ -587,7 +595,7 @@ fn plain_ending() -> Ending {
 /// Packets in one polling answer: python-engineio takes no more.
 pub const PACKETS_MAX: usize = 16;
 
-/// How often a noop may end a poll while the client moves to a WebSocket.
+/// How often a noop may end a poll while the client moves.
 const NOOP_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How long a session that the server ended waits for a GET to tell the client.

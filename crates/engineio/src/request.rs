@@ -50,7 +50,7 @@ pub enum Asks {
 /// How a new session wants to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Open {
-    /// What carries it: [`Carrier::LongPoll`] or [`Carrier::WebSocket`].
+    /// What carries it: [`Carrier::LongPoll`], [`Carrier::WebSocket`] or [`Carrier::WebTransport`].
     pub carrier: Carrier,
     /// The protocol that it speaks.
     pub protocol: Protocol,
@@ -116,6 +116,24 @@ pub fn parse(
     let jsonp = query.jsonp().filter(|_| protocol == Protocol::V3 && !upgrade);
     let base64 = protocol == Protocol::V3 && (query.base64 || jsonp.is_some());
     Ok(Request::Open(Open { carrier: transport, protocol, base64, jsonp }))
+}
+
+/// Whether a WebTransport session may begin. What it is for, a new session or one that moves, is
+/// said by its first frame: [`crate::frame::Greeting`].
+///
+/// # Errors
+/// It may not, and is to be refused as [`Refused::answer`] says.
+pub fn check_webtransport(config: &Config, query: &str) -> Result<(), Refused> {
+    let query = Query::parse(query);
+    // The official server looks at neither; its clients name both.
+    if !config.transports.webtransport || query.transport.is_some_and(|name| name != "webtransport")
+    {
+        return Err(Refused::UNKNOWN_TRANSPORT);
+    }
+    match query.eio.as_deref() {
+        None | Some("4") => Ok(()),
+        Some(_) => Err(Refused::UNSUPPORTED_PROTOCOL),
+    }
 }
 
 /// Whether a POST's body counts as binary.

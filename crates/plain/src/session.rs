@@ -147,7 +147,9 @@ impl PlainSession {
             (Carrier::WebSocket, Manner::Envelope) => Speech::Socket,
             (Carrier::EventStream, _) => Speech::Stream,
             (Carrier::LongPoll, _) => Speech::Poll,
-            (Carrier::Streaming, _) => return self.turn_away(id, "no such carrier"),
+            (Carrier::Streaming | Carrier::WebTransport, _) => {
+                return self.turn_away(id, "no such carrier");
+            }
         };
         if self.state == State::New {
             self.state = State::Entering;
@@ -445,7 +447,7 @@ impl Session for PlainSession {
                 http.spent |= self.carrier == Some(id);
                 Packed::Full
             }
-            Carrier::EventStream | Carrier::Streaming | Carrier::WebSocket => {
+            _ => {
                 http.pack_stream(queue, out);
                 Packed::Open
             }

@@ -14,6 +14,15 @@ pub enum Carrier {
     EventStream,
     /// One endless response, a chunk per frame (SockJS xhr-streaming).
     Streaming,
+    /// A stream of a WebTransport session: messages both ways.
+    WebTransport,
+}
+
+impl Carrier {
+    /// Whether it brings messages both ways, for as long as it lives.
+    pub fn has_messages(self) -> bool {
+        matches!(self, Self::WebSocket | Self::WebTransport)
+    }
 }
 
 /// The number of a connection within its session. Never used twice in one session.
@@ -25,9 +34,10 @@ pub struct CarrierId(pub u32);
 pub enum Detached {
     /// It did its work: the poll was answered, the stream reached its limit.
     Done,
-    /// The client closed it in the carrier's own way (a WebSocket Close frame).
+    /// The client closed it in the carrier's own way (a WebSocket Close frame), or our side did for
+    /// what came over it.
     Closed {
-        /// The WebSocket close code; 1005 if the frame had none.
+        /// The WebSocket close code; 1005 if the frame had none. Also for other carriers.
         code: u16,
     },
     /// It broke off: connection lost, request aborted.

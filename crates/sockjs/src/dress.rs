@@ -22,7 +22,7 @@ impl Dress {
     /// The customary dress of a carrier.
     pub fn of(carrier: Carrier) -> Self {
         match carrier {
-            Carrier::WebSocket => Self::WebSocket,
+            Carrier::WebSocket | Carrier::WebTransport => Self::WebSocket,
             Carrier::LongPoll | Carrier::Streaming => Self::Lines,
             Carrier::EventStream => Self::EventSource,
         }

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, header};
-use omniwire_engineio::Protocol;
 use omniwire_engineio::payload::Payload;
+use omniwire_engineio::{Protocol, frame};
 use omniwire_fuzz::pieces::Pieces;
 use omniwire_plain::envelope::Envelope;
 use omniwire_session::{
@@ -43,6 +43,7 @@ const CASES: &[Case] = &[
     Case { name: "websocket_inflate", len: 40_000, prepare: inflate },
     Case { name: "json_members", len: 1_000, prepare: json_members },
     Case { name: "args_with_byte_strings", len: 500, prepare: byte_strings },
+    Case { name: "engineio_frame_in_pieces", len: 30_000, prepare: engineio_frame },
     Case { name: "engineio4_payload", len: 2_000, prepare: payload4 },
     Case { name: "engineio3_payload", len: 2_000, prepare: payload3 },
     Case { name: "socketio_packet", len: 1_000, prepare: socketio_packet },
@@ -191,6 +192,21 @@ fn byte_strings(count: usize) -> Reading {
     let args = Args::with_blobs(elements.into(), blobs.collect()).unwrap();
     Box::new(move || {
         assert!(args.iter().all(|argument| argument.as_bytes().is_some()));
+    })
+}
+
+/// One frame of WebTransport, octet by octet.
+fn engineio_frame(len: usize) -> Reading {
+    let mut octets = BytesMut::new();
+    frame::write_header(Kind::Text, len, &mut octets);
+    octets.resize(octets.len() + len, b'4');
+    Box::new(move || {
+        let (mut buffer, mut taken) = (BytesMut::new(), 0);
+        for octet in &octets {
+            buffer.extend_from_slice(&[*octet]);
+            taken += usize::from(frame::take(len, &mut buffer).unwrap().is_some());
+        }
+        assert_eq!(taken, 1);
     })
 }
 

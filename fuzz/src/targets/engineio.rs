@@ -1,14 +1,52 @@
-//! Engine.IO: packets, payloads, requests.
+//! Engine.IO: frames of WebTransport, packets, payloads, requests.
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, header};
 use omniwire_engineio::payload::{self, Payload};
-use omniwire_engineio::{Config, Packet, Protocol, jsonp, request};
+use omniwire_engineio::{Config, Packet, Protocol, frame, jsonp, request};
 use omniwire_session::{Kind, Message};
 
 use crate::input::{Input, text};
 
 const PROTOCOLS: [Protocol; 2] = [Protocol::V4, Protocol::V3];
+
+/// The first octet says how long a frame may be and how much comes at once. Messages are never
+/// longer, nor longer than what came; written, they are what was read; and the pieces in which
+/// they come change nothing.
+pub(crate) fn frame(input: &[u8]) {
+    let mut input = Input::new(input);
+    let max = usize::from(input.choice());
+    let octets = input.rest();
+    let (whole, how) = read_frames(max, octets, octets.len().max(1));
+    assert_eq!(read_frames(max, octets, max / 8 + 1), (whole.clone(), how));
+    let mut again = BytesMut::new();
+    for message in &whole {
+        assert!((1..=max).contains(&message.as_bytes().len()));
+        frame::write_header(message.kind(), message.as_bytes().len(), &mut again);
+        again.extend_from_slice(message.as_bytes());
+    }
+    assert!(again.len() <= octets.len(), "a header grew");
+    assert_eq!(read_frames(max, &again, again.len().max(1)), (whole.clone(), true));
+    if let Some(Ok(frame::Greeting::Upgrade(sid))) = whole.first().map(frame::Greeting::parse) {
+        assert!(sid.len() <= octets.len());
+    }
+}
+
+/// What frames there are, if so many octets come at once, and whether nothing was wrong.
+fn read_frames(max: usize, octets: &[u8], step: usize) -> (Vec<Message>, bool) {
+    let (mut buffer, mut read) = (BytesMut::new(), Vec::new());
+    for piece in octets.chunks(step) {
+        buffer.extend_from_slice(piece);
+        loop {
+            match frame::take(max, &mut buffer) {
+                Ok(Some(message)) => read.push(message),
+                Ok(None) => break,
+                Err(_) => return (read, false),
+            }
+        }
+    }
+    (read, true)
+}
 
 /// What is read is written as what reads the same.
 pub(crate) fn packet(input: &[u8]) {

@@ -15,15 +15,16 @@ use omniwire_websocket::{CloseCode, CloseFrame, CloseState, Connection, Limits, 
 use crate::input::Input;
 use crate::session::Bench;
 
-const POLL_AND_SOCKET: [Carrier; 2] = [Carrier::LongPoll, Carrier::WebSocket];
+const ENGINEIO: [Carrier; 3] = [Carrier::LongPoll, Carrier::WebSocket, Carrier::WebTransport];
 const ALL: [Carrier; 4] =
     [Carrier::LongPoll, Carrier::WebSocket, Carrier::EventStream, Carrier::Streaming];
 
-/// How a session of Engine.IO opens: `4` or `3`, then `w` or `p`.
+/// How a session of Engine.IO opens: `4` or `3`, then `w`, `t` or `p`.
 fn open(input: &mut Input<'_>) -> Open {
     let protocol = input.choice();
     let carrier = match input.choice() {
         b'w' => Carrier::WebSocket,
+        b't' if protocol != b'3' => Carrier::WebTransport,
         _ => Carrier::LongPoll,
     };
     if protocol == b'3' { Open::v3(carrier) } else { Open::new(carrier) }
@@ -34,7 +35,7 @@ pub(crate) fn engineio(input: &[u8]) {
     let open = open(&mut input);
     let session = EngineIoSession::new(Arc::default(), &open, "SID".into(), Instant::now());
     let own = if open.protocol == Protocol::V3 { is_engineio3 } else { is_engineio4 };
-    Bench::new(session, own).run(input.rest(), &POLL_AND_SOCKET);
+    Bench::new(session, own).run(input.rest(), &ENGINEIO);
 }
 
 pub(crate) fn socketio(input: &[u8]) {
@@ -42,7 +43,7 @@ pub(crate) fn socketio(input: &[u8]) {
     let open = open(&mut input);
     let session = SocketIoSession::new(Arc::default(), &open, "SID".into(), Instant::now());
     let own = if open.protocol == Protocol::V3 { is_engineio3 } else { is_engineio4 };
-    Bench::new(session, own).run(input.rest(), &POLL_AND_SOCKET);
+    Bench::new(session, own).run(input.rest(), &ENGINEIO);
 }
 
 pub(crate) fn signalr(input: &[u8]) {

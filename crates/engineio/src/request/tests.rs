@@ -53,8 +53,24 @@ fn eio4_open_fails_with_an_invalid_transport() {
         assert_eq!(Ask::upgrade().check(query), Err(Refused::UNKNOWN_TRANSPORT), "{query}");
     }
     let mut ask = Ask::get();
-    ask.config.transports = Transports { polling: false, websocket: true };
+    ask.config.transports = Transports { polling: false, ..Default::default() };
     assert_eq!(ask.check("EIO=4&transport=polling"), Err(Refused::UNKNOWN_TRANSPORT));
+}
+
+#[test]
+fn eio41_a_webtransport_must_be_on_and_of_protocol_4() {
+    let mut config = Config::default();
+    let query = "EIO=4&transport=webtransport";
+    assert_eq!(check_webtransport(&config, query), Err(Refused::UNKNOWN_TRANSPORT));
+    config.transports.webtransport = true;
+    // Which session it is for is said by its first frame.
+    for query in [query, "", "EIO=4", "EIO=4&transport=webtransport&sid=abc"] {
+        assert_eq!(check_webtransport(&config, query), Ok(()), "{query}");
+    }
+    let websocket = "EIO=4&transport=websocket";
+    assert_eq!(check_webtransport(&config, websocket), Err(Refused::UNKNOWN_TRANSPORT));
+    let old = "EIO=3&transport=webtransport";
+    assert_eq!(check_webtransport(&config, old), Err(Refused::UNSUPPORTED_PROTOCOL));
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod close;
 mod upgrade;
 mod v3;
 mod v4;
+mod webtransport;
 
 fn config() -> Arc<Config> {
     Arc::new(Config {

@@ -207,6 +207,7 @@ impl Endpoint {
             protocol: if matches!(speech, Speech::Bare) { "Engine.IO" } else { "Socket.IO" },
             transport: |carrier| match carrier {
                 Carrier::WebSocket => "websocket",
+                Carrier::WebTransport => "webtransport",
                 _ => "polling",
             },
             parallel_max: site.shared.limits.calls_max,

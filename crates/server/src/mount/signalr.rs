@@ -104,7 +104,7 @@ impl IntoMounted for SignalRMount {
             entrance: Entrance::Fixed(site.space(&self.namespace)?),
             protocol: "SignalR",
             transport: |carrier| match carrier {
-                Carrier::WebSocket => Transport::WebSockets.as_str(),
+                Carrier::WebSocket | Carrier::WebTransport => Transport::WebSockets.as_str(),
                 Carrier::EventStream => Transport::ServerSentEvents.as_str(),
                 Carrier::LongPoll | Carrier::Streaming => Transport::LongPolling.as_str(),
             },

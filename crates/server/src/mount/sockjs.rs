@@ -86,7 +86,7 @@ impl IntoMounted for SockJsMount {
             entrance: Entrance::Fixed(site.space(&self.namespace)?),
             protocol: "SockJS",
             transport: |carrier| match carrier {
-                Carrier::WebSocket => "websocket",
+                Carrier::WebSocket | Carrier::WebTransport => "websocket",
                 Carrier::LongPoll => "xhr-polling",
                 Carrier::Streaming => "xhr-streaming",
                 Carrier::EventStream => "eventsource",

@@ -295,7 +295,7 @@ impl Cell {
                     }
                 }
                 Output::Carry(id) => {
-                    if core.is_websocket(id) {
+                    if core.has_messages(id) {
                         let shown = core.peers.iter().filter(|peer| peer.space.feed.is_some());
                         after.moved.extend(shown.cloned());
                     }
@@ -654,9 +654,9 @@ impl Cell {
 }
 
 impl Core {
-    fn is_websocket(&self, id: Option<CarrierId>) -> bool {
+    fn has_messages(&self, id: Option<CarrierId>) -> bool {
         let carrier = self.carriers.iter().find(|attached| Some(attached.id) == id);
-        carrier.is_some_and(|attached| attached.carrier == Carrier::WebSocket)
+        carrier.is_some_and(|attached| attached.carrier.has_messages())
     }
 
     fn attached(&mut self, id: CarrierId) -> Option<&mut Attached> {

@@ -46,7 +46,9 @@ impl SignalRSession {
             Carrier::WebSocket => Transport::WebSockets,
             Carrier::EventStream => Transport::ServerSentEvents,
             Carrier::LongPoll => Transport::LongPolling,
-            Carrier::Streaming => return Err(answers::transport_changed()),
+            Carrier::Streaming | Carrier::WebTransport => {
+                return Err(answers::transport_changed());
+            }
         };
         if !self.config.transports.has(transport) {
             return Err(answers::transport_off(transport));
@@ -78,7 +80,7 @@ impl SignalRSession {
                 self.start(now);
             }
             Carrier::LongPoll if self.attached.is_some() => self.poll(now, id),
-            Carrier::LongPoll | Carrier::Streaming => {
+            Carrier::LongPoll | Carrier::Streaming | Carrier::WebTransport => {
                 // The first poll only says that the client is there.
                 let until = now + self.config.disconnect_timeout;
                 self.attached = Some(Attached::LongPoll { poll: None, until });

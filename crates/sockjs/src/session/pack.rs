@@ -29,7 +29,7 @@ impl<M: Manner> SockJsSession<M> {
 
         let sent_len = sent_len + (out.len() - start);
         let full = match carrier {
-            Carrier::WebSocket => false,
+            Carrier::WebSocket | Carrier::WebTransport => false,
             Carrier::LongPoll => true,
             Carrier::EventStream | Carrier::Streaming => {
                 kind == Some(b'c') || sent_len >= self.config.response_len_max

@@ -174,7 +174,8 @@ impl Environment<'_> {
 }
 
 fn transports(names: &str) -> Result<engineio::Transports, Mistake> {
-    let mut transports = engineio::Transports { polling: false, websocket: false };
+    let mut transports =
+        engineio::Transports { polling: false, websocket: false, webtransport: false };
     for name in names.split(',').map(str::trim) {
         match name {
             "polling" => transports.polling = true,
