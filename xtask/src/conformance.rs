@@ -2,15 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
 
-use crate::process::{self, Failure, Result};
+use crate::process::{Failure, Result};
 use crate::repository::Repository;
-use crate::server::Server;
 use crate::steps::Steps;
-use crate::{autobahn, differential, install, node, server, sockjs};
+use crate::{autobahn, differential, install, node, server, socketio, sockjs};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Conformance {
@@ -25,15 +24,8 @@ pub(crate) struct Conformance {
 /// One of what `omniwire conformance --suite` knows.
 struct Suite {
     name: &'static str,
-    /// How the official tests are run.
-    official: Option<Official>,
-}
-
-enum Official {
-    /// They are an npm package, and want a server that is started so.
-    Npm { arguments: &'static [&'static str], environment: Environment },
-    /// By this, from a folder.
-    Other(fn(&Repository, &Path) -> Result),
+    /// Runs the official tests of a folder.
+    official: Option<fn(&Repository, &Path) -> Result>,
 }
 
 /// It runs for a quarter of an hour, so it runs only if it is named.
@@ -43,27 +35,11 @@ type Environment = &'static [(&'static str, &'static str)];
 
 const SUITES: &[Suite] = &[
     Suite { name: "websocket", official: None },
-    Suite {
-        name: "engineio",
-        official: Some(Official::Npm {
-            arguments: &["--host", "localhost", "--port", "3000"],
-            environment: &[],
-        }),
-    },
-    Suite {
-        name: "socketio",
-        official: Some(Official::Npm {
-            arguments: &["--host", "localhost", "--port", "3000"],
-            environment: &[
-                ("SIO_PING_INTERVAL", "300"),
-                ("SIO_PING_TIMEOUT", "200"),
-                ("SIO_CONNECT_TIMEOUT", "1000"),
-            ],
-        }),
-    },
+    Suite { name: "engineio", official: Some(socketio::official) },
+    Suite { name: "socketio", official: Some(socketio::official) },
     Suite { name: "signalr", official: None },
     Suite { name: "signalr-faults", official: None },
-    Suite { name: "sockjs", official: Some(Official::Other(sockjs::official)) },
+    Suite { name: "sockjs", official: Some(sockjs::official) },
     Suite { name: "plain", official: None },
 ];
 
@@ -120,23 +96,13 @@ fn suite_names() -> PossibleValuesParser {
 /// No suite of the server: the parser alone, see `differential.rs`.
 const DIFFERENTIAL: &str = "differential";
 
-/// Runs somebody else's tests against the server that they want.
+/// Runs somebody else's tests.
 fn official(repository: &Repository, suite: &Suite, from: &Path) -> Result {
-    let (arguments, environment) = match &suite.official {
-        Some(Official::Npm { arguments, environment }) => (arguments, environment),
-        Some(Official::Other(run)) => return run(repository, from),
-        None => {
-            let why = "has no official tests that run so; see conformance/README.md";
-            return Err(Failure::new(format!("{} {why}", suite.name)));
-        }
+    let Some(run) = suite.official else {
+        let why = "has no official tests that run so; see conformance/README.md";
+        return Err(Failure::new(format!("{} {why}", suite.name)));
     };
-    if !from.join("package.json").is_file() {
-        return Err(Failure::new(format!("{}: no package.json in it", from.display())));
-    }
-    node::install(from)?;
-    let server = Server::conformance(repository, suite.name, arguments, environment)?;
-    process::run(Command::new("npm").arg("test").current_dir(from))?;
-    server.stop()
+    run(repository, from)
 }
 
 /// Runs the contract tests of all suites.

@@ -16,6 +16,7 @@ mod repository;
 mod server;
 mod simulate;
 mod soak;
+mod socketio;
 mod sockjs;
 mod steps;
 mod test;

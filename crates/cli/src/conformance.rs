@@ -80,7 +80,9 @@ fn site(options: &ConformanceOptions, address: &str) -> Result<Site, Mistake> {
     match options.suite {
         Suite::Websocket => websocket::site(&basis),
         Suite::Engineio => engineio::site(&basis),
+        Suite::EngineioClient => engineio::client::site(&basis),
         Suite::Socketio => socketio::site(&basis),
+        Suite::SocketioClient => socketio::client::site(&basis),
         Suite::Signalr => signalr::site(&basis),
         Suite::Sockjs => sockjs::site(&basis, &options.sockjs_client_url, address),
         Suite::Plain => plain::site(&basis),

@@ -136,7 +136,11 @@ pub(crate) struct ConformanceOptions {
 pub(crate) enum Suite {
     Websocket,
     Engineio,
+    /// What the own suite of npm's engine.io-client wants
+    EngineioClient,
     Socketio,
+    /// What the own suite of npm's socket.io-client wants
+    SocketioClient,
     Signalr,
     Sockjs,
     Plain,

@@ -33,6 +33,8 @@ pub(crate) struct Driver<S> {
     pub(crate) carrying: Option<CarrierId>,
     pub(crate) connections: BTreeMap<CarrierId, Connection>,
     pub(crate) due: Option<Instant>,
+    /// Whether nothing is read from the client for now.
+    pub(crate) congested: bool,
     wire: Option<WireForm>,
     /// Is called with each event; what it returns is given to the session.
     application: Application,
@@ -60,6 +62,7 @@ impl<S: Session> Driver<S> {
             carrying: None,
             connections: BTreeMap::new(),
             due: None,
+            congested: false,
             wire: None,
             application,
         };
@@ -140,6 +143,9 @@ impl<S: Session> Driver<S> {
         let end = self.now + by;
         while let Some(due) = self.due.filter(|due| *due <= end) {
             self.now = self.now.max(due);
+            if self.congested {
+                self.session.held_back(self.now);
+            }
             assert_eq!(self.input(Input::Timeout), Ok(()));
         }
         self.now = end;

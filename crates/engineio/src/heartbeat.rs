@@ -60,4 +60,13 @@ impl Heartbeat {
             *at = (*at).max(now + config.ping_timeout);
         }
     }
+
+    /// The client was not listened to: its time to speak begins anew.
+    pub(crate) fn held_back(&mut self, now: Instant, config: &Config) {
+        match self {
+            Self::PingAt(_) => {}
+            Self::PongBy(_) => self.moved(now, config),
+            Self::PingBy(at) => *at = now + config.ping_interval + config.ping_timeout,
+        }
+    }
 }

@@ -175,6 +175,13 @@ impl Machine {
         [life, upgrade].into_iter().flatten().min()
     }
 
+    /// Nothing is read from the client for now: see [`omniwire_session::Session::held_back`].
+    pub fn held_back(&mut self, now: Instant) {
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.held_back(now, &self.config);
+        }
+    }
+
     /// A carrier offers itself. Returns whether the session opened with it.
     pub fn attach(
         &mut self,

@@ -162,6 +162,10 @@ impl Session for EngineIoSession {
     ) -> Packed {
         self.machine.pack(carrier, queue, out)
     }
+
+    fn held_back(&mut self, now: Instant) {
+        self.machine.held_back(now);
+    }
 }
 
 /// Outputs that may wait while a body is read: a body of many small packets is read in steps.

@@ -39,6 +39,7 @@ pub struct Connection {
     close_state: CloseState,
     owed_close: Option<OwedClose>,
     failed: bool,
+    says_why: bool,
     role: Role,
 }
 
@@ -113,8 +114,16 @@ impl Connection {
             close_state: CloseState::Open,
             owed_close: None,
             failed: false,
+            says_why: true,
             role,
         }
+    }
+
+    /// Whether its Close for a broken rule says in words which (section 7.1.6). It does by default.
+    #[must_use]
+    pub const fn saying_why(mut self, says_why: bool) -> Self {
+        self.says_why = says_why;
+        self
     }
 
     /// Which end we are.
@@ -379,7 +388,8 @@ impl Connection {
         if self.close_state.may_send() {
             self.queue_close(match close {
                 OwedClose::Answer(code) => code.map(CloseFrame::from),
-                OwedClose::Violation(violation) => Some(violation.into()),
+                OwedClose::Violation(violation) if self.says_why => Some(violation.into()),
+                OwedClose::Violation(violation) => Some(violation.code().into()),
             });
         }
     }

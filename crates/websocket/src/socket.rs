@@ -53,6 +53,8 @@ pub struct Config {
     pub handshake_timeout: Duration,
     /// The [`Sink`] takes no more messages while so many octets are unwritten.
     pub write_buffer_len: usize,
+    /// Whether a Close for a broken rule says in words which: see [`Connection::saying_why`].
+    pub says_why: bool,
 }
 
 impl Default for Config {
@@ -63,6 +65,7 @@ impl Default for Config {
             close_timeout: Duration::from_secs(5),
             handshake_timeout: Duration::from_secs(10),
             write_buffer_len: 128 << 10,
+            says_why: true,
         }
     }
 }
@@ -108,14 +111,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         config: Config,
         leftover: impl Into<BytesMut>,
     ) -> io::Result<Self> {
-        let Config { limits, deflate, close_timeout, write_buffer_len, .. } = config;
+        let Config { limits, deflate, close_timeout, write_buffer_len, says_why, .. } = config;
         let connection = match role {
             Role::Server => Connection::server(limits, deflate),
             Role::Client => Connection::client(limits, deflate, masks::random()?),
         };
         Ok(Self {
             io,
-            connection,
+            connection: connection.saying_why(says_why),
             buf: leftover.into(),
             ending: Ending::NotYet,
             close_timer: None,

@@ -1,5 +1,7 @@
 //! `--suite engineio`: bare Engine.IO that echoes.
 
+pub(super) mod client;
+
 use super::{Basis, Site};
 use crate::Mistake;
 use omniwire::protocols::engineio::Config;

@@ -1,6 +1,7 @@
 //! `--suite socketio`: the contract of the Socket.IO server under test. Everything comes from the
 //! environment ([`settings`]).
 
+pub(super) mod client;
 mod events;
 mod rooms;
 mod settings;

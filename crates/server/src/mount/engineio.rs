@@ -214,7 +214,8 @@ impl Endpoint {
             methods: false,
             ping: None,
         };
-        let door = Door::plain(site.shared, engine.max_payload);
+        // Stock clients show the reason to the application, where npm's server gives none.
+        let door = Door::plain(site.shared, engine.max_payload).terse();
         let door = door.compressing(options.deflate.clone());
         let origins = site.origins(options.origins.clone());
         Arc::new(Self { engine, speech, terms: Arc::new(terms), door, origins, options })

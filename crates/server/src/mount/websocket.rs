@@ -217,6 +217,12 @@ impl Door {
         self
     }
 
+    /// The same door, whose connections get codes without words when they break a rule.
+    pub(crate) fn terse(mut self) -> Self {
+        Arc::make_mut(&mut self.config).says_why = false;
+        self
+    }
+
     /// Bytes of one message.
     pub(crate) fn message_len_max(&self) -> usize {
         self.config.limits.message_len

@@ -1,10 +1,12 @@
 //! What the log says of peers: no secret, and nothing that they could have written themselves.
 
-use crate::harness::{Client, http, serve};
+use crate::harness::{Client, http, open, serve, until};
+use omniwire::protocols::websocket::Message;
 use omniwire::{Args, Denied, Failure, Namespace, Omniwire, Peer, RequestInfo};
 use serde_json::json;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 const CANARY: &str = "canary-5f3a9c";
 
@@ -113,6 +115,35 @@ async fn a_peers_own_mistakes_are_no_errors() {
     }
     let errors = read(&paper).lines().filter(|line| line.contains("ERROR")).count();
     assert!((1..50).contains(&errors), "{errors} lines");
+}
+
+/// A client that is asked something and leaves instead, by a packet or by a cut.
+#[tokio::test]
+async fn a_client_that_leaves_while_it_is_asked_is_no_error() {
+    let (paper, _guard) = listen();
+    let asking = Namespace::new("/").on("ask", |peer: Peer| async move {
+        peer.ask::<(u8,)>("question", (), Duration::from_secs(60)).await?;
+        Ok::<(), Failure>(())
+    });
+    let (_omniwire, address) = serve(Omniwire::builder().bare_namespace(asking)).await;
+    for leaves_by_packet in [true, false] {
+        let mut socket = open(address, "/socket.io/?EIO=4&transport=websocket", "").await;
+        socket.send(Message::text("40")).await.unwrap();
+        socket.send(Message::text("42[\"ask\"]")).await.unwrap();
+        let mut asked = false;
+        while !asked {
+            let message = socket.recv().await.expect("a question").unwrap();
+            asked = matches!(message, Message::Text(text) if text.contains("question"));
+        }
+        if leaves_by_packet {
+            socket.send(Message::text("41")).await.unwrap();
+        }
+        drop(socket);
+        let failures = if leaves_by_packet { 1 } else { 2 };
+        until(|| read(&paper).matches("a handler failed").count() == failures).await;
+    }
+    let log = read(&paper);
+    assert!(log.contains("the client disconnected") && !log.contains("ERROR"), "{log}");
 }
 
 #[tokio::test]

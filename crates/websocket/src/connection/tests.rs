@@ -187,6 +187,10 @@ fn rfc6455_7_1_7_violation_sends_its_code() {
         assert_eq!(server.close_state(), CloseState::Closed);
         assert_eq!((out[0], &out[2..4]), (0x88, &code.to_be_bytes()[..]));
         assert_eq!(out[4..], *violation.reason().as_bytes());
+
+        let mut terse = self::server().saying_why(false);
+        terse.receive(&mut octets.clone()).unwrap_err();
+        assert_eq!(written(&mut terse)[..], [&[0x88, 2], &out[2..4]].concat());
     }
 }
 

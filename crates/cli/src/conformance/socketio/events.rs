@@ -116,8 +116,9 @@ async fn burst(
     Ok(Reply(count))
 }
 
+/// What npm's server calls so.
 #[derive(Serialize)]
-struct Handshake {
+pub(super) struct Handshake {
     query: BTreeMap<String, String>,
     auth: Relayed,
     headers: BTreeMap<String, String>,
@@ -126,7 +127,7 @@ struct Handshake {
 }
 
 impl Handshake {
-    fn of(peer: &Peer) -> Self {
+    pub(super) fn of(peer: &Peer) -> Self {
         let request = peer.request();
         let mut headers = BTreeMap::<String, String>::new();
         for (name, value) in request.headers() {

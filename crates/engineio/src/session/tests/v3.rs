@@ -88,6 +88,19 @@ fn eio3_polling_heartbeat() {
 }
 
 #[test]
+fn eio3_a_client_that_is_not_read_from_does_not_time_out() {
+    let (mut driver, id) = websocket();
+    driver.congested = true;
+    driver.advance(ms(5_000));
+    assert_eq!(driver.closed, None);
+    driver.congested = false;
+    driver.send(id, "2").unwrap();
+    assert_eq!(driver.receive_text(id), "3");
+    driver.advance(ms(500));
+    assert_over(&driver, Reason::PingTimeout);
+}
+
+#[test]
 fn eio3_websocket_heartbeat() {
     let (mut driver, id) = websocket();
     for _ in 0..3 {

@@ -213,6 +213,22 @@ fn eio4_websocket_heartbeat_and_timeout() {
 }
 
 #[test]
+fn eio4_a_client_that_is_not_read_from_does_not_time_out() {
+    let (mut driver, id) = websocket();
+    driver.congested = true;
+    driver.advance(ms(5_000));
+    assert_eq!(driver.receive_text(id), "2");
+    assert_eq!((driver.receive(id), driver.closed), (None, None));
+    // What it said meanwhile is read now, its pong last.
+    driver.congested = false;
+    driver.send(id, "3").unwrap();
+    driver.advance(ms(499));
+    assert_eq!((driver.receive_text(id).as_str(), driver.closed), ("2", None));
+    driver.advance(ms(1));
+    assert_over(&driver, Reason::PingTimeout);
+}
+
+#[test]
 fn eio4_messages_are_no_sign_of_life() {
     let (mut driver, id) = websocket();
     driver.advance(ms(400));

@@ -167,3 +167,14 @@ fn sio5_order_through_an_upgrade() {
     assert_eq!(driver.receive_text(id), "42[\"message-back\",2]");
     assert_eq!(driver.closed, None);
 }
+
+#[test]
+fn eio4_a_client_that_is_not_read_from_does_not_time_out() {
+    let (mut driver, id) = connected();
+    driver.congested = true;
+    driver.advance(ms(5_000));
+    assert_eq!((driver.receive_text(id).as_str(), driver.closed), ("2", None));
+    driver.congested = false;
+    driver.advance(ms(500));
+    assert_eq!(driver.closed, Some(Reason::PingTimeout));
+}
