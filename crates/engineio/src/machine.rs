@@ -18,7 +18,7 @@ use crate::{Config, Packet, PacketType, Protocol};
 use bytes::{Bytes, BytesMut};
 use omniwire_session::{
     Answer, ByteString, Carrier, CarrierId, Detached, Ending, Fault, Frame, Kind, Message, Output,
-    Packed, Reason, json,
+    Outputs, Packed, Reason, json,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -28,7 +28,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Machine {
     config: Arc<Config>,
-    sid: ByteString,
+    /// Until the client was told.
+    sid: Box<str>,
     protocol: Protocol,
     base64: bool,
     carried: Carried,
@@ -75,7 +76,7 @@ enum Carried {
         /// The GET that waits for something to bring.
         waiting: Option<CarrierId>,
         /// What wants to take over.
-        probe: Option<Probe>,
+        probe: Option<Box<Probe>>,
     },
     /// A WebSocket or a WebTransport.
     Streaming(CarrierId, Carrier),
@@ -110,10 +111,10 @@ enum Phase {
 
 impl Machine {
     /// A session that `open` asked for. Its first carrier must be attached next.
-    pub fn new(config: Arc<Config>, open: &Open, sid: ByteString) -> Self {
+    pub fn new(config: Arc<Config>, open: &Open, sid: &str) -> Self {
         Self {
             config,
-            sid,
+            sid: sid.into(),
             protocol: open.protocol,
             base64: open.base64,
             carried: Carried::Fresh,
@@ -122,11 +123,6 @@ impl Machine {
             inbox: None,
             end: None,
         }
-    }
-
-    /// The session's secret name.
-    pub fn sid(&self) -> &ByteString {
-        &self.sid
     }
 
     /// The protocol that the client speaks.
@@ -188,20 +184,14 @@ impl Machine {
         now: Instant,
         id: CarrierId,
         carrier: Carrier,
-        out: &mut VecDeque<Output>,
+        out: &mut Outputs,
     ) -> bool {
         let was_fresh = matches!(self.carried, Carried::Fresh);
         self.attach_next(now, id, carrier, out);
         was_fresh && !matches!(self.carried, Carried::Fresh)
     }
 
-    fn attach_next(
-        &mut self,
-        now: Instant,
-        id: CarrierId,
-        carrier: Carrier,
-        out: &mut VecDeque<Output>,
-    ) {
+    fn attach_next(&mut self, now: Instant, id: CarrierId, carrier: Carrier, out: &mut Outputs) {
         if self.is_closed() {
             return;
         }
@@ -235,18 +225,18 @@ impl Machine {
                     && (self.protocol, carrier) != (Protocol::V3, Carrier::WebTransport) =>
             {
                 let until = now + self.config.upgrade_timeout;
-                *probe = Some(Probe { id, carrier, until, noop_at: None });
+                *probe = Some(Box::new(Probe { id, carrier, until, noop_at: None }));
             }
             // A second one that wants to take over, anything after the upgrade, other carriers.
             _ => out.push_back(refuse(id)),
         }
     }
 
-    fn open(&mut self, now: Instant, carrier: Carrier, out: &mut VecDeque<Output>) {
+    fn open(&mut self, now: Instant, carrier: Carrier, out: &mut Outputs) {
         let upgrades = carrier == Carrier::LongPoll && self.config.allow_upgrades;
         let mut text = BytesMut::with_capacity(128);
         text.extend_from_slice(b"0{\"sid\":");
-        json::write_str(&mut text, &self.sid);
+        json::write_str(&mut text, &std::mem::take(&mut self.sid));
         let rest = format!(
             r#","upgrades":{},"pingInterval":{},"pingTimeout":{},"maxPayload":{}}}"#,
             if upgrades { self.config.transports.upgrades() } else { "[]" },
@@ -260,7 +250,7 @@ impl Machine {
     }
 
     /// A carrier is gone.
-    pub fn detach(&mut self, id: CarrierId, how: Detached, out: &mut VecDeque<Output>) {
+    pub fn detach(&mut self, id: CarrierId, how: Detached, out: &mut Outputs) {
         if self.is_closed() {
             return;
         }
@@ -301,7 +291,7 @@ impl Machine {
         now: Instant,
         id: CarrierId,
         message: Message,
-        out: &mut VecDeque<Output>,
+        out: &mut Outputs,
     ) -> Result<Option<Message>, Fault> {
         match &self.carried {
             _ if self.is_closed() => return Ok(None),
@@ -323,7 +313,7 @@ impl Machine {
     }
 
     /// A message on what wants to take over.
-    fn probe(&mut self, now: Instant, message: &Message, out: &mut VecDeque<Output>) {
+    fn probe(&mut self, now: Instant, message: &Message, out: &mut Outputs) {
         let Carried::Polling { waiting, probe: Some(probe) } = &mut self.carried else { return };
         let (id, carrier) = (probe.id, probe.carrier);
         let Message::Text(text) = message else { return self.drop_probe(out) };
@@ -363,7 +353,7 @@ impl Machine {
     }
 
     /// Ends the waiting poll with a noop, if it is time, so that the client can move.
-    fn release_poll(&mut self, now: Instant, out: &mut VecDeque<Output>) {
+    fn release_poll(&mut self, now: Instant, out: &mut Outputs) {
         let Carried::Polling { waiting, probe: Some(probe) } = &mut self.carried else { return };
         let due = probe.noop_at.is_some_and(|at| at <= now);
         if due && let Some(poll) = waiting.take() {
@@ -379,15 +369,15 @@ impl Machine {
         }
     }
 
-    fn end_poll(&self, id: CarrierId, out: &mut VecDeque<Output>) {
+    fn end_poll(&self, id: CarrierId, out: &mut Outputs) {
         let ending = Ending { answer: self.poll_answer(PacketType::Noop), ..plain_ending() };
         out.push_back(Output::Carry(None));
         out.push_back(Output::End { id, ending });
     }
 
-    fn drop_probe(&mut self, out: &mut VecDeque<Output>) {
+    fn drop_probe(&mut self, out: &mut Outputs) {
         if let Carried::Polling { probe, .. } = &mut self.carried
-            && let Some(Probe { id, .. }) = probe.take()
+            && let Some(id) = probe.take().map(|probe| probe.id)
         {
             out.push_back(Output::End { id, ending: plain_ending() });
         }
@@ -419,7 +409,7 @@ impl Machine {
     pub fn next_message(
         &mut self,
         now: Instant,
-        out: &mut VecDeque<Output>,
+        out: &mut Outputs,
     ) -> Result<Option<Message>, Fault> {
         while let Some(payload) = &mut self.inbox {
             match payload.next() {
@@ -447,7 +437,7 @@ impl Machine {
         &mut self,
         now: Instant,
         packet: Packet,
-        out: &mut VecDeque<Output>,
+        out: &mut Outputs,
     ) -> Result<Option<Message>, Fault> {
         if let (Phase::Closing { reason, .. }, PacketType::Close) = (self.phase, packet.kind) {
             // Both sides want it.
@@ -477,7 +467,7 @@ impl Machine {
     }
 
     /// The instant of [`Machine::deadline`] has come.
-    pub fn timeout(&mut self, now: Instant, out: &mut VecDeque<Output>) {
+    pub fn timeout(&mut self, now: Instant, out: &mut Outputs) {
         match self.phase {
             Phase::Open => match self.heartbeat.as_mut().map(|h| h.timeout(now, &self.config)) {
                 Some(Beat::Ping) => {

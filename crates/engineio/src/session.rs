@@ -6,7 +6,7 @@ use crate::{Config, Open};
 use bytes::BytesMut;
 use omniwire_session::{
     Args, ByteString, Carrier, CarrierId, Event, Fault, Frame, Input, Link, Message, Output,
-    Packed, Reason, Returning, Session,
+    Outputs, Packed, Reason, Returning, Session,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub struct EngineIoSession {
     machine: Machine,
     peer: Peer,
     now: Instant,
-    out: VecDeque<Output>,
+    out: Outputs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +37,8 @@ enum Peer {
 impl EngineIoSession {
     /// A session that `open` asked for, with a name that nobody can guess.
     pub fn new(config: Arc<Config>, open: &Open, sid: ByteString, now: Instant) -> Self {
-        let machine = Machine::new(config, open, sid);
-        Self { machine, peer: Peer::New, now, out: VecDeque::new() }
+        let machine = Machine::new(config, open, &sid);
+        Self { machine, peer: Peer::New, now, out: Outputs::new() }
     }
 
     fn attach(&mut self, id: CarrierId, carrier: Carrier) {
@@ -149,7 +149,6 @@ impl Session for EngineIoSession {
         if let Some(output) = self.out.pop_front() {
             return output;
         }
-        self.out = VecDeque::new();
         Output::Timeout(self.machine.deadline())
     }
 

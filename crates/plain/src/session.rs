@@ -7,7 +7,8 @@ use crate::{ENVELOPE, JSON, RAW, SSE, event_stream};
 use bytes::{Bytes, BytesMut};
 use omniwire_session::{
     Answer, Args, ByteString, Carrier, CarrierId, Detached, Ending, Event, Fault, Frame, Input,
-    Kind, Link, Message, Output, Packed, Reason, Refusal, Returning, Session, WireForm, json,
+    Kind, Link, Message, Output, Outputs, Packed, Reason, Refusal, Returning, Session, WireForm,
+    json,
 };
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -69,8 +70,13 @@ pub struct PlainSession {
     /// Set until a WebSocket has come, which needs nothing of it.
     http: Option<Box<Http>>,
     /// Envelopes that wait until `open` has been said.
-    early: Box<[ByteString]>,
-    outputs: VecDeque<Output>,
+    early: Option<Box<Early>>,
+    outputs: Outputs,
+}
+
+#[derive(Debug, Default)]
+struct Early {
+    envelopes: Vec<ByteString>,
 }
 
 /// What only a session that is carried by HTTP keeps.
@@ -136,8 +142,8 @@ impl PlainSession {
             carrier: None,
             listener: Listener::default(),
             http: Some(Box::new(http)),
-            early: Box::default(),
-            outputs: VecDeque::new(),
+            early: None,
+            outputs: Outputs::new(),
         }
     }
 
@@ -289,7 +295,7 @@ impl PlainSession {
         let mut open = BytesMut::new();
         envelope::write_open(&mut open, id, token);
         self.say(json::into_text(open));
-        for envelope in std::mem::take(&mut self.early).into_vec() {
+        for envelope in self.early.take().unwrap_or_default().envelopes {
             self.say(envelope);
         }
         self.outputs.push_back(Output::Release(Link::FIRST));
@@ -310,10 +316,11 @@ impl PlainSession {
     fn say(&mut self, envelope: ByteString) {
         match self.state {
             State::Entered => self.transmit(envelope),
-            State::Entering if self.early.len() < EARLY_COUNT_MAX => {
-                let mut early = std::mem::take(&mut self.early).into_vec();
-                early.push(envelope);
-                self.early = early.into_boxed_slice();
+            State::Entering => {
+                let Early { envelopes } = &mut **self.early.get_or_insert_default();
+                if envelopes.len() < EARLY_COUNT_MAX {
+                    envelopes.push(envelope);
+                }
             }
             _ => {}
         }
@@ -354,7 +361,7 @@ impl PlainSession {
         if let Some(http) = &mut self.http {
             http.deadline = None;
         }
-        self.early = Box::default();
+        self.early = None;
     }
 
     /// How an HTTP carrier ends that has nothing more to bring.
@@ -426,11 +433,9 @@ impl Session for PlainSession {
     }
 
     fn poll_output(&mut self) -> Output {
-        self.outputs.pop_front().unwrap_or_else(|| {
-            // An idle session keeps no queue in memory.
-            self.outputs = VecDeque::new();
-            Output::Timeout(self.http.as_ref().and_then(|http| http.deadline))
-        })
+        self.outputs
+            .pop_front()
+            .unwrap_or_else(|| Output::Timeout(self.http.as_ref().and_then(|http| http.deadline)))
     }
 
     fn pack(

@@ -29,6 +29,7 @@ mod fault;
 pub mod json;
 pub mod limits;
 mod message;
+mod outputs;
 mod wire;
 
 pub use args::{Args, Blob};
@@ -39,6 +40,7 @@ pub use event::{
 };
 pub use fault::Fault;
 pub use message::{Kind, Message};
+pub use outputs::Outputs;
 pub use wire::{
     Encoding, Frame, HEADROOM, Lane, Outgoing, Place, Position, Positions, Prepared, Resume, Wire,
     WireForm, WireId,

@@ -33,8 +33,8 @@ pub(crate) enum RecordError {
 pub(crate) struct Records {
     framing: Framing,
     len_max: usize,
-    /// The beginning of a record whose end has not come.
-    partial: BytesMut,
+    /// The beginning of a record whose end has not come, if there is one.
+    partial: Option<Box<BytesMut>>,
     /// What nobody has looked at.
     pending: Bytes,
 }
@@ -42,12 +42,7 @@ pub(crate) struct Records {
 impl Records {
     /// No bytes yet. A record counts with its separator or its prefix.
     pub(crate) fn new(len_max: usize) -> Self {
-        Self {
-            framing: Framing::Separated,
-            len_max,
-            partial: BytesMut::new(),
-            pending: Bytes::new(),
-        }
+        Self { framing: Framing::Separated, len_max, partial: None, pending: Bytes::new() }
     }
 
     /// How the records from here on are told apart.
@@ -55,9 +50,13 @@ impl Records {
         self.framing = framing;
     }
 
+    fn partial_len(&self) -> usize {
+        self.partial.as_ref().map_or(0, |partial| partial.len())
+    }
+
     /// How many bytes wait to become records.
     pub(crate) fn waiting_len(&self) -> usize {
-        self.partial.len().saturating_add(self.pending.len())
+        self.partial_len().saturating_add(self.pending.len())
     }
 
     /// Adds bytes.
@@ -77,7 +76,7 @@ impl Records {
 
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
-        self.partial = BytesMut::new();
+        self.partial = None;
         self.pending = Bytes::new();
     }
 
@@ -96,7 +95,7 @@ impl Records {
     fn next_separated(&mut self) -> Result<Option<Bytes>, RecordError> {
         let Some(end) = memchr::memchr(SEPARATOR, &self.pending) else { return self.set_aside() };
         let len = end.saturating_add(1);
-        if self.partial.len().saturating_add(len) > self.len_max {
+        if self.partial_len().saturating_add(len) > self.len_max {
             return Err(RecordError::TooLong);
         }
         let mut record = self.take(len);
@@ -113,13 +112,14 @@ impl Records {
         if self.waiting_len() < total {
             return self.set_aside();
         }
-        let mut record = self.take(total.saturating_sub(self.partial.len()));
+        let mut record = self.take(total.saturating_sub(self.partial_len()));
         Ok(Some(record.split_off(prefix_len)))
     }
 
     /// The length of the prefix, and what it says. `None` if it is not whole.
     fn prefix(&self) -> Result<Option<(usize, usize)>, RecordError> {
-        let bytes = self.partial.iter().chain(self.pending.iter());
+        let bytes =
+            self.partial.iter().flat_map(|partial| partial.iter()).chain(self.pending.iter());
         let mut len: u64 = 0;
         let shifts = (0..).step_by(7);
         for (prefix_len, (&byte, shift)) in (1..=PREFIX_LEN_MAX).zip(bytes.zip(shifts)) {
@@ -135,10 +135,7 @@ impl Records {
     /// What was set aside and the first `count` bytes that are pending, as one.
     fn take(&mut self, count: usize) -> Bytes {
         let part = self.pending.split_to(count.min(self.pending.len()));
-        if self.partial.is_empty() {
-            return part;
-        }
-        let mut whole = std::mem::take(&mut self.partial);
+        let Some(mut whole) = self.partial.take() else { return part };
         whole.extend_from_slice(&part);
         whole.freeze()
     }
@@ -149,7 +146,7 @@ impl Records {
             return Err(RecordError::TooLong);
         }
         let pending = std::mem::take(&mut self.pending);
-        self.partial.extend_from_slice(&pending);
+        self.partial.get_or_insert_default().extend_from_slice(&pending);
         Ok(None)
     }
 }

@@ -7,8 +7,8 @@ use crate::{Config, answers, control, error_text, handshake, json, msgpack, wire
 use bytes::{Bytes, BytesMut};
 use omniwire_session::{
     Args, ByteString, Call, CallError, CallErrorKind, CallId, Carrier, CarrierId, Ending, Event,
-    Fault, Frame, Input, Link, Message, Outgoing, Output, Packed, Reason, Refusal, Returning,
-    Session,
+    Fault, Frame, Input, Link, Message, Outgoing, Output, Outputs, Packed, Reason, Refusal,
+    Returning, Session,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -60,14 +60,19 @@ pub struct SignalRSession {
     phase: Phase,
     attached: Option<Attached>,
     records: Records,
-    outputs: VecDeque<Output>,
+    outputs: Outputs,
     /// Negotiate granted stateful reconnect.
     stateful: bool,
     /// Kept from the handshake on, with stateful reconnect.
     ledger: Option<Box<Ledger>>,
     /// Names of client streams that look like ids of our own calls, so that a completion of one
     /// is not taken for an answer. No known client makes such names.
-    odd_streams: Vec<ByteString>,
+    odd_streams: Option<Box<OddStreams>>,
+}
+
+#[derive(Debug, Default)]
+struct OddStreams {
+    names: Vec<ByteString>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -97,10 +102,10 @@ impl SignalRSession {
             phase: Phase::Waiting { until: now + config.disconnect_timeout },
             attached: None,
             records: Records::new(config.message_len_max),
-            outputs: VecDeque::new(),
+            outputs: Outputs::new(),
             stateful: false,
             ledger: None,
-            odd_streams: Vec::new(),
+            odd_streams: None,
             config,
         }
     }
@@ -266,9 +271,12 @@ impl SignalRSession {
 
     fn invocation(&mut self, invocation: Invocation) {
         let Invocation { target, args, id, streams, wants_stream } = invocation;
-        self.odd_streams.extend(streams.iter().filter(|id| own_call(id).is_some()).cloned());
-        if self.odd_streams.len() > ODD_STREAMS_MAX {
-            return self.fail("Too many streams.");
+        for id in streams.iter().filter(|id| own_call(id).is_some()) {
+            let OddStreams { names } = &mut **self.odd_streams.get_or_insert_default();
+            if names.len() == ODD_STREAMS_MAX {
+                return self.fail("Too many streams.");
+            }
+            names.push(id.clone());
         }
         self.emit(Event::Message {
             link: Link::FIRST,
@@ -282,8 +290,12 @@ impl SignalRSession {
     /// Either the end of a stream that the client sends, or the answer to a call of ours.
     fn completion(&mut self, id: ByteString, outcome: Result<Args, ByteString>) {
         let link = Link::FIRST;
-        if let Some(at) = self.odd_streams.iter().position(|odd| *odd == id) {
-            self.odd_streams.swap_remove(at);
+        let odd = self.odd_streams.as_mut().and_then(|odd| {
+            let at = odd.names.iter().position(|name| *name == id)?;
+            Some(odd.names.swap_remove(at))
+        });
+        if odd.is_some() {
+            self.odd_streams.take_if(|odd| odd.names.is_empty());
             self.emit(Event::End { link, stream: id, error: outcome.err() });
         } else if let Some(call) = own_call(&id) {
             self.emit(Event::Reply { link, call, outcome });
@@ -360,7 +372,7 @@ impl SignalRSession {
     /// told anything: its outbox takes no farewell.
     fn end(&mut self, reason: Reason, farewell: Option<Message>) {
         self.records.clear();
-        self.odd_streams = Vec::new();
+        self.odd_streams = None;
         self.ledger = None;
         let polls = matches!(self.attached, Some(Attached::LongPoll { .. }));
         match farewell {
@@ -510,11 +522,7 @@ impl Session for SignalRSession {
     fn poll_output(&mut self) -> Output {
         match self.outputs.pop_front() {
             Some(output) => output,
-            None => {
-                // An idle session keeps no queue in memory.
-                self.outputs = VecDeque::new();
-                Output::Timeout(self.deadline())
-            }
+            None => Output::Timeout(self.deadline()),
         }
     }
 

@@ -8,12 +8,9 @@ use crate::{Config, Parser, msgpack, placeholder};
 use bytes::Bytes;
 use omniwire_session::Message;
 
-/// Reads packets out of messages.
-#[derive(Debug)]
+/// Reads packets out of one client's messages.
+#[derive(Debug, Default)]
 pub struct Decoder {
-    parser: Parser,
-    attachments_max: usize,
-    attached_len_max: usize,
     partial: Option<Box<Partial>>,
 }
 
@@ -26,22 +23,12 @@ struct Partial {
 }
 
 impl Decoder {
-    /// A decoder for one client.
-    pub fn new(config: &Config) -> Self {
-        Self {
-            parser: config.parser,
-            attachments_max: config.attachments_max,
-            attached_len_max: config.attached_len_max(),
-            partial: None,
-        }
-    }
-
     /// Takes a message; returns the packet that it completes.
     ///
     /// # Errors
     /// The message is no packet, or not the one that had to come.
-    pub fn add(&mut self, message: Message) -> Result<Option<Packet>, Invalid> {
-        if self.parser == Parser::MsgPack {
+    pub fn add(&mut self, config: &Config, message: Message) -> Result<Option<Packet>, Invalid> {
+        if config.parser == Parser::MsgPack {
             return match message {
                 Message::Binary(bytes) => msgpack::decode(&bytes).map(Some),
                 Message::Text(_) => Err(Invalid("text where MessagePack is spoken")),
@@ -49,7 +36,7 @@ impl Decoder {
         }
         match (message, &mut self.partial) {
             (Message::Text(text), None) => {
-                let (packet, count) = packet::decode(&text, self.attachments_max)?;
+                let (packet, count) = packet::decode(&text, config.attachments_max)?;
                 if count == 0 {
                     return Ok(Some(packet));
                 }
@@ -62,18 +49,22 @@ impl Decoder {
                 if partial.attachments.len() < partial.count {
                     return Ok(None);
                 }
-                self.partial.take().map(|partial| self.complete(*partial)).transpose()
+                let attached_len_max = config.attached_len_max();
+                let whole = self.partial.take().map(|partial| partial.complete(attached_len_max));
+                whole.transpose()
             }
             (Message::Text(_), Some(_)) => Err(Invalid("text where an attachment is due")),
             (Message::Binary(_), None) => Err(Invalid("binary where no attachment is due")),
         }
     }
+}
 
-    fn complete(&self, mut partial: Partial) -> Result<Packet, Invalid> {
-        if let Body::Event { args, .. } | Body::Ack { args, .. } = &mut partial.packet.body {
-            *args = placeholder::fill(args, &partial.attachments, self.attached_len_max)?;
+impl Partial {
+    fn complete(mut self, attached_len_max: usize) -> Result<Packet, Invalid> {
+        if let Body::Event { args, .. } | Body::Ack { args, .. } = &mut self.packet.body {
+            *args = placeholder::fill(args, &self.attachments, attached_len_max)?;
         }
-        Ok(partial.packet)
+        Ok(self.packet)
     }
 }
 

@@ -9,8 +9,9 @@ use omniwire_engineio::wire::Binary;
 use omniwire_engineio::{Machine, Manner, Open, Protocol};
 use omniwire_session::{
     Args, ByteString, Call, CallId, Carrier, CarrierId, Event, Fault, Frame, Input, Link, Message,
-    Output, Packed, Reason, Refusal, Returning, Session,
+    Output, Outputs, Packed, Reason, Refusal, Returning, Session,
 };
+use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,12 +27,13 @@ pub struct SocketIoSession {
     config: Arc<Config>,
     machine: Machine,
     decoder: Decoder,
-    peers: Vec<Peer>,
+    /// Most clients are in one namespace.
+    peers: SmallVec<[Peer; 1]>,
     next_link: Link,
     /// Until when the client must be in a namespace; `None` once it was in one.
     enter_by: Option<Instant>,
     now: Instant,
-    out: VecDeque<Output>,
+    out: Outputs,
 }
 
 /// A namespace that the client is in, or waits to be let into.
@@ -46,13 +48,13 @@ impl SocketIoSession {
     /// A session that `open` asked for, with a name that nobody can guess.
     pub fn new(config: Arc<Config>, open: &Open, sid: ByteString, now: Instant) -> Self {
         Self {
-            machine: Machine::new(Arc::clone(&config.engine), open, sid),
-            decoder: Decoder::new(&config),
-            peers: Vec::new(),
+            machine: Machine::new(Arc::clone(&config.engine), open, &sid),
+            decoder: Decoder::default(),
+            peers: SmallVec::new(),
             next_link: Link::FIRST,
             enter_by: Some(now + config.connect_timeout),
             now,
-            out: VecDeque::new(),
+            out: Outputs::new(),
             config,
         }
     }
@@ -77,7 +79,7 @@ impl SocketIoSession {
     }
 
     fn receive(&mut self, message: Message) -> Result<(), Fault> {
-        match self.decoder.add(message) {
+        match self.decoder.add(&self.config, message) {
             Ok(Some(packet)) => self.obey(packet),
             Ok(None) => Ok(()),
             Err(invalid) => {
@@ -137,10 +139,6 @@ impl SocketIoSession {
         } else {
             let link = self.next_link;
             self.next_link = Link(link.0.wrapping_add(1));
-            if self.peers.is_empty() {
-                // Most are in one namespace.
-                self.peers.reserve_exact(1);
-            }
             self.peers.push(Peer { link, namespace: namespace.clone(), accepted: false });
             let binary = Binary::new(self.machine.protocol(), self.machine.base64());
             let wire = SocketIoWire::form(self.config.parser, binary);
@@ -283,8 +281,6 @@ impl Session for SocketIoSession {
         if let Some(output) = self.out.pop_front() {
             return output;
         }
-        // An idle session holds no queue.
-        self.out = VecDeque::new();
         let enter_by = self.enter_by.filter(|_| self.machine.is_open());
         Output::Timeout([self.machine.deadline(), enter_by].into_iter().flatten().min())
     }

@@ -15,7 +15,7 @@ pub enum Dress {
     /// `htmlfile`: a script each.
     HtmlFile,
     /// `jsonp`: a call of this function.
-    Jsonp(ByteString),
+    Jsonp(Box<ByteString>),
 }
 
 impl Dress {

@@ -183,7 +183,7 @@ fn find_transport<'a>(
         }
         "jsonp" if service.scripts => {
             only(request, "GET", || match form::callback(request.query, 32) {
-                Ok(name) => receive(Carrier::LongPoll, Dress::Jsonp(name), Bytes::new()),
+                Ok(name) => receive(Carrier::LongPoll, Dress::Jsonp(Box::new(name)), Bytes::new()),
                 Err(text) => Found::Answered(Response::text(500, text)),
             })
         }

@@ -6,9 +6,10 @@ use crate::manner::{Heard, Manner};
 use bytes::BytesMut;
 use omniwire_session::{
     Answer, Args, ByteString, Carrier, CarrierId, Detached, Ending, Event, Fault, Frame, Input,
-    Link, Message, Output, Packed, Reason, Refusal, Returning, Session, json,
+    Link, Message, Output, Outputs, Packed, Reason, Refusal, Returning, Session, json,
 };
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 mod body;
@@ -44,7 +45,7 @@ impl Default for Config {
 /// The state machine of one SockJS session.
 #[derive(Debug)]
 pub struct SockJsSession<M> {
-    config: Config,
+    config: Arc<Config>,
     manner: M,
     state: State,
     /// The session is one WebSocket, and ends with it.
@@ -52,11 +53,11 @@ pub struct SockJsSession<M> {
     /// The connection that drains the outbox.
     current: Option<Current>,
     /// The dress of a connection that is about to attach.
-    next_dress: Option<(CarrierId, Dress)>,
+    next_dress: Option<Box<(CarrierId, Dress)>>,
     /// Messages that wait until the client has been welcomed.
-    early: Vec<ByteString>,
+    early: Box<[ByteString]>,
     deadline: Option<Instant>,
-    outputs: VecDeque<Output>,
+    outputs: Outputs,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +69,7 @@ enum State {
     Entered,
     /// The application closed it. Each new request gets the close frame, until the delay ran out.
     Closing {
-        frame: ByteString,
+        frame: Box<ByteString>,
         /// It is in the outbox, behind messages that must come first.
         queued: bool,
         reason: Reason,
@@ -92,7 +93,7 @@ struct Current {
 
 impl<M: Manner> SockJsSession<M> {
     /// A session that no connection has come to yet.
-    pub fn new(config: Config, manner: M) -> Self {
+    pub fn new(config: Arc<Config>, manner: M) -> Self {
         Self {
             config,
             manner,
@@ -100,9 +101,9 @@ impl<M: Manner> SockJsSession<M> {
             websocket: false,
             current: None,
             next_dress: None,
-            early: Vec::new(),
+            early: Box::default(),
             deadline: None,
-            outputs: VecDeque::new(),
+            outputs: Outputs::new(),
         }
     }
 
@@ -110,11 +111,11 @@ impl<M: Manner> SockJsSession<M> {
     /// where [`Dress::of`] its carrier is not right: `htmlfile` (a [`Carrier::Streaming`]) and
     /// `jsonp` (a [`Carrier::LongPoll`]).
     pub fn dress(&mut self, id: CarrierId, dress: Dress) {
-        self.next_dress = Some((id, dress));
+        self.next_dress = Some(Box::new((id, dress)));
     }
 
     fn attach(&mut self, now: Instant, id: CarrierId, carrier: Carrier) -> Result<(), Fault> {
-        let dress = match self.next_dress.take() {
+        let dress = match self.next_dress.take().map(|next| *next) {
             Some((dressed, dress)) if dressed == id => dress,
             _ => Dress::of(carrier),
         };
@@ -242,7 +243,7 @@ impl<M: Manner> SockJsSession<M> {
         }
         self.state = State::Entered;
         let welcome = self.manner.welcome(peer);
-        for text in welcome.into_iter().chain(std::mem::take(&mut self.early)) {
+        for text in welcome.into_iter().chain(std::mem::take(&mut self.early).into_vec()) {
             self.say(text);
         }
         self.outputs.push_back(Output::Release(Link::FIRST));
@@ -263,7 +264,11 @@ impl<M: Manner> SockJsSession<M> {
     fn say(&mut self, text: ByteString) {
         match self.state {
             State::Entered => self.transmit(&text),
-            State::Entering if self.early.len() < EARLY_COUNT_MAX => self.early.push(text),
+            State::Entering if self.early.len() < EARLY_COUNT_MAX => {
+                let mut early = std::mem::take(&mut self.early).into_vec();
+                early.push(text);
+                self.early = early.into_boxed_slice();
+            }
             _ => {}
         }
     }
@@ -295,11 +300,11 @@ impl<M: Manner> SockJsSession<M> {
         }
         let frame = close_frame(code, text);
         self.outputs.push_back(Output::Transmit(Message::Text(frame.clone())));
-        self.early = Vec::new();
+        self.early = Box::default();
         if self.websocket {
             self.end(reason, Ending::close(1000, "Normal closure"));
         } else {
-            self.state = State::Closing { frame, queued: true, reason };
+            self.state = State::Closing { frame: Box::new(frame), queued: true, reason };
         }
     }
 
@@ -314,7 +319,7 @@ impl<M: Manner> SockJsSession<M> {
         self.outputs.push_back(Output::Closed { reason, ending });
         self.state = State::Closed;
         self.current = None;
-        self.early = Vec::new();
+        self.early = Box::default();
         self.deadline = None;
     }
 
@@ -402,11 +407,7 @@ impl<M: Manner> Session for SockJsSession<M> {
     }
 
     fn poll_output(&mut self) -> Output {
-        self.outputs.pop_front().unwrap_or_else(|| {
-            // An idle session keeps no queue in memory.
-            self.outputs = VecDeque::new();
-            Output::Timeout(self.deadline)
-        })
+        self.outputs.pop_front().unwrap_or_else(|| Output::Timeout(self.deadline))
     }
 
     fn pack(

@@ -238,9 +238,10 @@ fn placeholders(count: usize) -> Reading {
 }
 
 fn decode(messages: Vec<Message>) -> Reading {
-    let mut decoder = Decoder::new(&Default::default());
+    let (config, mut decoder) = (omniwire_socketio::Config::default(), Decoder::default());
     Box::new(move || {
-        let read = messages.into_iter().map(|message| decoder.add(message).unwrap()).last();
+        let read =
+            messages.into_iter().map(|message| decoder.add(&config, message).unwrap()).last();
         assert!(black_box(read).flatten().is_some());
     })
 }

@@ -51,8 +51,9 @@ pub(crate) fn check_args(args: &Args) {
 
 /// One packet of the MessagePack parser. There a namespace is any text: its name needs no end.
 pub(crate) fn messagepack(input: &[u8]) {
-    let mut decoder = Decoder::new(&Config { parser: Parser::MsgPack, ..Config::default() });
-    if let Ok(Some(packet)) = decoder.add(Message::Binary(Bytes::copy_from_slice(input))) {
+    let config = Config { parser: Parser::MsgPack, ..Config::default() };
+    let message = Message::Binary(Bytes::copy_from_slice(input));
+    if let Ok(Some(packet)) = Decoder::default().add(&config, message) {
         check_body(&packet.body);
     }
 }
@@ -61,7 +62,7 @@ pub(crate) fn messagepack(input: &[u8]) {
 pub(crate) fn attachments(input: &[u8]) {
     let mut input = Input::new(input);
     let config = Config::default();
-    let mut decoder = Decoder::new(&config);
+    let mut decoder = Decoder::default();
     let mut binary_len = 0;
     while let Some(kind) = input.byte() {
         let message = match kind {
@@ -72,7 +73,7 @@ pub(crate) fn attachments(input: &[u8]) {
             }
             _ => Message::Text(input.text()),
         };
-        match decoder.add(message) {
+        match decoder.add(&config, message) {
             Ok(Some(packet)) => {
                 check(&packet);
                 if let Body::Event { args, .. } | Body::Ack { args, .. } = &packet.body {
@@ -93,11 +94,12 @@ const PLACEHOLDER_LEN_MIN: usize = 4;
 
 /// Reads what our own wire form wrote, as a client of the same protocol would.
 pub(crate) fn read_own(messages: Vec<Message>) -> Option<Packet> {
-    let mut decoder = Decoder::new(&Config { attachments_max: 1000, ..Config::default() });
+    let config = Config { attachments_max: 1000, ..Config::default() };
+    let mut decoder = Decoder::default();
     let mut whole = None;
     for message in messages {
         assert!(whole.is_none(), "a message behind a whole packet");
-        whole = decoder.add(message).expect("it is our own");
+        whole = decoder.add(&config, message).expect("it is our own");
     }
     whole
 }

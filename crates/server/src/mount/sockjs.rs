@@ -100,7 +100,7 @@ impl IntoMounted for SockJsMount {
             origins: site.origins(self.origins),
             terms: Arc::new(terms),
             service: self.service,
-            config: self.config,
+            config: Arc::new(self.config),
             raw: self.raw,
             opening: Mutex::default(),
         }))
@@ -110,7 +110,7 @@ impl IntoMounted for SockJsMount {
 #[derive(Debug)]
 struct Endpoint {
     service: Service,
-    config: Config,
+    config: Arc<Config>,
     raw: bool,
     terms: Arc<Terms>,
     door: Door,
@@ -163,7 +163,7 @@ impl Endpoint {
         incoming: &Incoming,
         token: ByteString,
     ) -> Result<Arc<Cell>, Response<Body>> {
-        let config = self.config.clone();
+        let config = Arc::clone(&self.config);
         let machine: Box<dyn Session> = match self.raw {
             true => Box::new(SockJsSession::new(config, Raw)),
             false => Box::new(SockJsSession::new(config, Envelopes::default())),

@@ -16,7 +16,7 @@ fn what_an_idle_peer_is_made_of_is_small() {
         ("peer", size_of::<PeerCell>(), 72),
         ("member", size_of::<Member>(), 112),
         ("request", size_of::<RequestInfo>(), 64),
-        ("state machine", size_of::<PlainSession>(), 72),
+        ("state machine", size_of::<PlainSession>(), 40),
     ];
     for (what, size, size_max) in sizes {
         assert!(size <= size_max, "{what}: {size} bytes, not {size_max}");

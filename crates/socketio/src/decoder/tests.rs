@@ -5,7 +5,7 @@ use omniwire_session::{Args, Blob, ByteString, CallId, Encoding, Frame, Kind, Ou
 use proptest::prelude::*;
 
 fn decoder() -> Decoder {
-    Decoder::new(&Config::default())
+    Decoder::default()
 }
 
 fn text(text: &str) -> Message {
@@ -28,23 +28,23 @@ fn sio5_binary_event() {
     let mut decoder = decoder();
     let head =
         r#"52-/admin,7["baz",{"_placeholder":true,"num":0},[{"_placeholder":true,"num":1}]]"#;
-    assert_eq!(decoder.add(text(head)), Ok(None));
-    assert_eq!(decoder.add(binary(&[1, 2])), Ok(None));
-    let packet = decoder.add(binary(&[3, 4])).unwrap().unwrap();
+    assert_eq!(decoder.add(&Config::default(), text(head)), Ok(None));
+    assert_eq!(decoder.add(&Config::default(), binary(&[1, 2])), Ok(None));
+    let packet = decoder.add(&Config::default(), binary(&[3, 4])).unwrap().unwrap();
     assert_eq!(packet.namespace, "/admin");
     let (name, args, id) = event(packet);
     assert_eq!((&*name, &**args.json(), id.as_deref()), ("baz", "null,[null]", Some("7")));
     assert_eq!(args.get(0).unwrap().as_bytes(), Some(&Bytes::from_static(&[1, 2])));
     // And on it goes.
-    assert!(decoder.add(text("2[\"x\"]")).unwrap().is_some());
+    assert!(decoder.add(&Config::default(), text("2[\"x\"]")).unwrap().is_some());
 }
 
 #[test]
 fn sio5_binary_ack() {
     let mut decoder = decoder();
     let head = r#"61-/admin,456[{"_placeholder":true,"num":0}]"#;
-    assert_eq!(decoder.add(text(head)), Ok(None));
-    let packet = decoder.add(binary(&[3, 2, 1])).unwrap().unwrap();
+    assert_eq!(decoder.add(&Config::default(), text(head)), Ok(None));
+    let packet = decoder.add(&Config::default(), binary(&[3, 2, 1])).unwrap().unwrap();
     let args = Args::from_bytes(Bytes::from_static(&[3, 2, 1]));
     assert_eq!(packet.body, Body::Ack { id: Some(456), args });
 }
@@ -52,30 +52,31 @@ fn sio5_binary_ack() {
 #[test]
 fn sio5_what_looks_like_a_placeholder_is_data_where_nothing_is_attached() {
     let mut decoder = decoder();
-    let packet = decoder.add(text(r#"2["x",{"_placeholder":true,"num":0}]"#)).unwrap();
+    let packet =
+        decoder.add(&Config::default(), text(r#"2["x",{"_placeholder":true,"num":0}]"#)).unwrap();
     let (_, args, _) = event(packet.unwrap());
     assert_eq!(args.json(), r#"{"_placeholder":true,"num":0}"#);
-    assert!(decoder.add(text("2[\"x\"]")).unwrap().is_some());
+    assert!(decoder.add(&Config::default(), text("2[\"x\"]")).unwrap().is_some());
 }
 
 #[test]
 fn sio5_text_while_binary_is_due() {
     let mut decoder = decoder();
-    assert_eq!(decoder.add(text("51-[\"x\"]")), Ok(None));
-    assert!(decoder.add(text("2[\"x\"]")).is_err());
+    assert_eq!(decoder.add(&Config::default(), text("51-[\"x\"]")), Ok(None));
+    assert!(decoder.add(&Config::default(), text("2[\"x\"]")).is_err());
 }
 
 #[test]
 fn sio5_binary_while_none_is_due() {
-    assert!(decoder().add(binary(b"x")).is_err());
+    assert!(decoder().add(&Config::default(), binary(b"x")).is_err());
 }
 
 #[test]
 fn sio5_placeholder_out_of_range() {
     let mut decoder = decoder();
     let head = r#"51-["x",{"_placeholder":true,"num":1}]"#;
-    assert_eq!(decoder.add(text(head)), Ok(None));
-    assert!(decoder.add(binary(b"x")).is_err());
+    assert_eq!(decoder.add(&Config::default(), text(head)), Ok(None));
+    assert!(decoder.add(&Config::default(), binary(b"x")).is_err());
 }
 
 /// What a wire form says, as messages without the type of Engine.IO.
@@ -92,9 +93,9 @@ fn said(what: Outgoing<'_>) -> Vec<Message> {
 
 fn heard(messages: Vec<Message>) -> Packet {
     let config = Config { attachments_max: 100, ..Config::default() };
-    let mut decoder = Decoder::new(&config);
+    let mut decoder = Decoder::default();
     let mut packets: Vec<Packet> =
-        messages.into_iter().filter_map(|message| decoder.add(message).unwrap()).collect();
+        messages.into_iter().filter_map(|message| decoder.add(&config, message).unwrap()).collect();
     assert_eq!(packets.len(), 1);
     packets.remove(0)
 }
@@ -170,7 +171,7 @@ proptest! {
     ) {
         let mut decoder = decoder();
         for message in messages {
-            let _ = decoder.add(message);
+            let _ = decoder.add(&Config::default(), message);
         }
     }
 }

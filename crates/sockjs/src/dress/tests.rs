@@ -13,7 +13,7 @@ fn each_transport_in_its_own_dress() {
     let script = "<script>\np(\"a[\\\"x\\u003c%\\\"]\");\n</script>\r\n";
     assert_eq!(wrap(&Dress::HtmlFile, frame), script);
     let call = "/**/_jp.a1(\"a[\\\"x\\u003c%\\\"]\");\r\n";
-    assert_eq!(wrap(&Dress::Jsonp("_jp.a1".into()), frame), call);
+    assert_eq!(wrap(&Dress::Jsonp(Box::new("_jp.a1".into())), frame), call);
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn frame(text: &str) -> Frame {
 impl<M: Manner> Bench<M> {
     fn new(manner: M) -> Self {
         Self {
-            session: SockJsSession::new(Config::default(), manner),
+            session: SockJsSession::new(Config::default().into(), manner),
             now: Instant::now(),
             queue: VecDeque::new(),
             deadline: None,
@@ -100,7 +100,7 @@ impl<M: Manner> Bench<M> {
 
 #[test]
 fn the_order_of_the_first_outputs() {
-    let mut session = SockJsSession::new(Config::default(), Raw);
+    let mut session = SockJsSession::new(Config::default().into(), Raw);
     let attach = Input::Attach { id: CarrierId(1), carrier: Carrier::WebSocket };
     session.handle_input(Instant::now(), attach).unwrap();
     assert!(matches!(session.poll_output(), Output::Carry(Some(CarrierId(1)))));
@@ -234,7 +234,7 @@ fn a_full_answer_whose_end_is_never_told_expires_too() {
 #[test]
 fn the_dress_is_that_of_the_connection() {
     let mut bench = Bench::new(Raw);
-    bench.session.dress(CarrierId(1), Dress::Jsonp("cb".into()));
+    bench.session.dress(CarrierId(1), Dress::Jsonp(Box::new("cb".into())));
     bench.attach(1, Carrier::LongPoll);
     assert_eq!(bench.pack(1, Carrier::LongPoll).0, "/**/cb(\"o\");\r\n");
     bench.put(Input::Detach { id: CarrierId(1), how: Detached::Done }).0.unwrap();

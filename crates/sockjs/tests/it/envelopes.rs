@@ -68,7 +68,7 @@ fn hear(session: &mut dyn Session, text: &str) -> (Vec<Event>, Vec<String>) {
 }
 
 fn sockjs(text: &str) -> (Vec<Event>, Vec<String>) {
-    hear(&mut SockJsSession::new(Config::default(), Envelopes::default()), text)
+    hear(&mut SockJsSession::new(Config::default().into(), Envelopes::default()), text)
 }
 
 fn args_of(events: &[Event]) -> Args {
@@ -101,8 +101,10 @@ fn a_lone_surrogate_passes_each_pair_where_json_is_the_wire() {
     config.manner = PlainManner::Envelope;
     let envelope = r#"{"event":"say","args":["\ud800"]}"#;
     let (events, _) = hear(&mut PlainSession::new(config, "".into()), envelope);
-    let (raw, _) =
-        hear(&mut SockJsSession::new(Config::default(), omniwire_sockjs::Raw), r#"["\ud800"]"#);
+    let (raw, _) = hear(
+        &mut SockJsSession::new(Config::default().into(), omniwire_sockjs::Raw),
+        r#"["\ud800"]"#,
+    );
     let (once, _) = sockjs(r#"["{\"event\":\"say\",\"args\":[\"\ud800\"]}"]"#);
     let (twice, _) = sockjs(r#"["{\"event\":\"say\",\"args\":[\"\\ud800\"]}"]"#);
     for events in [events, raw, once, twice] {

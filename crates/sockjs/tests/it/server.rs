@@ -196,7 +196,7 @@ impl Server {
         let id = CarrierId(number as u32);
         let config = self.config.clone();
         let hosted = self.sessions.entry(name.to_owned()).or_insert_with(|| Hosted {
-            session: SockJsSession::new(config, Raw),
+            session: SockJsSession::new(config.into(), Raw),
             queue: VecDeque::new(),
             carry: None,
             carriers: HashMap::new(),
