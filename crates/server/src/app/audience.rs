@@ -8,7 +8,9 @@ use crate::session::peers::{AnswerReceiver, PeerCell, Question};
 use crate::wires;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use omniwire_hub::{Delivery, HandOver, MemberKey, Publication, Publishing, Pushed, Target};
+use omniwire_hub::{
+    Delivery, HandOver, MemberKey, Publication, Publishing, PushError, Pushed, Target,
+};
 use omniwire_session::{Args as RawArgs, ByteString, Outgoing, Place, Positions, WireForm};
 use std::sync::Arc;
 use std::time::Duration;
@@ -240,9 +242,13 @@ impl Audience {
             let what = Outgoing::Event { name: event, args, call: *call, position };
             wires::encode(wire, &self.space.name, what)
         };
-        let (mut told, mut slow) = (Vec::new(), Vec::new());
+        let (mut told, mut slow, mut full) = (Vec::new(), Vec::new(), Vec::new());
         let hand_over: &mut HandOver<'_> = &mut |member, prepared, manner| {
-            let pushed = hand_over(member, prepared, manner)?;
+            let pushed = hand_over(member, prepared, manner).inspect_err(|error| {
+                if *error == PushError::Full {
+                    full.push(Arc::clone(member));
+                }
+            })?;
             if let Some(publishing) = publishing.as_mut().filter(|_| pushed.taken) {
                 publishing.told(member.key);
             }
@@ -257,6 +263,9 @@ impl Audience {
         let delivery = hub.broadcast_with(self.target(), publication, encode, hand_over);
         drop(publishing);
         self.space.note(&delivery, &slow);
+        full.iter().filter_map(|member| member.owner::<PeerCell>()).for_each(|peer| {
+            peer.cell.overflow();
+        });
         if let Some(feed) = &self.space.feed {
             told.iter().for_each(|id| feed.event("event_sent", &self.space.name, id, event, args));
         }

@@ -247,6 +247,10 @@ impl Peer {
                 return Ok(());
             }
         }
+        drop(publishing);
+        if pushed == Err(PushError::Full) {
+            self.0.cell.overflow();
+        }
         Ok(pushed?)
     }
 

@@ -606,7 +606,12 @@ impl Cell {
             Some(ping) => core.carriers.iter().filter_map(|a| a.due(ping)).chain(core.due).min(),
             None => core.due,
         };
-        let Some(due) = due else { return };
+        if let Some(due) = due {
+            self.arm_at(core, due);
+        }
+    }
+
+    fn arm_at(self: &Arc<Self>, core: &mut Core, due: Instant) {
         if core.armed.is_none_or(|armed| due < armed) {
             core.armed = Some(due);
             self.shared.timers.arm(due, Sleeper::Session(Arc::downgrade(self)));

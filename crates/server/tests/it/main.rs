@@ -13,4 +13,5 @@ mod presence;
 mod rooms;
 mod signalr;
 mod slow;
+mod streams;
 mod timers;

@@ -290,6 +290,16 @@ impl Cell {
         Poll::Ready(ending.unwrap_or_else(|| Ending::close(1001, "")))
     }
 
+    /// The outbox has refused something. A carrier may be busy with what it can't write, and not
+    /// look at the outbox for as long as its peer takes nothing; so the timers see to it, in whose
+    /// task a handler that hears of the end may say something to the next slow peer.
+    pub(crate) fn overflow(self: &Arc<Self>) {
+        let mut core = self.core.lock();
+        if core.closed.is_none() {
+            self.arm_at(&mut core, clock::now());
+        }
+    }
+
     pub(super) fn close_as_slow(self: &Arc<Self>) {
         if self.is_closed() {
             return;
