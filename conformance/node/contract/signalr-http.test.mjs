@@ -205,6 +205,22 @@ fact("polls: the first at once and empty, then what waits, and never from a cach
   assert.deepEqual(brief(await ask("DELETE", path)), [202, ""]);
 });
 
+fact("a poll that is refused is kept by no cache either, other refusals have no word of it", async () => {
+  const { connectionToken: token } = await negotiate("/hubs/test");
+  const path = `/hubs/test?id=${token}`;
+  const stream = await Stream.open(path);
+  for (const [refused, status] of [["/hubs/test", 400], ["/hubs/test?id=none", 404], [path, 400]]) {
+    const answer = await ask("GET", refused);
+    assert.equal(answer.status, status);
+    noCache(answer);
+  }
+  for (const [method, headers] of [["GET", STREAM], ["POST", {}], ["DELETE", {}]]) {
+    const answer = await ask(method, "/hubs/test?id=none", { headers });
+    assert.deepEqual([answer.status, answer.headers.get("cache-control")], [404, null]);
+  }
+  stream.drop();
+});
+
 fact("two polls: the newer one wins, the older ends with 204, and nothing is lost", async () => {
   const path = await polling("/hubs/test");
   for (let round = 0; round < 20; round += 1) {

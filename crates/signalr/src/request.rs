@@ -71,6 +71,17 @@ pub struct Head<'a> {
     pub is_websocket_upgrade: bool,
 }
 
+impl Head<'_> {
+    /// Whether it is a poll, be it one that is refused: no cache may keep its answer.
+    #[must_use]
+    pub fn is_poll(&self) -> bool {
+        self.tail.trim_end_matches('/').is_empty()
+            && self.method == Method::GET
+            && !self.is_websocket_upgrade
+            && !accepts_event_stream(self.headers)
+    }
+}
+
 impl Request {
     /// Reads what a request asks for.
     ///

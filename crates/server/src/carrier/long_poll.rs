@@ -1,19 +1,9 @@
 //! One response that ends with the first thing it brings.
 
 use super::Place;
-use crate::edge::answers::{Headers, respond};
 use crate::session::cell::{Cell, Chunk};
-use axum::body::Body;
-use http::Response;
 use omniwire_session::{Answer, Carrier, CarrierId, Fault};
 use std::sync::Arc;
-
-/// How a protocol's poll answers look.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct PollDress {
-    pub(crate) content_type: &'static str,
-    pub(crate) headers: Headers,
-}
 
 /// A poll that the session has taken. Dropped, for instance because the client went away, it is
 /// lost and the session is told.
@@ -41,12 +31,5 @@ impl Poll {
             Chunk::More(body) | Chunk::Last(body) => Answer::new(200, content_type, body.freeze()),
             Chunk::End(ending) => ending.answer,
         }
-    }
-
-    /// The same as a response.
-    pub(crate) async fn respond(self, dress: PollDress) -> Response<Body> {
-        let mut response = respond(self.answer(dress.content_type).await);
-        dress.headers.apply(response.headers_mut());
-        response
     }
 }

@@ -2,7 +2,7 @@
 
 use super::websocket::{Door, is_upgrade};
 use super::{BuildError, Incoming, IntoMounted, Mounted, ResponseFuture, Site};
-use crate::carrier::long_poll::{Poll, PollDress};
+use crate::carrier::long_poll::Poll;
 use crate::carrier::{stream, upstream};
 use crate::clock;
 use crate::edge::access::Origins;
@@ -134,11 +134,6 @@ struct Endpoint {
     on_negotiate: Option<Negotiator>,
 }
 
-const POLLED: PollDress = PollDress {
-    content_type: official::POLL_CONTENT_TYPE,
-    headers: Headers(official::POLL_HEADERS),
-};
-
 impl Endpoint {
     async fn answer(&self, mut incoming: Incoming) -> Response<Body> {
         let head = Head {
@@ -148,7 +143,8 @@ impl Endpoint {
             headers: incoming.request.headers(),
             is_websocket_upgrade: is_upgrade(&incoming.request),
         };
-        match Request::read(self.config.negotiate_version_min, &head) {
+        let is_poll = head.is_poll();
+        let mut response = match Request::read(self.config.negotiate_version_min, &head) {
             Err(fault) => refuse(fault),
             Ok(Request::Negotiate { version: Ok(version), stateful }) => {
                 self.negotiate(&incoming, version, stateful && self.config.stateful_reconnects)
@@ -159,7 +155,11 @@ impl Endpoint {
             Ok(Request::Poll { token }) => self.poll(&incoming, &token).await,
             Ok(Request::Send { token }) => self.send(incoming, &token).await,
             Ok(Request::Delete { token }) => self.delete(&incoming, &token),
+        };
+        if is_poll {
+            Headers(official::POLL_HEADERS).apply(response.headers_mut());
         }
+        response
     }
 
     fn new_session(
@@ -266,7 +266,7 @@ impl Endpoint {
             Poll::attach(&cell)
         });
         match polled {
-            Ok(poll) => poll.respond(POLLED).await,
+            Ok(poll) => respond(poll.answer(official::POLL_CONTENT_TYPE).await),
             Err(fault) => refuse(fault),
         }
     }
