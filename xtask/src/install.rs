@@ -1,5 +1,6 @@
 //! What the checks need beyond cargo, brought by the system's own package managers.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -96,19 +97,50 @@ fn apt_get(arguments: &[&str]) -> Command {
     command
 }
 
-/// `.venv` with exactly the packages of `requirements.txt`.
+/// `.venv` with exactly the packages of `requirements.txt`, and beside them, in a folder that not
+/// all look into, those of `requirements-old.txt`.
 pub(crate) fn python_environment(repository: &Repository) -> Result {
-    let requirements = repository.conformance("python").join("requirements.txt");
     let environment = repository.root.join(".venv");
-    let stamp = environment.join("requirements.txt");
-    let wanted = fs::read_to_string(&requirements)
-        .map_err(|error| Failure::new(format!("{}: {error}", requirements.display())))?;
-    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(());
+    let requirements = Requirements::read(repository, "requirements.txt")?;
+    if !requirements.are_in(&environment) {
+        process::run(repository.command("python3").args(["-m", "venv", "--clear", ".venv"]))?;
+        requirements.install(repository, &environment, &[])?;
     }
-    process::run(repository.command("python3").args(["-m", "venv", "--clear", ".venv"]))?;
-    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-    let mut pip = repository.command(repository.python());
-    process::run(pip.args(install).arg("--requirement").arg(&requirements))?;
-    fs::write(&stamp, wanted).map_err(|error| Failure::new(format!("{}: {error}", stamp.display())))
+    let old = repository.old_python_packages();
+    let requirements = Requirements::read(repository, "requirements-old.txt")?;
+    if !requirements.are_in(&old) {
+        let target = [OsStr::new("--no-deps"), OsStr::new("--upgrade"), OsStr::new("--target")];
+        requirements.install(repository, &old, &[&target[..], &[old.as_os_str()]].concat())?;
+    }
+    Ok(())
+}
+
+/// A list of Python packages.
+struct Requirements {
+    name: &'static str,
+    file: PathBuf,
+    text: String,
+}
+
+impl Requirements {
+    fn read(repository: &Repository, name: &'static str) -> Result<Self> {
+        let file = repository.conformance("python").join(name);
+        let text = fs::read_to_string(&file);
+        let text = text.map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
+        Ok(Self { name, file, text })
+    }
+
+    /// What was installed last is written there.
+    fn are_in(&self, folder: &Path) -> bool {
+        fs::read_to_string(folder.join(self.name)).is_ok_and(|installed| installed == self.text)
+    }
+
+    fn install(&self, repository: &Repository, folder: &Path, options: &[&OsStr]) -> Result {
+        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+        let mut pip = repository.command(repository.python());
+        process::run(pip.args(install).args(options).arg("--requirement").arg(&self.file))?;
+        let stamp = folder.join(self.name);
+        fs::write(&stamp, &self.text)
+            .map_err(|error| Failure::new(format!("{}: {error}", stamp.display())))
+    }
 }

@@ -31,6 +31,11 @@ impl Repository {
         self.root.join(".venv").join(program)
     }
 
+    /// Older Python packages, for those tests that want them in place of the current ones.
+    pub(crate) fn old_python_packages(&self) -> PathBuf {
+        self.root.join(".venv/old")
+    }
+
     /// Where cargo builds, and reports go.
     pub(crate) fn target(&self) -> PathBuf {
         self.root.join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))

@@ -14,8 +14,7 @@ use crate::server::Server;
 #[derive(Debug)]
 struct Suite {
     what: &'static str,
-    /// Cases that pass or fail; fewer passes are no pass. Stand-alone copies are older, and have one
-    /// less.
+    /// Cases that pass or fail; fewer passes are no pass. Older copies have one case less.
     cases: usize,
     server: &'static [&'static str],
     environment: &'static [(&'static str, &'static str)],
@@ -44,8 +43,8 @@ const SOCKET_MOCHA: &[&str] =
     &["--import=tsx", "--exit", "--fgrep", "reconnect timeout", "--invert", "test/index.ts"];
 const ENGINE_MOCHA: &[&str] = &["--timeout", "10000", "--exit", "test/index.js"];
 
-/// Runs all suites that are in this folder: a copy of the monorepo, of one of the older repositories,
-/// or one suite's folder.
+/// Runs all suites that are in this folder: a copy of the monorepo, or of one of the older
+/// repositories, or one suite's folder.
 pub(crate) fn official(repository: &Repository, from: &Path) -> Result {
     let suites = suites_in(from);
     if suites.is_empty() {

@@ -214,27 +214,28 @@ fn build_example(repository: &Repository, name: &str) -> Result<String> {
 
 fn python(repository: &Repository) -> Result {
     let server = Server::serve(repository)?;
+    let mut current = unittests(repository);
+    current.env("BASE_URL", &server.address);
+    let files = ["smoke", "test_signalr", "test_socketio", "test_socketio_threads"];
+    process::run(current.arg("--verbose").args(files))?;
+    server.stop()?;
+    let mut old = unittests(repository);
+    old.env("PYTHONPATH", repository.old_python_packages());
+    process::run(old.args(["--verbose", "test_socketio_threads"]))
+}
+
+/// Python's test runner, with the binary for those tests that start the server that they want.
+fn unittests(repository: &Repository) -> Command {
     let mut command = Command::new(repository.python());
-    command.current_dir(repository.conformance("python")).env("BASE_URL", &server.address);
-    // For the tests that start the server that they want.
-    command.env("OMNIWIRE", repository.binary());
-    process::run(command.args([
-        "-m",
-        "unittest",
-        "--verbose",
-        "smoke",
-        "test_signalr",
-        "test_socketio",
-    ]))?;
-    server.stop()
+    command.current_dir(repository.conformance("python")).env("OMNIWIRE", repository.binary());
+    command.args(["-m", "unittest"]);
+    command
 }
 
 /// Each test starts the server that it wants.
 fn http(repository: &Repository) -> Result {
-    let mut command = Command::new(repository.python());
-    command.current_dir(repository.conformance("python")).env("OMNIWIRE", repository.binary());
-    command.args(["-m", "unittest"]);
-    process::run(command.args(["test_tls", "test_http2", "test_http3", "test_client"]))
+    let files = ["test_tls", "test_http2", "test_http3", "test_client"];
+    process::run(unittests(repository).args(files))
 }
 
 fn browser(repository: &Repository) -> Result {
