@@ -107,9 +107,9 @@ impl Incoming {
     }
 
     /// The head, to be kept with the session.
-    pub(crate) fn info(&self) -> Arc<RequestInfo> {
+    pub(crate) fn info(&self) -> RequestInfo {
         let remote = self.request.extensions().get::<Remote>().map(|remote| remote.0);
-        Arc::new(RequestInfo::copy_of(&self.request, remote))
+        RequestInfo::copy_of(&self.request, remote)
     }
 }
 

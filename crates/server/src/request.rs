@@ -2,66 +2,110 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::sync::Arc;
 
-/// The head of the request that opened a session, and where it came from.
+/// The head of the request that opened a session, and where it came from. Cheap to clone.
 ///
-/// It lives as long as the session, so all of its text is in one piece of memory, which shares
+/// It lives as long as the session, so all of it is in one piece of memory, which shares
 /// nothing with the buffer that the request was read into. Headers that say how the connection
 /// was to be made, and nothing of the client, are not kept: `Connection`, `Upgrade` and those of
 /// WebSocket's handshake but for the subprotocols.
 #[derive(Clone)]
-pub struct RequestInfo {
-    /// The target, then each header: the lengths of its name and its value, and both.
-    text: Box<[u8]>,
-    target_len: u32,
-    /// None: GET.
-    method: Option<Box<Method>>,
-    version: Version,
-    remote: Option<SocketAddr>,
-    secure: bool,
-}
+pub struct RequestInfo(Arc<[u8]>);
 
 /// Among a request's extensions: it came over TLS or QUIC.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Secure;
 
+/// What is written first: the version, where it came from, and whether it came over TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Flags(u8);
+
+impl Flags {
+    const VERSIONS: [Version; 5] =
+        [Version::HTTP_11, Version::HTTP_2, Version::HTTP_3, Version::HTTP_10, Version::HTTP_09];
+    const VERSION: u8 = 7;
+    const SECURE: u8 = 8;
+    const IPV4: u8 = 16;
+    const IPV6: u8 = 32;
+
+    fn has(self, flag: u8) -> bool {
+        self.0 & flag != 0
+    }
+}
+
 impl RequestInfo {
     pub(crate) fn copy_of(request: &Request<()>, remote: Option<SocketAddr>) -> Self {
-        let target = request.uri().to_string();
-        // The http crate takes no longer target than 64 KiB.
-        let target_len = target.len() as u32;
-        let mut text = target.into_bytes();
+        let version = Flags::VERSIONS.iter().position(|known| *known == request.version());
+        let mut flags = version.unwrap_or_default() as u8;
+        if request.extensions().get::<Secure>().is_some() {
+            flags |= Flags::SECURE;
+        }
+        flags |= match remote {
+            Some(SocketAddr::V4(_)) => Flags::IPV4,
+            Some(SocketAddr::V6(_)) => Flags::IPV6,
+            None => 0,
+        };
+        let mut text = Vec::with_capacity(TYPICAL_LEN);
+        text.push(flags);
+        if let Some(remote) = remote {
+            write_address(&mut text, remote);
+        }
+        // The one that most have takes no room.
+        write_part(
+            &mut text,
+            match request.method() {
+                &Method::GET => b"",
+                method => method.as_str().as_bytes(),
+            },
+        );
+        write_part(&mut text, request.uri().to_string().as_bytes());
         write_headers(&mut text, request.headers());
-        Self {
-            text: text.into_boxed_slice(),
-            target_len,
-            method: (request.method() != Method::GET).then(|| Box::new(request.method().clone())),
-            version: request.version(),
-            remote,
-            secure: request.extensions().get::<Secure>().is_some(),
+        Self(text.into())
+    }
+
+    /// All that follows the flags.
+    fn parts(&self) -> (Flags, &[u8]) {
+        match self.0.split_first() {
+            Some((flags, rest)) => (Flags(*flags), rest),
+            None => (Flags(0), &[]),
         }
     }
 
+    /// The method, the target, and the rest.
+    fn line(&self) -> (&str, &str, &[u8]) {
+        let (flags, rest) = self.parts();
+        let mut rest = rest.get(address_len(flags)..).unwrap_or_default();
+        let mut text = || std::str::from_utf8(read_part(&mut rest)?).ok();
+        let (method, target) = (text().unwrap_or_default(), text().unwrap_or_default());
+        (method, target, rest)
+    }
+
     /// The method.
-    pub fn method(&self) -> &Method {
-        self.method.as_deref().unwrap_or(&Method::GET)
+    pub fn method(&self) -> Method {
+        let (method, ..) = self.line();
+        // Without a name it is GET.
+        Method::from_bytes(method.as_bytes()).unwrap_or_default()
     }
 
     /// The version of HTTP.
     pub fn version(&self) -> Version {
-        self.version
+        let (flags, _) = self.parts();
+        let index = usize::from(flags.0 & Flags::VERSION);
+        Flags::VERSIONS.get(index).copied().unwrap_or_default()
     }
 
     /// The other end of the connection, if the listener told.
     pub fn remote(&self) -> Option<SocketAddr> {
-        self.remote
+        let (flags, rest) = self.parts();
+        read_address(flags, rest)
     }
 
     /// The target as the client gave it: most often a path and a query.
     pub fn target(&self) -> &str {
-        let target = self.text.get(..self.target_len as usize).unwrap_or_default();
-        std::str::from_utf8(target).unwrap_or_default()
+        let (_, target, _) = self.line();
+        target
     }
 
     /// The path of the target.
@@ -76,7 +120,8 @@ impl RequestInfo {
     /// Whether it came over TLS or QUIC, as far as this server can see: behind a proxy that ends
     /// TLS, only what HTTP/2's target says.
     pub fn is_secure(&self) -> bool {
-        self.secure || self.target().starts_with("https://")
+        let (flags, _) = self.parts();
+        flags.has(Flags::SECURE) || self.target().starts_with("https://")
     }
 
     /// The query, without its question mark; empty if there is none.
@@ -97,15 +142,10 @@ impl RequestInfo {
     /// The headers in their order, those of one name together: each its name in lower case and its
     /// value.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let mut rest = self.text.get(self.target_len as usize..).unwrap_or_default();
+        let (_, _, mut rest) = self.line();
         std::iter::from_fn(move || {
-            let (name_len, behind) = rest.split_first_chunk()?;
-            let (value_len, behind) = behind.split_first_chunk()?;
-            let (name, behind) = behind.split_at_checked(u16::from_le_bytes(*name_len).into())?;
-            let value_len = usize::try_from(u32::from_le_bytes(*value_len)).ok()?;
-            let (value, behind) = behind.split_at_checked(value_len)?;
-            rest = behind;
-            Some((std::str::from_utf8(name).ok()?, value))
+            let name = std::str::from_utf8(read_part(&mut rest)?).ok()?;
+            Some((name, read_part(&mut rest)?))
         })
     }
 
@@ -121,31 +161,89 @@ impl fmt::Debug for RequestInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.headers().map(|(name, _)| name).collect();
         f.debug_struct("RequestInfo")
-            .field("method", self.method())
+            .field("method", &self.method())
             .field("headers", &names)
-            .field("remote", &self.remote)
+            .field("remote", &self.remote())
             .finish_non_exhaustive()
     }
 }
 
 /// Writes headers as [`RequestInfo::headers`] reads them.
 fn write_headers(text: &mut Vec<u8>, headers: &HeaderMap) {
-    const LENS_LEN: usize = size_of::<u16>() + size_of::<u32>();
-    let len_of =
-        |(name, value): (&HeaderName, &HeaderValue)| LENS_LEN + name.as_str().len() + value.len();
-    let kept = || headers.iter().filter(|(name, _)| !OF_THE_CONNECTION.contains(name));
-    text.reserve_exact(kept().map(len_of).sum());
-    for (name, value) in kept() {
-        // The http crate's names are shorter than 64 KiB; listeners limit what heads hold.
-        let name_len = u16::try_from(name.as_str().len());
-        let value_len = u32::try_from(value.len());
-        let (Ok(name_len), Ok(value_len)) = (name_len, value_len) else { continue };
-        text.extend_from_slice(&name_len.to_le_bytes());
-        text.extend_from_slice(&value_len.to_le_bytes());
-        text.extend_from_slice(name.as_str().as_bytes());
-        text.extend_from_slice(value.as_bytes());
+    let kept = |(name, _): &(&HeaderName, &HeaderValue)| !OF_THE_CONNECTION.contains(name);
+    for (name, value) in headers.iter().filter(kept) {
+        write_part(text, name.as_str().as_bytes());
+        write_part(text, value.as_bytes());
     }
 }
+
+/// A part behind its length, seven bits to the byte, the lowest first.
+fn write_part(text: &mut Vec<u8>, part: &[u8]) {
+    let mut len = part.len();
+    while len > 0x7f {
+        text.push(len as u8 | 0x80);
+        len >>= 7;
+    }
+    text.push(len as u8);
+    text.extend_from_slice(part);
+}
+
+/// The next part, which is taken off.
+fn read_part<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (mut len, mut shift) = (0, 0);
+    loop {
+        let (byte, behind) = rest.split_first()?;
+        *rest = behind;
+        len |= usize::from(byte & 0x7f) << shift;
+        shift += 7;
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    let (part, behind) = rest.split_at_checked(len)?;
+    *rest = behind;
+    Some(part)
+}
+
+fn write_address(text: &mut Vec<u8>, address: SocketAddr) {
+    text.extend_from_slice(&address.port().to_be_bytes());
+    match address {
+        SocketAddr::V4(address) => text.extend_from_slice(&address.ip().octets()),
+        SocketAddr::V6(address) => {
+            text.extend_from_slice(&address.ip().octets());
+            text.extend_from_slice(&address.flowinfo().to_be_bytes());
+            text.extend_from_slice(&address.scope_id().to_be_bytes());
+        }
+    }
+}
+
+/// What [`write_address`] takes.
+fn address_len(flags: Flags) -> usize {
+    match (flags.has(Flags::IPV4), flags.has(Flags::IPV6)) {
+        (true, _) => 2 + 4,
+        (_, true) => 2 + 16 + 4 + 4,
+        _ => 0,
+    }
+}
+
+fn read_address(flags: Flags, text: &[u8]) -> Option<SocketAddr> {
+    let (port, text) = text.split_first_chunk()?;
+    let port = u16::from_be_bytes(*port);
+    if flags.has(Flags::IPV4) {
+        let ip = Ipv4Addr::from(*text.first_chunk::<4>()?);
+        return Some(SocketAddrV4::new(ip, port).into());
+    }
+    if !flags.has(Flags::IPV6) {
+        return None;
+    }
+    let (ip, text) = text.split_first_chunk::<16>()?;
+    let (flow, text) = text.split_first_chunk()?;
+    let (flow, scope) = (u32::from_be_bytes(*flow), u32::from_be_bytes(*text.first_chunk()?));
+    Some(SocketAddrV6::new(Ipv6Addr::from(*ip), port, flow, scope).into())
+}
+
+/// Browsers' heads are shorter, when they have no long cookies.
+const TYPICAL_LEN: usize = 1024;
 
 /// Headers that are not kept.
 const OF_THE_CONNECTION: [HeaderName; 5] = [

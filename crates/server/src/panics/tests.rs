@@ -46,7 +46,7 @@ fn open(server: &Omniwire, machine: Buggy) -> Arc<Cell> {
         methods: false,
         ping: None,
     };
-    let request = Arc::new(RequestInfo::copy_of(&http::Request::new(()), None));
+    let request = RequestInfo::copy_of(&http::Request::new(()), None);
     let opening = Opening { request, token: fresh_id(), ids: PeerIds::Fresh, seat: None };
     Cell::new(&server.shared, &Arc::new(terms), opening, Box::new(machine))
 }

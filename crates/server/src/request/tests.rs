@@ -1,6 +1,6 @@
 use super::RequestInfo;
 use bytes::Bytes;
-use http::{HeaderValue, Request, Uri};
+use http::{HeaderValue, Method, Request, Uri, Version};
 
 #[test]
 fn a_session_keeps_nothing_of_the_buffer_its_request_was_read_into() {
@@ -37,4 +37,26 @@ fn the_path_of_a_target_with_a_host() {
     assert_eq!(of("https://host:1/a/b?c=/d?e"), ("/a/b".into(), "c=/d?e".into(), true));
     assert_eq!(of("http://host"), ("/".into(), String::new(), false));
     assert_eq!(of("*"), ("*".into(), String::new(), false));
+}
+
+#[test]
+fn all_of_a_head_is_read_as_it_was_written() {
+    let long = "x".repeat(20_000);
+    for remote in [None, Some("192.0.2.1:80"), Some("[2001:db8::1%7]:65535")] {
+        for method in [Method::GET, Method::CONNECT, Method::from_bytes(b"ODD").unwrap()] {
+            for version in [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2, Version::HTTP_3] {
+                let remote = remote.map(|remote| remote.parse().unwrap());
+                let mut request = Request::new(());
+                *request.method_mut() = method.clone();
+                *request.version_mut() = version;
+                *request.uri_mut() = Uri::try_from(format!("/{long}")).unwrap();
+                request.headers_mut().insert("x-long", HeaderValue::from_str(&long).unwrap());
+                request.extensions_mut().insert(super::Secure);
+                let info = RequestInfo::copy_of(&request, remote);
+                assert_eq!((info.method(), info.version()), (method.clone(), version));
+                assert_eq!((info.remote(), info.is_secure()), (remote, true));
+                assert_eq!((&info.target()[1..], info.header("X-Long")), (&*long, Some(&*long)));
+            }
+        }
+    }
 }

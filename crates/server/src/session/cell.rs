@@ -78,7 +78,7 @@ pub(crate) enum PeerIds {
 /// What a session is opened with.
 #[derive(Debug)]
 pub(crate) struct Opening {
-    pub(crate) request: Arc<RequestInfo>,
+    pub(crate) request: RequestInfo,
     pub(crate) token: ByteString,
     pub(crate) ids: PeerIds,
     /// Its place among those of its address.
@@ -91,8 +91,6 @@ pub(crate) struct Cell {
     pub(crate) terms: Arc<Terms>,
     /// How it and its peers are called. None: nothing finds it, and its peers have fresh ids.
     identity: Option<Box<Identity>>,
-    /// The request that opened it, or that carries it, where these differ.
-    request: Mutex<Arc<RequestInfo>>,
     pub(crate) outbox: Arc<Outbox>,
     core: Mutex<Core>,
     /// Events that wait for their handler, over all peers.
@@ -151,6 +149,8 @@ impl fmt::Debug for Cell {
 }
 
 struct Core {
+    /// What opened the session, or carries it, where these differ.
+    request: RequestInfo,
     machine: Box<dyn Session>,
     carriers: SmallVec<[Attached; 1]>,
     next_carrier: u32,
@@ -205,9 +205,9 @@ impl Cell {
             shared: Arc::clone(shared),
             terms: Arc::clone(terms),
             identity,
-            request: Mutex::new(request),
             outbox: Arc::new(outbox),
             core: Mutex::new(Core {
+                request,
                 machine,
                 carriers: SmallVec::new(),
                 next_carrier: 0,
@@ -363,7 +363,7 @@ impl Cell {
                     after.strays.push((link, Refusal::new("Invalid namespace")));
                     return;
                 };
-                if let Err(denied) = self.pass_gate(&space) {
+                if let Err(denied) = self.pass_gate(core, &space) {
                     after.strays.push((link, Refusal::new(denied.message())));
                     return;
                 }
@@ -372,7 +372,7 @@ impl Cell {
                 let recovery = space.recovery.as_ref();
                 let recovery = recovery.and_then(|r| r.identify(&space.hub, self, returning));
                 let admission = Admission { link, id, auth, wire, recovery };
-                let peer = PeerCell::new(self, space, admission);
+                let peer = PeerCell::new(self, space, core.request.clone(), admission);
                 core.peers.push(Arc::clone(&peer));
                 after.arrivals.push((peer, None));
                 return;
@@ -437,9 +437,9 @@ impl Cell {
     }
 
     /// Where the client names the namespace, no mount has looked at its gate.
-    fn pass_gate(&self, space: &Space) -> Result<(), Denied> {
+    fn pass_gate(&self, core: &Core, space: &Space) -> Result<(), Denied> {
         match (&self.terms.entrance, &space.handlers.gate) {
-            (Entrance::ByName, Some(gate)) => gate.check(&self.request()),
+            (Entrance::ByName, Some(gate)) => gate.check(&core.request),
             _ => Ok(()),
         }
     }
@@ -543,14 +543,14 @@ impl Cell {
     }
 
     /// The request that opened it, or that carries it, where these differ.
-    pub(crate) fn request(&self) -> Arc<RequestInfo> {
-        Arc::clone(&self.request.lock())
+    pub(crate) fn request(&self) -> RequestInfo {
+        self.core.lock().request.clone()
     }
 
     /// Whether a request comes from the user whose session it is, in every namespace that knows
     /// users. A session that nobody has used yet may have been opened by nobody in particular
     /// (SignalR's negotiate).
-    pub(crate) fn is_for(&self, request: impl FnOnce() -> Arc<RequestInfo>) -> bool {
+    pub(crate) fn is_for(&self, request: impl FnOnce() -> RequestInfo) -> bool {
         let (mut spaces, is_new) = {
             let core = self.core.lock();
             let spaces = core.peers.iter().map(|peer| Arc::clone(&peer.space));
@@ -571,8 +571,8 @@ impl Cell {
     }
 
     /// Another request than the one that opened the session comes to carry it.
-    pub(crate) fn set_request(&self, request: Arc<RequestInfo>) {
-        *self.request.lock() = request;
+    pub(crate) fn set_request(&self, request: RequestInfo) {
+        self.core.lock().request = request;
     }
 
     /// Whether its peers enter the same namespace as those of `entrance`.

@@ -103,7 +103,7 @@ pub(crate) struct PeerCell {
     pub(crate) member: Arc<Member>,
     /// None: no argument.
     auth: Option<Box<RawArgs>>,
-    pub(crate) request: Arc<RequestInfo>,
+    pub(crate) request: RequestInfo,
     /// What is known of it if it may come back.
     pub(crate) recovery: Option<Box<Recoverable>>,
     inbox: Mutex<Inbox>,
@@ -112,7 +112,12 @@ pub(crate) struct PeerCell {
 static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
 
 impl PeerCell {
-    pub(crate) fn new(cell: &Arc<Cell>, space: Arc<Space>, admission: Admission) -> Arc<Self> {
+    pub(crate) fn new(
+        cell: &Arc<Cell>,
+        space: Arc<Space>,
+        request: RequestInfo,
+        admission: Admission,
+    ) -> Arc<Self> {
         let Admission { link, id, auth, wire, recovery } = admission;
         let former = recovery.as_ref().and_then(Recoverable::identity);
         let (key, id) =
@@ -123,7 +128,7 @@ impl PeerCell {
             space,
             member: Arc::new(Member::new(key, id, wire, link, outbox).owned_by(owner.clone())),
             auth: (!auth.is_empty()).then(|| Box::new(auth)),
-            request: cell.request(),
+            request,
             recovery: recovery.map(Box::new),
             inbox: Mutex::default(),
         })

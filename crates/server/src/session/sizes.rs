@@ -2,7 +2,6 @@
 
 use super::cell::Cell;
 use super::peers::PeerCell;
-use crate::request::RequestInfo;
 use omniwire_hub::{Member, Outbox};
 use omniwire_plain::PlainSession;
 
@@ -13,9 +12,8 @@ fn what_an_idle_peer_is_made_of_is_small() {
     let sizes = [
         ("cell", size_of::<Cell>(), 240),
         ("outbox", size_of::<Outbox>(), 112),
-        ("peer", size_of::<PeerCell>(), 72),
+        ("peer", size_of::<PeerCell>(), 80),
         ("member", size_of::<Member>(), 112),
-        ("request", size_of::<RequestInfo>(), 64),
         ("state machine", size_of::<PlainSession>(), 40),
     ];
     for (what, size, size_max) in sizes {
