@@ -44,46 +44,57 @@ pub enum Drained {
 /// the session chose. Messages of a peer whose admission is still pending are held apart.
 #[derive(Debug)]
 pub struct Outbox {
-    limits: OutboxLimits,
+    limits: Bounds,
     queue: Mutex<Queue>,
+}
+
+/// [`OutboxLimits`] in half the room: each session has its own.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    len_max: u32,
+    count_max: u32,
+}
+
+impl From<OutboxLimits> for Bounds {
+    fn from(limits: OutboxLimits) -> Self {
+        let clamp = |limit: usize| u32::try_from(limit).unwrap_or(u32::MAX);
+        Self { len_max: clamp(limits.len_max), count_max: clamp(limits.count_max) }
+    }
+}
+
+impl From<Bounds> for OutboxLimits {
+    fn from(limits: Bounds) -> Self {
+        Self { len_max: limits.len_max as usize, count_max: limits.count_max as usize }
+    }
 }
 
 #[derive(Debug, Default)]
 struct Queue {
-    frames: VecDeque<Frame>,
-    len: usize,
     waker: Option<Waker>,
+    /// Set while anything waits: most have nothing, most of the time.
+    pile: Option<Box<Pile>>,
     /// Whoever drains is about to, and needs no waker.
     attended: bool,
     /// The carrier has taken frames that it could not write yet.
     unwritten: bool,
     overflowed: bool,
+}
+
+/// What waits in an outbox, and who waits for it.
+#[derive(Debug, Default)]
+struct Pile {
+    frames: VecDeque<Frame>,
+    /// Bytes of the frames, and of what is held.
+    len: usize,
     /// Messages were dropped since all that waited had left.
     shedding: bool,
     /// Where values wait that newer ones may replace, if too much waits to search for them.
     places: Option<Box<Places>>,
     ending: Option<Box<Ending>>,
-    /// Set while there is any of it.
-    apart: Option<Box<Apart>>,
-}
-
-/// What most outboxes have nothing of, most of the time.
-#[derive(Debug, Default)]
-struct Apart {
     /// Messages for peers that are not admitted yet: they follow when the session releases them.
     held: Vec<(Link, Vec<(Prepared, Lane)>)>,
     /// Who waits for room, or for news while nothing can be taken.
     waiting: Vec<Waker>,
-}
-
-impl Apart {
-    fn held_at(&self, link: Link) -> Option<usize> {
-        self.held.iter().position(|(held, _)| *held == link)
-    }
-
-    fn held_len(&self) -> usize {
-        self.held.iter().flat_map(|(_, list)| list).map(|(prepared, _)| prepared.len()).sum()
-    }
 }
 
 /// Whether a value replaces an older one that waits.
@@ -93,11 +104,25 @@ enum Replaced {
     Nothing,
 }
 
-impl Queue {
+impl Pile {
+    fn is_empty(&self) -> bool {
+        let Self { frames, ending, held, waiting, .. } = self;
+        frames.is_empty() && ending.is_none() && held.is_empty() && waiting.is_empty()
+    }
+
+    fn held_at(&self, link: Link) -> Option<usize> {
+        self.held.iter().position(|(held, _)| *held == link)
+    }
+
+    fn held_len(&self) -> usize {
+        self.held.iter().flat_map(|(_, list)| list).map(|(prepared, _)| prepared.len()).sum()
+    }
+
+    fn held_for(&mut self, link: Link) -> Option<&mut Vec<(Prepared, Lane)>> {
+        self.held.iter_mut().find(|(held, _)| *held == link).map(|(_, messages)| messages)
+    }
+
     fn append(&mut self, prepared: &Prepared, lane: Lane) {
-        if self.frames.capacity() == 0 {
-            self.frames = spares::take();
-        }
         for frame in prepared.frames() {
             self.len += frame.len();
             let frame = frame.in_lane(lane);
@@ -105,6 +130,17 @@ impl Queue {
                 places.note(self.frames.len(), &frame);
             }
             self.frames.push_back(frame);
+        }
+    }
+
+    /// Appends a message for one peer, or holds it.
+    fn take_in(&mut self, link: Link, prepared: &Prepared, lane: Lane) {
+        match self.held_for(link) {
+            Some(held) => {
+                held.push((prepared.clone(), lane));
+                self.len += prepared.len();
+            }
+            None => self.append(prepared, lane),
         }
     }
 
@@ -142,19 +178,46 @@ impl Queue {
         dropped
     }
 
-    /// Appends a message for one peer, or holds it.
-    fn take_in(&mut self, link: Link, prepared: &Prepared, lane: Lane) {
-        match self.held_for(link) {
-            Some(held) => {
-                held.push((prepared.clone(), lane));
-                self.len += prepared.len();
-            }
-            None => self.append(prepared, lane),
+    /// What was held for this peer, which nothing is from here on.
+    fn take_held(&mut self, link: Link) -> Option<Vec<(Prepared, Lane)>> {
+        let (_, messages) = self.held.swap_remove(self.held_at(link)?);
+        self.len -= messages.iter().map(|(prepared, _)| prepared.len()).sum::<usize>();
+        Some(messages)
+    }
+
+    /// Some of the frames have left from the front; there were so many before.
+    fn note_left(&mut self, before: usize) {
+        self.len = self.held_len() + self.frames.iter().map(Frame::len).sum::<usize>();
+        if self.frames.is_empty() {
+            self.places = None;
+            self.shedding = false;
+        } else if let Some(places) = &mut self.places {
+            places.leave(before - self.frames.len(), &self.frames);
         }
+    }
+}
+
+impl Queue {
+    fn pile(&mut self) -> &mut Pile {
+        self.pile.get_or_insert_with(spares::take)
+    }
+
+    /// Bytes that wait.
+    fn len(&self) -> usize {
+        self.pile.as_ref().map_or(0, |pile| pile.len)
+    }
+
+    /// Frames that wait, but for those that are held.
+    fn count(&self) -> usize {
+        self.pile.as_ref().map_or(0, |pile| pile.frames.len())
+    }
+
+    fn ending(&self) -> Option<&Ending> {
+        self.pile.as_ref()?.ending.as_deref()
     }
 
     fn wait(&mut self, context: &Context<'_>) {
-        let waiting = &mut self.apart.get_or_insert_default().waiting;
+        let waiting = &mut self.pile().waiting;
         if !waiting.iter().any(|waker| waker.will_wake(context.waker())) {
             waiting.push(context.waker().clone());
         }
@@ -162,39 +225,23 @@ impl Queue {
 
     /// Everybody who waits for anything here.
     fn take_wakers(&mut self) -> impl Iterator<Item = Waker> + use<> {
-        self.take_waiting().into_iter().chain(self.waker.take())
-    }
-
-    fn take_waiting(&mut self) -> Vec<Waker> {
-        let waiting = self.apart.as_mut().map(|apart| std::mem::take(&mut apart.waiting));
+        let waiting = self.pile.as_mut().map(|pile| std::mem::take(&mut pile.waiting));
         self.tidy();
-        waiting.unwrap_or_default()
+        waiting.into_iter().flatten().chain(self.waker.take())
     }
 
     /// What there is nothing of any more leaves no memory behind.
     fn tidy(&mut self) {
-        self.apart.take_if(|apart| apart.held.is_empty() && apart.waiting.is_empty());
-    }
-
-    /// What was held for this peer, which nothing is from here on.
-    fn take_held(&mut self, link: Link) -> Option<Vec<(Prepared, Lane)>> {
-        let apart = self.apart.as_mut()?;
-        let (_, messages) = apart.held.swap_remove(apart.held_at(link)?);
-        self.tidy();
-        self.len -= messages.iter().map(|(prepared, _)| prepared.len()).sum::<usize>();
-        Some(messages)
-    }
-
-    fn held_for(&mut self, link: Link) -> Option<&mut Vec<(Prepared, Lane)>> {
-        let held = &mut self.apart.as_mut()?.held;
-        held.iter_mut().find(|(held, _)| *held == link).map(|(_, messages)| messages)
+        if let Some(pile) = self.pile.take_if(|pile| pile.is_empty()) {
+            spares::give(pile);
+        }
     }
 }
 
 impl Outbox {
     /// An empty outbox.
     pub fn new(limits: OutboxLimits) -> Self {
-        Self { limits, queue: Mutex::default() }
+        Self { limits: limits.into(), queue: Mutex::default() }
     }
 
     /// Appends a message for one peer.
@@ -202,7 +249,7 @@ impl Outbox {
     /// # Errors
     /// The session is over, or the outbox is full.
     pub fn push(&self, link: Link, prepared: &Prepared) -> Result<(), PushError> {
-        self.push_with(prepared, |queue| queue.take_in(link, prepared, Lane::default()))
+        self.push_with(prepared, |pile| pile.take_in(link, prepared, Lane::default()))
     }
 
     /// Appends a message of a room whose peers may be `slow`, and may miss some of it; or a value
@@ -217,13 +264,13 @@ impl Outbox {
         Manner { lane, slow }: Manner,
     ) -> Result<Pushed, PushError> {
         let mut queue = self.queue.lock();
-        if queue.ending.is_some() {
+        if queue.ending().is_some() {
             return Err(PushError::Closed);
         }
         let mut pushed = Pushed::TAKEN;
         if lane.key != 0 && !queue.overflowed {
             pushed.replaced = true;
-            match queue.replace(prepared, lane, self.limits.len_max) {
+            match queue.pile().replace(prepared, lane, self.limits.len_max as usize) {
                 Replaced::InPlace => return Ok(pushed),
                 Replaced::Removed => {}
                 Replaced::Nothing => pushed.replaced = false,
@@ -236,10 +283,10 @@ impl Outbox {
             pushed.dropped = self.make_room(&mut queue, prepared, lane, slow);
             pushed.taken = !self.is_full_for(&queue, prepared);
             pushed.dropped += usize::from(!pushed.taken);
-            pushed.first = !std::mem::replace(&mut queue.shedding, true);
+            pushed.first = !std::mem::replace(&mut queue.pile().shedding, true);
         }
         if pushed.taken {
-            queue.take_in(link, prepared, lane);
+            queue.pile().take_in(link, prepared, lane);
             let waker = queue.waker.take();
             drop(queue);
             wake(waker);
@@ -264,13 +311,13 @@ impl Outbox {
         lane: Lane,
         slow: SlowPolicy,
     ) -> usize {
-        let OutboxLimits { len_max, count_max } = self.limits;
+        let OutboxLimits { len_max, count_max } = self.limits.into();
         let len_goal = (len_max - len_max / 8).saturating_sub(prepared.len());
         let count_goal = (count_max - count_max / 8).saturating_sub(prepared.frames().len());
         let is_over = |len: usize, count: usize| {
             slow == SlowPolicy::KeepLatest || len > len_goal || count > count_goal
         };
-        queue.shed(|waiting| waiting.room == lane.room, is_over)
+        queue.pile().shed(|waiting| waiting.room == lane.room, is_over)
     }
 
     /// Appends a message of the session itself.
@@ -278,7 +325,7 @@ impl Outbox {
     /// # Errors
     /// The session is over, or the outbox is full.
     pub fn push_own(&self, prepared: &Prepared) -> Result<(), PushError> {
-        self.push_with(prepared, |queue| queue.append(prepared, Lane::default()))
+        self.push_with(prepared, |pile| pile.append(prepared, Lane::default()))
     }
 
     /// Appends a message for one peer, if it can leave at once: a carrier waits for it, and what
@@ -289,15 +336,16 @@ impl Outbox {
     pub fn push_volatile(&self, link: Link, prepared: &Prepared) -> Result<bool, PushError> {
         let waker = {
             let mut queue = self.queue.lock();
-            if queue.ending.is_some() {
+            if queue.ending().is_some() {
                 return Err(PushError::Closed);
             }
-            let ready = queue.frames.is_empty() && !queue.unwritten && !queue.overflowed;
+            let ready = queue.count() == 0 && !queue.unwritten && !queue.overflowed;
             let awaited = queue.waker.is_some() || queue.attended;
-            if !ready || !awaited || queue.held_for(link).is_some() {
+            let held = queue.pile.as_ref().is_some_and(|pile| pile.held_at(link).is_some());
+            if !ready || !awaited || held {
                 return Ok(false);
             }
-            queue.append(prepared, Lane::default());
+            queue.pile().append(prepared, Lane::default());
             queue.waker.take()
         };
         wake(waker);
@@ -313,17 +361,17 @@ impl Outbox {
     fn push_with(
         &self,
         prepared: &Prepared,
-        append: impl FnOnce(&mut Queue),
+        append: impl FnOnce(&mut Pile),
     ) -> Result<(), PushError> {
         let waker = {
             let mut queue = self.queue.lock();
-            if queue.ending.is_some() {
+            if queue.ending().is_some() {
                 return Err(PushError::Closed);
             }
             if self.is_full_for(&queue, prepared) {
                 return self.overflow(queue);
             }
-            append(&mut queue);
+            append(queue.pile());
             queue.waker.take()
         };
         wake(waker);
@@ -333,24 +381,25 @@ impl Outbox {
     /// A message that alone is over the limit still fits an empty outbox: the limit is for peers
     /// that do not read, not for large messages.
     fn is_full_for(&self, queue: &Queue, prepared: &Prepared) -> bool {
-        let count = queue.frames.len() + prepared.frames().len();
-        let over = queue.len + prepared.len() > self.limits.len_max;
-        queue.overflowed || queue.len > 0 && (over || count > self.limits.count_max)
+        let OutboxLimits { len_max, count_max } = self.limits.into();
+        let (len, count) = (queue.len(), queue.count() + prepared.frames().len());
+        queue.overflowed || len > 0 && (len + prepared.len() > len_max || count > count_max)
     }
 
     /// From now on, messages for this peer are held apart until [`Outbox::release`].
     pub fn hold(&self, link: Link) {
-        let mut queue = self.queue.lock();
-        queue.apart.get_or_insert_default().held.push((link, Vec::new()));
+        self.queue.lock().pile().held.push((link, Vec::new()));
     }
 
     /// Appends what was held for this peer.
     pub fn release(&self, link: Link) {
         let mut queue = self.queue.lock();
-        let Some(messages) = queue.take_held(link) else { return };
-        for (prepared, lane) in &messages {
-            queue.append(prepared, *lane);
+        let Some(pile) = &mut queue.pile else { return };
+        let Some(messages) = pile.take_held(link) else { return };
+        for (prepared, lane) in messages {
+            pile.append(&prepared, lane);
         }
+        queue.tidy();
         let waker = queue.waker.take();
         drop(queue);
         wake(waker);
@@ -358,14 +407,17 @@ impl Outbox {
 
     /// Throws away what is held for a peer that was not admitted.
     pub fn forget(&self, link: Link) {
-        let messages = self.queue.lock().take_held(link);
+        let mut queue = self.queue.lock();
+        let messages = queue.pile.as_mut().and_then(|pile| pile.take_held(link));
+        queue.tidy();
+        drop(queue);
         drop(messages);
     }
 
     /// Nothing more is taken; when what is there has left, the carrier ends like this.
     pub fn finish(&self, ending: Ending) {
         let mut queue = self.queue.lock();
-        queue.ending.get_or_insert_with(|| Box::new(ending));
+        queue.pile().ending.get_or_insert_with(|| Box::new(ending));
         let wakers = queue.take_wakers();
         drop(queue);
         wakers.for_each(Waker::wake);
@@ -373,14 +425,9 @@ impl Outbox {
 
     /// The same, and what is there is thrown away: for peers that do not read.
     pub fn abandon(&self, ending: Ending) {
-        {
-            let mut queue = self.queue.lock();
-            queue.frames = VecDeque::new();
-            if let Some(apart) = &mut queue.apart {
-                apart.held = Vec::new();
-            }
-            queue.places = None;
-            queue.len = 0;
+        if let Some(pile) = &mut self.queue.lock().pile {
+            let (ending, waiting) = (pile.ending.take(), std::mem::take(&mut pile.waiting));
+            **pile = Pile { ending, waiting, ..Pile::default() };
         }
         self.finish(ending);
     }
@@ -394,34 +441,29 @@ impl Outbox {
     ) -> Drained {
         let mut queue = self.queue.lock();
         queue.attended = false;
-        if queue.overflowed && queue.ending.is_none() {
+        if queue.overflowed && queue.ending().is_none() {
             return Drained::Overflowed;
         }
-        if queue.frames.is_empty() {
-            return match &queue.ending {
-                Some(ending) => Drained::Finished((**ending).clone()),
+        let Some(pile) = queue.pile.as_mut().filter(|pile| !pile.frames.is_empty()) else {
+            return match queue.ending() {
+                Some(ending) => Drained::Finished(ending.clone()),
                 None => {
                     queue.waker = Some(context.waker().clone());
                     Drained::Empty
                 }
             };
-        }
-        let held = queue.apart.as_ref().map_or(0, |apart| apart.held_len());
-        let before = queue.frames.len();
-        take(&mut queue.frames);
-        // If nothing was taken there is no news: whoever waits may be the one who drains.
-        let waiting = (queue.frames.len() < before).then(|| queue.take_waiting());
-        queue.len = held + queue.frames.iter().map(Frame::len).sum::<usize>();
-        if queue.frames.is_empty() {
-            // An idle session keeps no queue in memory.
-            spares::give(std::mem::take(&mut queue.frames));
-            queue.places = None;
-            queue.shedding = false;
-        } else if let Queue { frames, places: Some(places), .. } = &mut *queue {
-            places.leave(before - frames.len(), frames);
-        }
+        };
+        let before = pile.frames.len();
+        take(&mut pile.frames);
+        let waiting = match pile.frames.len() < before {
+            true => std::mem::take(&mut pile.waiting),
+            // There is no news: whoever waits may be the one who drains.
+            false => Vec::new(),
+        };
+        pile.note_left(before);
+        queue.tidy();
         drop(queue);
-        waiting.into_iter().flatten().for_each(Waker::wake);
+        waiting.into_iter().for_each(Waker::wake);
         Drained::Some
     }
 
@@ -429,18 +471,19 @@ impl Outbox {
     /// has not taken, however much others may still put there.
     pub fn has_room(&self) -> bool {
         let queue = self.queue.lock();
-        queue.len <= ANSWERS_LEN_MAX && self.is_roomy(&queue)
+        queue.len() <= ANSWERS_LEN_MAX && self.is_roomy(&queue)
     }
 
     fn is_roomy(&self, queue: &Queue) -> bool {
-        queue.len <= self.limits.len_max / 2 && queue.frames.len() <= self.limits.count_max / 2
+        let OutboxLimits { len_max, count_max } = self.limits.into();
+        queue.len() <= len_max / 2 && queue.count() <= count_max / 2
     }
 
     /// Ready once no more than half of what may wait does, or nothing more is taken: a stream
     /// that minds this never makes its peer a slow one.
     pub fn poll_room(&self, context: &Context<'_>) -> Poll<()> {
         let mut queue = self.queue.lock();
-        if self.is_roomy(&queue) || queue.ending.is_some() || queue.overflowed {
+        if self.is_roomy(&queue) || queue.ending().is_some() || queue.overflowed {
             return Poll::Ready(());
         }
         queue.wait(context);
@@ -479,16 +522,16 @@ impl Outbox {
 
     /// Bytes that wait, as the WebSocket API's `bufferedAmount`.
     pub fn buffered_amount(&self) -> usize {
-        self.queue.lock().len
+        self.queue.lock().len()
     }
 
     /// Whether that much more may wait here.
     pub fn could_take(&self, len: usize, count: usize) -> bool {
         let queue = self.queue.lock();
-        let held = queue.apart.iter().flat_map(|apart| &apart.held);
+        let held = queue.pile.iter().flat_map(|pile| &pile.held);
         let held: usize = held.map(|(_, messages)| messages.len()).sum();
-        queue.len + len <= self.limits.len_max
-            && queue.frames.len() + held + count <= self.limits.count_max
+        let OutboxLimits { len_max, count_max } = self.limits.into();
+        queue.len() + len <= len_max && queue.count() + held + count <= count_max
     }
 }
 
@@ -498,31 +541,31 @@ fn wake(waker: Option<Waker>) {
     }
 }
 
-/// Empty queues of this thread, so that a broadcast allocates nothing for each member.
+/// Empty piles of this thread, so that a broadcast allocates nothing for each member.
 mod spares {
-    use omniwire_session::Frame;
+    use super::Pile;
     use std::cell::RefCell;
-    use std::collections::VecDeque;
 
     thread_local! {
-        static SPARES: RefCell<Vec<VecDeque<Frame>>> = const { RefCell::new(Vec::new()) };
+        static SPARES: RefCell<Vec<Box<Pile>>> = const { RefCell::new(Vec::new()) };
     }
 
-    pub(super) fn take() -> VecDeque<Frame> {
+    pub(super) fn take() -> Box<Pile> {
         SPARES.with_borrow_mut(Vec::pop).unwrap_or_default()
     }
 
-    pub(super) fn give(queue: VecDeque<Frame>) {
+    pub(super) fn give(pile: Box<Pile>) {
         SPARES.with_borrow_mut(|spares| {
-            if spares.len() < COUNT_MAX && queue.capacity() <= CAPACITY_MAX {
-                spares.push(queue);
+            let is_small = pile.frames.capacity() + pile.held.capacity() <= CAPACITY_MAX;
+            if spares.len() < COUNT_MAX && is_small {
+                spares.push(pile);
             }
         });
     }
 
     /// Some hundred KiB in all.
     const COUNT_MAX: usize = 1024;
-    const CAPACITY_MAX: usize = 16;
+    const CAPACITY_MAX: usize = 20;
 }
 
 /// What a peer's own messages may cause to wait for it.

@@ -11,7 +11,7 @@ fn what_an_idle_peer_is_made_of_is_small() {
     // rounds up: to 128 and 256 among others.
     let sizes = [
         ("cell", size_of::<Cell>(), 240),
-        ("outbox", size_of::<Outbox>(), 112),
+        ("outbox", size_of::<Outbox>(), 48),
         ("peer", size_of::<PeerCell>(), 80),
         ("member", size_of::<Member>(), 112),
         ("state machine", size_of::<PlainSession>(), 40),
