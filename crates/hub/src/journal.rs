@@ -199,8 +199,8 @@ fn trailing_text(args: &Args) -> Option<Cow<'_, str>> {
 }
 
 impl State {
-    pub(crate) fn enter(&mut self, key: MemberKey, id: &ByteString) {
-        let standing = Standing { id: id.clone(), entered: self.head, ..Standing::default() };
+    pub(crate) fn enter(&mut self, key: MemberKey, id: &str) {
+        let standing = Standing { id: id.into(), entered: self.head, ..Standing::default() };
         self.standings.insert(key, standing);
     }
 

@@ -1,7 +1,7 @@
 //! Rooms, without IO: who is where, and how what is said reaches them.
 //!
-//! The hub knows no protocol. A [`Member`] is one peer with its [`Outbox`] and its wire form; a
-//! broadcast asks its caller to encode the event once per wire form that it meets
+//! The hub knows no protocol. A [`Member`] is one peer with its [`Outbox`] and its wire form,
+//! whatever else it is; a broadcast asks its caller to encode the event once per wire form that it meets
 //! ([`Hub::broadcast`]) and hands every member a shared copy of the result.
 //!
 //! Locks: a namespace's [`Journal`] if it has one, a room's shard, then an outbox, and nothing
@@ -22,7 +22,7 @@ mod values;
 
 pub use history::{History, HistoryLimits, Stored};
 pub use journal::{Entry, Journal, JournalLimits, Publishing};
-pub use member::{Member, MemberKey};
+pub use member::{Lone, Member, MemberKey, Membership};
 pub use outbox::lanes::{Manner, Pushed, SlowPolicy};
 pub use outbox::{Drained, Outbox, OutboxLimits, PushError};
 pub use presence::{Person, Presence, PresenceChange, PresenceConfig, Present};

@@ -1,63 +1,33 @@
 //! One peer, as rooms see it.
 
 use crate::lock::Mutex;
-use crate::{Manner, Outbox, PushError, Pushed};
+use crate::{Manner, Outbox, OutboxLimits, PushError, Pushed};
 use omniwire_session::{ByteString, Link, Prepared, WireForm};
-use std::any::Any;
-use std::sync::{Arc, Weak};
+use smol_str::SmolStr;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 /// The number of a member. Never used twice in one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MemberKey(pub u64);
 
-/// One peer, as rooms see it: where its messages go and in which wire form.
-#[derive(Debug)]
-pub struct Member {
-    /// Its number.
-    pub key: MemberKey,
-    /// Its public id.
-    pub id: ByteString,
-    /// How it is spoken to.
-    pub wire: WireForm,
-    /// Which peer of its session it is.
-    pub link: Link,
+/// What a hub can have in its rooms: its own part of it is in there, so that a peer is one piece
+/// of memory.
+pub trait Member: fmt::Debug + Send + Sync + 'static {
+    /// The hub's part.
+    fn membership(&self) -> &Membership;
+
     /// Where its session's messages wait.
-    pub outbox: Arc<Outbox>,
-    owner: Option<Weak<dyn Any + Send + Sync>>,
-    /// The rooms it is in. Locked alone, never together with a shard.
-    pub(crate) rooms: Mutex<Box<[ByteString]>>,
-}
-
-impl Member {
-    /// A member of no room yet.
-    pub fn new(
-        key: MemberKey,
-        id: ByteString,
-        wire: WireForm,
-        link: Link,
-        outbox: Arc<Outbox>,
-    ) -> Self {
-        Self { key, id, wire, link, outbox, owner: None, rooms: Mutex::default() }
-    }
-
-    /// The same, as a part of something that finds members in rooms.
-    #[must_use]
-    pub fn owned_by(mut self, owner: Weak<dyn Any + Send + Sync>) -> Self {
-        self.owner = Some(owner);
-        self
-    }
-
-    /// What it is a part of, if that is one of these and is still there.
-    pub fn owner<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
-        self.owner.as_ref()?.upgrade()?.downcast().ok()
-    }
+    fn outbox(&self) -> &Outbox;
 
     /// Puts a message in this member's outbox.
     ///
     /// # Errors
     /// The session is over, or its outbox ran full (and the session will be ended for it).
-    pub fn push(&self, prepared: &Prepared) -> Result<(), PushError> {
-        self.outbox.push(self.link, prepared)
+    fn push(&self, prepared: &Prepared) -> Result<(), PushError> {
+        self.outbox().push(self.membership().link, prepared)
     }
 
     /// Puts a message of a room in this member's outbox.
@@ -65,10 +35,10 @@ impl Member {
     /// # Errors
     /// As [`Member::push`]; but the outbox never runs full for a room whose messages may be
     /// dropped.
-    pub fn push_in(&self, prepared: &Prepared, manner: Manner) -> Result<Pushed, PushError> {
+    fn push_in(&self, prepared: &Prepared, manner: Manner) -> Result<Pushed, PushError> {
         match manner.lane.room {
             0 => self.push(prepared).map(|()| Pushed::TAKEN),
-            _ => self.outbox.push_in(self.link, prepared, manner),
+            _ => self.outbox().push_in(self.membership().link, prepared, manner),
         }
     }
 
@@ -76,22 +46,171 @@ impl Member {
     ///
     /// # Errors
     /// The session is over.
-    pub fn push_volatile(&self, prepared: &Prepared) -> Result<bool, PushError> {
-        self.outbox.push_volatile(self.link, prepared)
+    fn push_volatile(&self, prepared: &Prepared) -> Result<bool, PushError> {
+        self.outbox().push_volatile(self.membership().link, prepared)
     }
+}
 
-    /// It is in this room no more. Gives the name as the room has it.
-    pub(crate) fn forget_room(&self, room: &str) -> Option<ByteString> {
-        let mut rooms = self.rooms.lock();
-        let index = rooms.iter().position(|name| name == room)?;
-        let mut names = std::mem::take(&mut *rooms).into_vec();
-        let name = names.remove(index);
-        *rooms = names.into_boxed_slice();
-        Some(name)
+/// What a hub knows of a member.
+#[derive(Debug)]
+pub struct Membership {
+    /// Its number.
+    pub key: MemberKey,
+    /// Its public id.
+    pub id: SmolStr,
+    /// How it is spoken to.
+    pub wire: WireForm,
+    /// Which peer of its session it is.
+    pub link: Link,
+    /// Where it is among all members, as long as it is there. Theirs is the lock.
+    pub(crate) place: AtomicU32,
+    /// The rooms it is in. Locked alone, never together with a shard.
+    pub(crate) rooms: Mutex<Rooms>,
+}
+
+impl Membership {
+    /// In no room yet.
+    pub fn new(key: MemberKey, id: SmolStr, wire: WireForm, link: Link) -> Self {
+        Self { key, id, wire, link, place: AtomicU32::new(u32::MAX), rooms: Mutex::default() }
     }
 
     /// The rooms it is in, in the order in which it joined them.
     pub fn rooms(&self) -> Vec<ByteString> {
-        self.rooms.lock().to_vec()
+        self.rooms.lock().as_slice().iter().map(|RoomName(name)| (**name).clone()).collect()
+    }
+}
+
+/// A room's name, of which there is one for all of its members.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct RoomName(Arc<ByteString>);
+
+impl RoomName {
+    pub(crate) fn new(name: &ByteString) -> Self {
+        Self(Arc::new(name.clone()))
+    }
+}
+
+impl Deref for RoomName {
+    type Target = ByteString;
+
+    fn deref(&self) -> &ByteString {
+        &self.0
+    }
+}
+
+/// So that a table of rooms is searched by any name.
+impl std::borrow::Borrow<str> for RoomName {
+    fn borrow(&self) -> &str {
+        self
+    }
+}
+
+/// The rooms that a member is in: most often one.
+#[derive(Debug, Default)]
+pub(crate) enum Rooms {
+    #[default]
+    None,
+    One(RoomName),
+    Many(Box<Names>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Names(Vec<RoomName>);
+
+impl Rooms {
+    pub(crate) fn as_slice(&self) -> &[RoomName] {
+        match self {
+            Self::None => &[],
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Many(names) => &names.0,
+        }
+    }
+
+    pub(crate) fn contains(&self, room: &str) -> bool {
+        self.as_slice().iter().any(|name| ***name == *room)
+    }
+
+    pub(crate) fn push(&mut self, name: RoomName) {
+        *self = match std::mem::take(self) {
+            Self::None => Self::One(name),
+            Self::One(first) => Self::Many(Box::new(Names(vec![first, name]))),
+            Self::Many(mut names) => {
+                names.0.push(name);
+                Self::Many(names)
+            }
+        };
+    }
+
+    /// It is in this room no more; whether it was.
+    pub(crate) fn remove(&mut self, room: &str) -> bool {
+        let Some(index) = self.as_slice().iter().position(|name| ***name == *room) else {
+            return false;
+        };
+        match self {
+            Self::None | Self::One(_) => *self = Self::None,
+            Self::Many(names) => {
+                names.0.remove(index);
+                if names.0.is_empty() {
+                    *self = Self::None;
+                }
+            }
+        }
+        true
+    }
+}
+
+/// A member that is a part of nothing else: for tests, and where there are no sessions.
+#[derive(Debug)]
+pub struct Lone {
+    membership: Membership,
+    outbox: Outbox,
+}
+
+impl Lone {
+    /// With an empty outbox.
+    pub fn new(membership: Membership, limits: OutboxLimits) -> Self {
+        Self { membership, outbox: Outbox::new(limits) }
+    }
+}
+
+impl Deref for Lone {
+    type Target = Membership;
+
+    fn deref(&self) -> &Membership {
+        &self.membership
+    }
+}
+
+impl Member for Lone {
+    fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
+    fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rooms_are_kept_in_the_order_of_joining_and_leave_nothing_behind() {
+        let mut rooms = Rooms::default();
+        let names = |rooms: &Rooms| -> Vec<String> {
+            rooms.as_slice().iter().map(|name| name.to_string()).collect()
+        };
+        for room in ["a", "b", "c"] {
+            rooms.push(RoomName::new(&room.into()));
+        }
+        assert_eq!(names(&rooms), ["a", "b", "c"]);
+        assert!(rooms.contains("b") && rooms.remove("b") && !rooms.remove("b"));
+        assert_eq!(names(&rooms), ["a", "c"]);
+        assert!(rooms.remove("a") && rooms.remove("c"));
+        assert!(matches!(rooms, Rooms::None));
+        rooms.push(RoomName::new(&"d".into()));
+        assert!(!rooms.remove("e") && rooms.remove("d") && !rooms.contains("d"));
+        assert_eq!(size_of::<Rooms>(), 16);
     }
 }

@@ -96,7 +96,7 @@ impl Presence {
         now: Instant,
         room: &ByteString,
         key: MemberKey,
-        id: &ByteString,
+        id: &str,
         user: Option<ByteString>,
     ) {
         let PresenceConfig { gather, people_max, .. } = self.config;
@@ -104,14 +104,14 @@ impl Presence {
         if entry.sessions.contains_key(&key) {
             return;
         }
-        let person = user.map_or_else(|| Person::Peer(id.clone()), Person::User);
+        let person = user.map_or_else(|| Person::Peer(id.into()), Person::User);
         if !entry.people.contains_key(&person) && entry.people.len() >= people_max {
             entry.unlisted += 1;
             return;
         }
         entry.sessions.insert(key, person.clone());
         let standing = entry.people.entry(person.clone()).or_default();
-        standing.peers.push((key, id.clone()));
+        standing.peers.push((key, id.into()));
         if let Some(went) = standing.went.take() {
             entry.went.remove(&(went, person));
         } else if !standing.told && entry.came.insert(person) {

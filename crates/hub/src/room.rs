@@ -2,12 +2,14 @@
 
 pub(crate) mod broadcast;
 
+use crate::Stored;
 use crate::everybody::{Everybody, Members};
 use crate::journal::Entry as JournalEntry;
 use crate::lock::Mutex;
+use crate::member::RoomName;
 use crate::recent::{Recent, RecentLimits};
 use crate::values::{Value, ValueLimits, Values};
-use crate::{History, HistoryLimits, Journal, JournalLimits, Member, MemberKey, Stored};
+use crate::{History, HistoryLimits, Journal, JournalLimits, Lone, Member, MemberKey, Membership};
 use crate::{Manner, Publication, SlowPolicy};
 use indexmap::IndexSet;
 use omniwire_session::limits::Limits;
@@ -82,11 +84,11 @@ impl HubConfig {
 
 /// A member has joined a room or left it.
 #[derive(Debug, Clone)]
-pub struct Change {
+pub struct Change<M> {
     /// The room.
     pub room: ByteString,
     /// The member.
-    pub member: Arc<Member>,
+    pub member: Arc<M>,
     /// Whether it joined.
     pub joined: bool,
     /// Whether it was the first to join, or the last to leave.
@@ -141,9 +143,9 @@ pub enum Recovery {
     Lost(Position),
 }
 
-#[derive(Debug, Default)]
-struct Room {
-    members: Members,
+#[derive(Debug)]
+struct Room<M> {
+    members: Members<M>,
     kept: Kept,
 }
 
@@ -206,31 +208,37 @@ impl fmt::Debug for SlowPolicies {
 
 /// The rooms of one namespace and everybody who is in it.
 #[derive(Debug)]
-pub struct Hub {
+pub struct Hub<M = Lone> {
     config: HubConfig,
     journal: Option<Journal>,
     next_epoch: AtomicU32,
     hasher: RandomState,
-    everybody: Mutex<Everybody>,
-    shards: Box<[Mutex<Shard>]>,
+    everybody: Mutex<Everybody<M>>,
+    shards: Box<[Mutex<Shard<M>>]>,
     room_count: AtomicUsize,
     last_lane: AtomicU32,
     recent: Mutex<Recent>,
     /// Locked last.
-    changes: Mutex<VecDeque<Change>>,
+    changes: Mutex<VecDeque<Change<M>>>,
 }
 
 /// Some of the rooms.
-#[derive(Debug, Default)]
-struct Shard {
-    rooms: HashMap<ByteString, Room>,
+#[derive(Debug)]
+struct Shard<M> {
+    rooms: HashMap<RoomName, Room<M>>,
     /// Those that are there for their histories and values alone, by the time of the last member's leave.
     idle: IndexSet<ByteString, RandomState>,
 }
 
+impl<M> Default for Shard<M> {
+    fn default() -> Self {
+        Self { rooms: HashMap::new(), idle: IndexSet::default() }
+    }
+}
+
 const SHARD_COUNT: usize = 16;
 
-impl Hub {
+impl<M: Member> Hub<M> {
     /// A namespace without anybody.
     pub fn new(config: HubConfig) -> Self {
         let shards = (0..SHARD_COUNT).map(|_| Mutex::default()).collect();
@@ -255,15 +263,16 @@ impl Hub {
     }
 
     /// Lets a member in.
-    pub fn enter(&self, member: Arc<Member>) {
+    pub fn enter(&self, member: Arc<M>) {
         self.let_in(member);
     }
 
     /// Lets a member in that may come back as the same when its connection is lost.
-    pub fn enter_to_return(&self, member: Arc<Member>) {
+    pub fn enter_to_return(&self, member: Arc<M>) {
         let mut journal = self.journal.as_ref().map(Journal::lock);
         if let Some(journal) = &mut journal {
-            journal.enter(member.key, &member.id);
+            let Membership { key, id, .. } = member.membership();
+            journal.enter(*key, id);
         }
         self.let_in(member);
     }
@@ -274,7 +283,7 @@ impl Hub {
     /// rooms have besides.
     pub fn come_back(
         &self,
-        member: &Arc<Member>,
+        member: &Arc<M>,
         rooms: &[ByteString],
         since: &Since,
         deliver: impl FnOnce(&mut dyn Iterator<Item = &JournalEntry>) -> bool,
@@ -282,8 +291,9 @@ impl Hub {
     ) -> bool {
         let Some(journal) = &self.journal else { return false };
         let mut state = journal.lock();
-        let Some(offset) = journal.offset(&state, member.key, since) else { return false };
-        if !deliver(&mut state.missed(member.key, offset)) {
+        let key = member.membership().key;
+        let Some(offset) = journal.offset(&state, key, since) else { return false };
+        if !deliver(&mut state.missed(key, offset)) {
             return false;
         }
         self.let_in(Arc::clone(member));
@@ -291,28 +301,28 @@ impl Hub {
             // It was in no more rooms than it may be.
             self.put(member, room, |kept, _| {
                 greet(&Welcome { recovery: None, kept });
-                kept.values().for_each(|value| journal.note(&mut state, member.key, &value.args));
+                kept.values().for_each(|value| journal.note(&mut state, key, &value.args));
             })
             .ok();
         }
         true
     }
 
-    fn let_in(&self, member: Arc<Member>) {
+    fn let_in(&self, member: Arc<M>) {
         self.everybody.lock().insert(member);
     }
 
     /// Takes a member out of everything. Gives the rooms that it was in.
-    pub fn exit(&self, member: &Arc<Member>) -> Vec<ByteString> {
+    pub fn exit(&self, member: &Arc<M>) -> Vec<ByteString> {
         let mut journal = self.journal.as_ref().map(Journal::lock);
         if let Some(journal) = &mut journal {
-            journal.forget(member.key);
+            journal.forget(member.membership().key);
         }
         self.take_out(member)
     }
 
     /// The same for a member that may come back: what is said to it is remembered.
-    pub fn step_out(&self, member: &Arc<Member>) -> Vec<ByteString> {
+    pub fn step_out(&self, member: &Arc<M>) -> Vec<ByteString> {
         let _journal = self.journal.as_ref().map(Journal::lock);
         self.take_out(member)
     }
@@ -324,17 +334,18 @@ impl Hub {
         }
     }
 
-    fn take_out(&self, member: &Arc<Member>) -> Vec<ByteString> {
+    fn take_out(&self, member: &Arc<M>) -> Vec<ByteString> {
         self.everybody.lock().remove(member);
-        let rooms = std::mem::take(&mut *member.rooms.lock()).into_vec();
-        for room in &rooms {
-            self.remove(member, room);
-        }
-        rooms
+        let rooms = std::mem::take(&mut *member.membership().rooms.lock());
+        let left = |name: &RoomName| {
+            self.remove(member, name);
+            (**name).clone()
+        };
+        rooms.as_slice().iter().map(left).collect()
     }
 
     /// The member with this id.
-    pub fn member(&self, id: &str) -> Option<Arc<Member>> {
+    pub fn member(&self, id: &str) -> Option<Arc<M>> {
         self.everybody.lock().find(id).cloned()
     }
 
@@ -344,7 +355,7 @@ impl Hub {
         for shard in &self.shards {
             let shard = shard.lock();
             let occupied = shard.rooms.iter().filter(|(_, room)| !room.members.is_empty());
-            rooms.extend(occupied.map(|(name, room)| (name.clone(), room.members.len())));
+            rooms.extend(occupied.map(|(name, room)| ((**name).clone(), room.members.len())));
         }
         rooms.retain(|(name, _)| !self.config.is_hidden(name));
         rooms
@@ -357,7 +368,7 @@ impl Hub {
 
     /// How many members there are.
     pub fn len(&self) -> usize {
-        self.everybody.lock().members().len()
+        self.everybody.lock().as_slice().len()
     }
 
     /// Whether nobody is here.
@@ -369,7 +380,7 @@ impl Hub {
     ///
     /// # Errors
     /// The name is too long, the member is in too many rooms, or it is gone.
-    pub fn join(&self, member: &Arc<Member>, room: &ByteString) -> Result<(), JoinError> {
+    pub fn join(&self, member: &Arc<M>, room: &ByteString) -> Result<(), JoinError> {
         self.join_and(member, room, |_, _| ())
     }
 
@@ -386,7 +397,7 @@ impl Hub {
     /// As [`Hub::join`].
     pub fn join_since(
         &self,
-        member: &Arc<Member>,
+        member: &Arc<M>,
         room: &ByteString,
         seen: Seen,
         now: Instant,
@@ -417,25 +428,26 @@ impl Hub {
     /// `then` learns what the room remembers and whether the member is new to it.
     fn join_and(
         &self,
-        member: &Arc<Member>,
+        member: &Arc<M>,
         room: &ByteString,
         then: impl FnOnce(&mut Kept, bool),
     ) -> Result<(), JoinError> {
         let Some(journal) = &self.journal else { return self.put(member, room, then) };
         let mut state = journal.lock();
+        let key = member.membership().key;
         self.put(member, room, |kept, is_new| {
             then(kept, is_new);
             if is_new {
-                kept.values().for_each(|value| journal.note(&mut state, member.key, &value.args));
+                kept.values().for_each(|value| journal.note(&mut state, key, &value.args));
             }
         })?;
-        state.join(member.key, room);
+        state.join(key, room);
         Ok(())
     }
 
     fn put(
         &self,
-        member: &Arc<Member>,
+        member: &Arc<M>,
         room: &ByteString,
         then: impl FnOnce(&mut Kept, bool),
     ) -> Result<(), JoinError> {
@@ -445,38 +457,34 @@ impl Hub {
         }
         // All of its members share one copy of its name.
         let shared =
-            self.shard(room).lock().rooms.get_key_value(room).map(|(name, _)| name.clone());
-        let room = shared.as_ref().unwrap_or(room);
+            self.shard(room).lock().rooms.get_key_value(&**room).map(|(name, _)| name.clone());
+        let room = &shared.unwrap_or_else(|| RoomName::new(room));
         {
-            let mut rooms = member.rooms.lock();
+            let mut rooms = member.membership().rooms.lock();
             if !rooms.contains(room) {
-                if rooms.len() >= self.config.rooms_max {
+                if rooms.as_slice().len() >= self.config.rooms_max {
                     return Err(JoinError::TooManyRooms);
                 }
-                // Most are in one, and leave no room for more.
-                let mut names = std::mem::take(&mut *rooms).into_vec();
-                names.reserve_exact(1);
-                names.push(room.clone());
-                *rooms = names.into_boxed_slice();
+                rooms.push(room.clone());
             }
         }
         {
             let mut shard = self.shard(room).lock();
             let Some(entry) = self.find_or_make(&mut shard, room) else {
                 drop(shard);
-                member.forget_room(room);
+                member.membership().rooms.lock().remove(room);
                 return Err(JoinError::NamespaceFull);
             };
-            let is_new = entry.members.insert(member.key, Arc::clone(member)).is_none();
+            let is_new = entry.members.insert(member);
             then(&mut entry.kept, is_new);
             if is_new {
                 let edge = entry.members.len() == 1;
-                shard.idle.shift_remove(room);
+                shard.idle.shift_remove(&**room);
                 self.log(room, member, true, edge);
             }
         }
         // A member that left in the meantime must not stay as a ghost.
-        if !self.everybody.lock().members().contains_key(&member.key) {
+        if !self.everybody.lock().contains(member) {
             self.remove(member, room);
             return Err(JoinError::Gone);
         }
@@ -484,20 +492,22 @@ impl Hub {
     }
 
     /// Takes a member out of a room. Whether it was there.
-    pub fn leave(&self, member: &Arc<Member>, room: &str) -> bool {
+    pub fn leave(&self, member: &Arc<M>, room: &str) -> bool {
         let mut journal = self.journal.as_ref().map(Journal::lock);
         if let Some(journal) = &mut journal {
-            journal.leave(member.key, room);
+            journal.leave(member.membership().key, room);
         }
-        let Some(name) = member.forget_room(room) else { return false };
-        self.remove(member, &name);
-        true
+        let was_in = member.membership().rooms.lock().remove(room);
+        if was_in {
+            self.remove(member, room);
+        }
+        was_in
     }
 
-    fn remove(&self, member: &Arc<Member>, room: &ByteString) {
+    fn remove(&self, member: &Arc<M>, room: &str) {
         let mut shard = self.shard(room).lock();
         let Some(entry) = shard.rooms.get_mut(room) else { return };
-        if entry.members.swap_remove(&member.key).is_none() {
+        if !entry.members.remove(member) {
             return;
         }
         let (is_empty, is_kept) = (entry.members.is_empty(), !entry.kept.is_empty());
@@ -509,9 +519,9 @@ impl Hub {
         }
     }
 
-    fn log(&self, room: &ByteString, member: &Arc<Member>, joined: bool, edge: bool) {
+    fn log(&self, room: &str, member: &Arc<M>, joined: bool, edge: bool) {
         if self.config.logged {
-            let (room, member) = (room.clone(), Arc::clone(member));
+            let (room, member) = (room.into(), Arc::clone(member));
             self.changes.lock().push_back(Change { room, member, joined, edge });
         }
     }
@@ -519,7 +529,7 @@ impl Hub {
     /// The next join or leave, in the order of each room, if they are logged. To be asked for
     /// after whatever may have changed who is where, until there is none: nothing else bounds the
     /// log.
-    pub fn take_change(&self) -> Option<Change> {
+    pub fn take_change(&self) -> Option<Change<M>> {
         self.changes.lock().pop_front()
     }
 
@@ -529,7 +539,11 @@ impl Hub {
     }
 
     /// The room of this name, made if there is none; `None` if there are too many.
-    fn find_or_make<'a>(&self, shard: &'a mut Shard, room: &ByteString) -> Option<&'a mut Room> {
+    fn find_or_make<'a>(
+        &self,
+        shard: &'a mut Shard<M>,
+        room: &RoomName,
+    ) -> Option<&'a mut Room<M>> {
         let made = match shard.rooms.entry(room.clone()) {
             Entry::Occupied(entry) => return Some(entry.into_mut()),
             Entry::Vacant(vacant) => vacant,
@@ -579,7 +593,7 @@ impl Hub {
         self.recent.lock().is_first(now, id)
     }
 
-    fn forget_room(&self, shard: &mut Shard, room: &str) {
+    fn forget_room(&self, shard: &mut Shard<M>, room: &str) {
         if shard.rooms.remove(room).is_some() {
             self.room_count.fetch_sub(1, Ordering::Relaxed);
         }
@@ -587,7 +601,7 @@ impl Hub {
 
     /// A room has no members, but a history or values. Too many such: the one that rests longest
     /// is forgotten.
-    fn rest(&self, shard: &mut Shard, room: &str) {
+    fn rest(&self, shard: &mut Shard<M>, room: &str) {
         shard.idle.insert(room.into());
         if shard.idle.len() > self.config.idle_rooms_max.div_ceil(SHARD_COUNT)
             && let Some(oldest) = shard.idle.shift_remove_index(0)
@@ -596,18 +610,20 @@ impl Hub {
         }
     }
 
-    fn shard(&self, room: &str) -> &Mutex<Shard> {
+    fn shard(&self, room: &str) -> &Mutex<Shard<M>> {
         let hash = self.hasher.hash_one(room) as usize;
         &self.shards[hash % SHARD_COUNT]
     }
 
     /// Who is in any of these rooms; with no rooms, everybody. Each once.
-    pub fn members(&self, rooms: &[ByteString]) -> Vec<Arc<Member>> {
+    pub fn members(&self, rooms: &[ByteString]) -> Vec<Arc<M>> {
         let mut found = Members::default();
         self.each_set(rooms, |_, members, _| {
-            found.extend(members.iter().map(|(key, member)| (*key, Arc::clone(member))));
+            for member in members {
+                found.insert(member);
+            }
         });
-        found.into_values().collect()
+        found.as_slice().to_vec()
     }
 
     /// What a room remembers now, oldest first.
@@ -622,21 +638,21 @@ impl Hub {
     fn each_set(
         &self,
         rooms: &[ByteString],
-        mut visit: impl FnMut(&str, &Members, Option<&mut Kept>),
+        mut visit: impl FnMut(&str, &[Arc<M>], Option<&mut Kept>),
     ) {
         if rooms.is_empty() {
-            visit("", self.everybody.lock().members(), None);
+            visit("", self.everybody.lock().as_slice(), None);
         }
         for room in rooms {
             {
                 let mut shard = self.shard(room).lock();
-                if let Some(entry) = shard.rooms.get_mut(room) {
-                    visit(room, &entry.members, Some(&mut entry.kept));
+                if let Some(entry) = shard.rooms.get_mut(&**room) {
+                    visit(room, entry.members.as_slice(), Some(&mut entry.kept));
                     continue;
                 }
             }
             if let Some(member) = self.member(room) {
-                visit(room, &Members::from_iter([(member.key, member)]), None);
+                visit(room, std::slice::from_ref(&member), None);
             }
         }
     }

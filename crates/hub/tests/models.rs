@@ -4,8 +4,8 @@
 #![cfg(shuttle)]
 
 use omniwire_hub::{
-    Drained, HistoryLimits, Hub, HubConfig, Member, MemberKey, Outbox, OutboxLimits, Publication,
-    PushError, Recovery, Seen, Target,
+    Drained, HistoryLimits, Hub, HubConfig, Lone, Member as _, MemberKey, Membership, Outbox,
+    OutboxLimits, Publication, PushError, Recovery, Seen, Target,
 };
 use omniwire_session::limits::Limits;
 use omniwire_session::{
@@ -234,10 +234,11 @@ fn hub(remembers: bool) -> Arc<Hub> {
     Arc::new(Hub::new(HubConfig { history: remembers.then_some(history), ..config }))
 }
 
-fn enter(hub: &Hub, key: u64) -> Arc<Member> {
+fn enter(hub: &Hub, key: u64) -> Arc<Lone> {
     let id = format!("member-{key}").into();
-    let (wire, outbox) = (WireForm(&WIRE), outbox(100));
-    let member = Arc::new(Member::new(MemberKey(key), id, wire, Link::FIRST, outbox));
+    let limits = OutboxLimits { len_max: 1_000, count_max: 100 };
+    let membership = Membership::new(MemberKey(key), id, WireForm(&WIRE), Link::FIRST);
+    let member = Arc::new(Lone::new(membership, limits));
     hub.enter(Arc::clone(&member));
     member
 }
@@ -259,9 +260,9 @@ fn say(hub: &Hub, name: &str) {
 }
 
 /// All that a member was given.
-fn given(member: &Member) -> Vec<String> {
-    member.outbox.finish(Ending::close(1000, ""));
-    carry(&member.outbox, usize::MAX).0
+fn given(member: &Lone) -> Vec<String> {
+    member.outbox().finish(Ending::close(1000, ""));
+    carry(member.outbox(), usize::MAX).0
 }
 
 /// Each says two things.

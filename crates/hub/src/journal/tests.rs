@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Hub, HubConfig, Member, Outbox, OutboxLimits};
+use crate::{Hub, HubConfig, Lone, Membership, OutboxLimits};
 use omniwire_session::limits::Limits;
 use omniwire_session::{Link, Outgoing, Wire, WireForm, WireId};
 use proptest::prelude::*;
@@ -25,13 +25,13 @@ fn hub(limits: JournalLimits) -> Hub {
     Hub::new(config)
 }
 
-fn member(key: u64) -> Arc<Member> {
-    let outbox = Outbox::new(OutboxLimits { len_max: 1 << 20, count_max: 100 });
+fn member(key: u64) -> Arc<Lone> {
+    let limits = OutboxLimits { len_max: 1 << 20, count_max: 100 };
     let (key, id) = (MemberKey(key), format!("id{key}").into());
-    Arc::new(Member::new(key, id, WireForm(&Names), Link::FIRST, outbox.into()))
+    Arc::new(Lone::new(Membership::new(key, id, WireForm(&Names), Link::FIRST), limits))
 }
 
-fn entered(hub: &Hub, key: u64, rooms: &[&'static str]) -> Arc<Member> {
+fn entered(hub: &Hub, key: u64, rooms: &[&'static str]) -> Arc<Lone> {
     let member = member(key);
     hub.enter_to_return(Arc::clone(&member));
     for room in rooms {

@@ -18,7 +18,7 @@ impl Scene {
     fn join(&mut self, key: u64, id: &str) {
         let user = id.get(..1).filter(|user| user.chars().all(char::is_uppercase));
         let user = user.map(ByteString::from);
-        self.presence.joined(self.now, &"r".into(), MemberKey(key), &id.into(), user);
+        self.presence.joined(self.now, &"r".into(), MemberKey(key), id, user);
     }
 
     fn leave(&mut self, key: u64) {

@@ -1,7 +1,8 @@
 //! Handing what is published to everybody it is for: encoded once per wire form.
 
 use super::{Hub, Kept};
-use crate::{Manner, Member, MemberKey, PushError, Pushed};
+use crate::member::RoomName;
+use crate::{Manner, Member, MemberKey, Membership, PushError, Pushed};
 use omniwire_session::{Args, ByteString, Place, Position, Prepared, WireForm, WireId};
 use smallvec::SmallVec;
 use std::collections::HashSet;
@@ -58,10 +59,9 @@ pub type Encode<'a> = dyn FnMut(WireForm, Option<Place<'_>>) -> Option<Prepared>
 
 /// Hands an encoded event to one member, for whom it waits in this manner. Called with the room
 /// locked.
-pub type HandOver<'a> =
-    dyn FnMut(&Arc<Member>, &Prepared, Manner) -> Result<Pushed, PushError> + 'a;
+pub type HandOver<'a, M> = dyn FnMut(&Arc<M>, &Prepared, Manner) -> Result<Pushed, PushError> + 'a;
 
-impl Hub {
+impl<M: Member> Hub<M> {
     /// Hands a publication to everybody it is for. `encode` is called once per wire form (and once
     /// more per recoverable room, whose events carry a position).
     pub fn broadcast(
@@ -81,7 +81,7 @@ impl Hub {
         target: Target<'_>,
         publication: Publication<'_>,
         encode: &mut Encode<'_>,
-        hand_over: &mut HandOver<'_>,
+        hand_over: &mut HandOver<'_, M>,
     ) -> Delivery {
         let mut delivery = Delivery::default();
         let except = self.except(&target);
@@ -101,11 +101,12 @@ impl Hub {
                 forms = Forms { position, cache: SmallVec::new() };
             }
             let place = position.map(|position| Place { room, position });
-            for (key, member) in members {
+            for member in members {
+                let Membership { key, wire, .. } = member.membership();
                 if except.contains(key) || several && !seen.insert(*key) {
                     continue;
                 }
-                let Some(prepared) = forms.get(member.wire, place, encode, &mut delivery) else {
+                let Some(prepared) = forms.get(*wire, place, encode, &mut delivery) else {
                     continue;
                 };
                 match hand_over(member, prepared, manner) {
@@ -121,7 +122,9 @@ impl Hub {
     fn except(&self, target: &Target<'_>) -> HashSet<MemberKey> {
         let mut except: HashSet<MemberKey> = target.except.iter().copied().collect();
         if !target.except_rooms.is_empty() {
-            self.each_set(target.except_rooms, |_, members, _| except.extend(members.keys()));
+            self.each_set(target.except_rooms, |_, members, _| {
+                except.extend(members.iter().map(|member| member.membership().key));
+            });
         }
         except
     }
@@ -134,8 +137,8 @@ impl Hub {
         for room in rooms.iter().filter(may_be) {
             if self.member(room).is_none() {
                 let mut shard = self.shard(room).lock();
-                if !shard.rooms.contains_key(room) && self.find_or_make(&mut shard, room).is_some()
-                {
+                let is_there = shard.rooms.contains_key(&**room);
+                if !is_there && self.find_or_make(&mut shard, &RoomName::new(room)).is_some() {
                     self.rest(&mut shard, room);
                 }
             }

@@ -9,6 +9,7 @@ use super::peer::Peer;
 use crate::clock;
 use crate::panics;
 use crate::quoted::quoted;
+use crate::session::peers::PeerCell;
 use crate::session::timers::Sleeper;
 use omniwire_hub::{Change, JoinError, Person, PresenceChange, PresenceConfig};
 use omniwire_session::ByteString;
@@ -169,9 +170,10 @@ impl Space {
         }
     }
 
-    fn attend(&self, attendance: &Attendance, change: &Change) {
+    fn attend(&self, attendance: &Attendance, change: &Change<PeerCell>) {
         let Some(presence) = &attendance.presence else { return };
-        let Change { room, member, joined, .. } = change;
+        let Change { room, member: peer, joined, .. } = change;
+        let member = &peer.member;
         let now = clock::now();
         if *joined {
             let user = self.user_of_member(member).map(ByteString::from);
@@ -181,7 +183,7 @@ impl Space {
         }
     }
 
-    fn tell_hooks(self: &Arc<Self>, hooks: &Wishes, change: &Change) {
+    fn tell_hooks(self: &Arc<Self>, hooks: &Wishes, change: &Change<PeerCell>) {
         let hook = if change.joined { &hooks.created } else { &hooks.destroyed };
         if let Some(hook) = hook.as_ref().filter(|_| change.edge) {
             let namespace = NamespaceHandle(Arc::clone(self));
@@ -237,7 +239,7 @@ impl Space {
     pub(crate) fn watch(&self, peer: &Peer, room: &str) -> Result<Vec<Present>, WatchError> {
         let presence = self.attendance.as_ref().and_then(|attendance| attendance.presence.as_ref());
         let watched = presence.ok_or(WatchError::Off)?.lock();
-        self.hub.join(&peer.0.member, &self.watch_room(room))?;
+        self.hub.join(&peer.0, &self.watch_room(room))?;
         Ok(watched.presence.told(room).into_iter().map(Into::into).collect())
     }
 }

@@ -9,7 +9,7 @@ use crate::wires;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use omniwire_hub::{
-    Delivery, HandOver, MemberKey, Publication, Publishing, PushError, Pushed, Target,
+    Delivery, HandOver, Member as _, MemberKey, Publication, Publishing, PushError, Pushed, Target,
 };
 use omniwire_session::{Args as RawArgs, ByteString, Outgoing, Place, Positions, WireForm};
 use std::sync::Arc;
@@ -93,7 +93,7 @@ impl Audience {
         args: impl IntoArgs,
     ) -> Result<Delivery, ArgsError> {
         let said = Said { remembered: true, ..Said::new(event, args)? };
-        Ok(self.broadcast(&said, &mut |member, prepared, manner| member.push_in(prepared, manner)))
+        Ok(self.broadcast(&said, &mut |peer, prepared, manner| peer.push_in(prepared, manner)))
     }
 
     /// Says something unless it was said before: if the namespace knows this id from an earlier
@@ -123,7 +123,7 @@ impl Audience {
         if !self.space.hub.is_first(clock::now(), &id) {
             return Ok(Delivery { repeated: true, ..Delivery::default() });
         }
-        Ok(self.broadcast(&said, &mut |member, prepared, manner| member.push_in(prepared, manner)))
+        Ok(self.broadcast(&said, &mut |peer, prepared, manner| peer.push_in(prepared, manner)))
     }
 
     /// Says the current value of something. Its rooms keep the newest event of each key, and give
@@ -152,7 +152,7 @@ impl Audience {
     ) -> Result<Delivery, ArgsError> {
         let key = Some(self.checked(key.into(), "the value's key")?);
         let said = Said { key, ..Said::new(event, args)? };
-        Ok(self.broadcast(&said, &mut |member, prepared, manner| member.push_in(prepared, manner)))
+        Ok(self.broadcast(&said, &mut |peer, prepared, manner| peer.push_in(prepared, manner)))
     }
 
     fn checked(&self, name: ByteString, what: &str) -> Result<ByteString, ArgsError> {
@@ -174,8 +174,8 @@ impl Audience {
         args: impl IntoArgs,
     ) -> Result<Delivery, ArgsError> {
         let said = Said::new(event, args)?;
-        Ok(self.broadcast(&said, &mut |member, prepared, _| {
-            let taken = member.push_volatile(prepared)?;
+        Ok(self.broadcast(&said, &mut |peer, prepared, _| {
+            let taken = peer.push_volatile(prepared)?;
             Ok(Pushed { taken, ..Pushed::default() })
         }))
     }
@@ -214,17 +214,15 @@ impl Audience {
     /// come too early.
     fn put_question(&self, said: &Said, question: &Question) -> Asked {
         let mut asked = Asked::default();
-        self.broadcast(said, &mut |member, prepared, manner| {
-            let Some(peer) = member.owner::<PeerCell>() else { return Ok(Pushed::default()) };
+        self.broadcast(said, &mut |peer, prepared, manner| {
             asked.answers.push(peer.await_answer(question));
-            // Kept, so that none is dropped with the room locked.
-            asked.peers.push(peer);
-            member.push_in(prepared, manner)
+            asked.peers.push(Arc::clone(peer));
+            peer.push_in(prepared, manner)
         });
         asked
     }
 
-    fn broadcast(&self, said: &Said, hand_over: &mut HandOver<'_>) -> Delivery {
+    fn broadcast(&self, said: &Said, hand_over: &mut HandOver<'_, PeerCell>) -> Delivery {
         let Said { event, args, call, key, remembered } = said;
         let hub = &self.space.hub;
         let at = (*remembered && hub.is_recoverable()).then(clock::now);
@@ -243,27 +241,27 @@ impl Audience {
             wires::encode(wire, &self.space.name, what)
         };
         let (mut told, mut slow, mut full) = (Vec::new(), Vec::new(), Vec::new());
-        let hand_over: &mut HandOver<'_> = &mut |member, prepared, manner| {
-            let pushed = hand_over(member, prepared, manner).inspect_err(|error| {
+        let hand_over: &mut HandOver<'_, PeerCell> = &mut |peer, prepared, manner| {
+            let pushed = hand_over(peer, prepared, manner).inspect_err(|error| {
                 if *error == PushError::Full {
-                    full.push(Arc::clone(member));
+                    full.push(Arc::clone(peer));
                 }
             })?;
             if let Some(publishing) = publishing.as_mut().filter(|_| pushed.taken) {
-                publishing.told(member.key);
+                publishing.told(peer.member.key);
             }
             if pushed.taken && self.space.feed.is_some() {
-                told.push(member.id.clone());
+                told.push(peer.member.id.clone());
             }
             if pushed.first {
-                slow.push((Arc::clone(member), manner.slow));
+                slow.push((Arc::clone(peer), manner.slow));
             }
             Ok(pushed)
         };
         let delivery = hub.broadcast_with(self.target(), publication, encode, hand_over);
         drop(publishing);
         self.space.note(&delivery, &slow);
-        full.iter().filter_map(|member| member.owner::<PeerCell>()).for_each(|peer| {
+        full.iter().for_each(|peer| {
             peer.cell.overflow();
         });
         if let Some(feed) = &self.space.feed {
@@ -279,11 +277,10 @@ impl Audience {
             rooms => self.space.hub.members(rooms),
         };
         let is_excepted = |key: MemberKey| {
-            self.except.contains(&key) || excepted.iter().any(|member| member.key == key)
+            self.except.contains(&key) || excepted.iter().any(|peer| peer.member.key == key)
         };
-        let members = self.space.hub.members(&self.rooms);
-        let meant = members.iter().filter(|member| !is_excepted(member.key));
-        meant.filter_map(|member| member.owner().map(Peer)).collect()
+        let peers = self.space.hub.members(&self.rooms).into_iter();
+        peers.filter(|peer| !is_excepted(peer.member.key)).map(Peer).collect()
     }
 
     /// Puts all of them in a room; those that are in too many stay where they are.

@@ -16,7 +16,7 @@ use crate::session::recovery::{ConnectionRecovery, Recovery};
 use crate::session::timers::Timers;
 use axum::body::Body;
 use http::{Response, StatusCode};
-use omniwire_hub::{Delivery, HistoryLimits, Hub, HubConfig, Member, SlowPolicies, SlowPolicy};
+use omniwire_hub::{Delivery, HistoryLimits, Hub, HubConfig, Membership, SlowPolicies, SlowPolicy};
 use omniwire_hub::{Stored, Value};
 use omniwire_session::ByteString;
 use omniwire_session::limits::Limits;
@@ -440,7 +440,7 @@ pub(crate) struct Space {
     pub(crate) identify: Option<FindUser>,
     /// How the names of its own rooms begin: nobody can guess it.
     hidden: ByteString,
-    pub(crate) hub: Hub,
+    pub(crate) hub: Hub<PeerCell>,
     pub(crate) attendance: Option<Attendance>,
     pub(crate) timers: Arc<Timers>,
     pub(crate) counters: Arc<Counters>,
@@ -464,7 +464,7 @@ impl Space {
     }
 
     /// Counts what a broadcast cost slow peers, and logs those that begin to be slow.
-    pub(crate) fn note(&self, delivery: &Delivery, slow: &[(Arc<Member>, SlowPolicy)]) {
+    pub(crate) fn note(&self, delivery: &Delivery, slow: &[(Arc<PeerCell>, SlowPolicy)]) {
         let Delivery { dropped, replaced, .. } = *delivery;
         if dropped > 0 {
             self.counters.slow_dropped.fetch_add(dropped as u64, Ordering::Relaxed);
@@ -472,10 +472,8 @@ impl Space {
         if replaced > 0 {
             self.counters.values_replaced.fetch_add(replaced as u64, Ordering::Relaxed);
         }
-        for (member, policy) in slow {
-            if let Some(peer) = member.owner::<PeerCell>() {
-                peer.cell.log_slow(&format!("its outbox is full: {policy:?} applies"));
-            }
+        for (peer, policy) in slow {
+            peer.cell.log_slow(&format!("its outbox is full: {policy:?} applies"));
         }
     }
 }
@@ -511,7 +509,7 @@ impl Space {
     }
 
     /// The user whom a member belongs to.
-    pub(crate) fn user_of_member(&self, member: &Member) -> Option<String> {
+    pub(crate) fn user_of_member(&self, member: &Membership) -> Option<String> {
         let user_of_room = |room: &ByteString| {
             let user = room.strip_prefix(&*self.hidden)?.strip_prefix(USER)?;
             Some(user.to_owned())
@@ -530,7 +528,7 @@ impl Space {
     }
 
     /// The rooms that a member is in and may know of.
-    pub(crate) fn rooms_of(&self, member: &Member) -> Vec<ByteString> {
+    pub(crate) fn rooms_of(&self, member: &Membership) -> Vec<ByteString> {
         let mut rooms = member.rooms();
         rooms.retain(|room| !self.is_hidden(room));
         rooms
@@ -579,7 +577,7 @@ impl NamespaceHandle {
 
     /// The peer with this id.
     pub fn peer(&self, id: &str) -> Option<Peer> {
-        self.0.hub.member(id)?.owner().map(Peer)
+        self.0.hub.member(id).map(Peer)
     }
 
     /// Who is in a room: each user once, with its peers, and those without a user. Who is away for

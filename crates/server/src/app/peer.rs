@@ -8,7 +8,7 @@ use crate::clock;
 use crate::request::RequestInfo;
 use crate::session::peers::{Away, PeerCell, Question};
 use crate::wires;
-use omniwire_hub::{JoinError, Journal, Publishing, PushError, Target};
+use omniwire_hub::{JoinError, Journal, Member as _, Publishing, PushError, Target};
 use omniwire_session::{Args as RawArgs, ByteString, Outgoing, Place};
 use std::any::Any;
 use std::fmt;
@@ -130,7 +130,7 @@ impl Peer {
 
     /// Takes it out of a room. Whether it was there.
     pub fn leave(&self, room: &str) -> bool {
-        let left = self.0.space.hub.leave(&self.0.member, room);
+        let left = self.0.space.hub.leave(&self.0, room);
         self.0.space.settle();
         if let Some(feed) = self.0.space.feed.as_ref().filter(|_| left) {
             feed.left(self, room);
@@ -156,7 +156,7 @@ impl Peer {
     /// Tells it no more. Whether it was told so far.
     pub fn unwatch(&self, room: &str) -> bool {
         let room = self.0.space.watch_room(room);
-        self.0.space.hub.leave(&self.0.member, &room)
+        self.0.space.hub.leave(&self.0, &room)
     }
 
     /// The user whom it belongs to ([`crate::Namespace::identify`]): SignalR's `UserIdentifier`.
@@ -200,7 +200,7 @@ impl Peer {
             return Ok(false);
         };
         let mut publishing = self.journal().and_then(|journal| journal.pass(&args));
-        let taken = self.0.member.push_volatile(&prepared)?;
+        let taken = self.0.push_volatile(&prepared)?;
         if let Some(publishing) = publishing.as_mut().filter(|_| taken) {
             publishing.told(self.0.member.key);
         }
@@ -215,7 +215,7 @@ impl Peer {
     /// Waits until no more than half of what may wait for this peer does, or it is gone. A handler
     /// that says much, and waits for this each time, never makes its peer a slow one.
     pub async fn writable(&self) {
-        std::future::poll_fn(|context| self.0.member.outbox.poll_room(context)).await;
+        std::future::poll_fn(|context| self.0.cell.outbox.poll_room(context)).await;
     }
 
     fn say(&self, name: &ByteString, args: &RawArgs, call: Option<u64>) -> Result<(), EmitError> {
@@ -228,17 +228,20 @@ impl Peer {
 
     fn push(&self, name: &ByteString, args: &RawArgs, call: Option<u64>) -> Result<(), EmitError> {
         let member = &self.0.member;
-        let target = Target { rooms: std::slice::from_ref(&member.id), ..Target::default() };
-        let mut publishing = self.journal().and_then(|journal| match call {
-            None => Some(journal.publish(clock::now(), target, name, args)),
-            Some(_) => journal.pass(args),
+        let mut publishing = self.journal().and_then(|journal| {
+            if call.is_some() {
+                return journal.pass(args);
+            }
+            let own_room = [ByteString::from(&*member.id)];
+            let target = Target { rooms: &own_room, ..Target::default() };
+            Some(journal.publish(clock::now(), target, name, args))
         });
         let position = publishing.as_ref().and_then(Publishing::position);
         let what = Outgoing::Event { name, args, call, position: position.map(Place::in_journal) };
         let Some(prepared) = wires::encode(member.wire, &self.0.space.name, what) else {
             return Ok(());
         };
-        let pushed = member.push(&prepared);
+        let pushed = self.0.push(&prepared);
         if let Some(publishing) = &mut publishing {
             publishing.told(member.key);
             let remembered = position.is_some() && publishing.may_return(member.key);

@@ -30,6 +30,7 @@ use omniwire_session::{
 };
 use parking_lot::Mutex;
 use smallvec::SmallVec;
+use smol_str::SmolStr;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -91,7 +92,7 @@ pub(crate) struct Cell {
     pub(crate) terms: Arc<Terms>,
     /// How it and its peers are called. None: nothing finds it, and its peers have fresh ids.
     identity: Option<Box<Identity>>,
-    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) outbox: Outbox,
     core: Mutex<Core>,
     /// Events that wait for their handler, over all peers.
     waiting: AtomicU32,
@@ -205,7 +206,7 @@ impl Cell {
             shared: Arc::clone(shared),
             terms: Arc::clone(terms),
             identity,
-            outbox: Arc::new(outbox),
+            outbox,
             core: Mutex::new(Core {
                 request,
                 machine,
@@ -415,12 +416,12 @@ impl Cell {
     }
 
     /// What a peer that enters this namespace is called.
-    fn peer_id(&self, namespace: &ByteString) -> ByteString {
+    fn peer_id(&self, namespace: &ByteString) -> SmolStr {
         match self.identity.as_deref() {
-            None | Some(Identity { ids: PeerIds::Fresh, .. }) => fresh_id(),
-            Some(Identity { ids: PeerIds::Known(id), .. }) => id.clone(),
+            None | Some(Identity { ids: PeerIds::Fresh, .. }) => (*fresh_id()).into(),
+            Some(Identity { ids: PeerIds::Known(id), .. }) => (**id).into(),
             Some(Identity { ids: PeerIds::Legacy, token, .. }) => {
-                omniwire_socketio::legacy_id(token, namespace)
+                (*omniwire_socketio::legacy_id(token, namespace)).into()
             }
         }
     }

@@ -25,16 +25,18 @@ use crate::quoted::quoted;
 use crate::request::RequestInfo;
 use crate::wires;
 use futures_util::StreamExt as _;
-use omniwire_hub::{Member, MemberKey};
+use omniwire_hub::{Member, MemberKey, Membership, Outbox};
 use omniwire_session::{
     Args as RawArgs, ByteString, Call, CallError, CallErrorKind, CallId, Input, Link, Outgoing,
     Position, Reason, WireForm,
 };
 use parking_lot::Mutex;
+use smol_str::SmolStr;
 use std::any::Any;
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Weak};
+use std::sync::{Arc, LazyLock};
 use std::task::Poll;
 use tokio::sync::oneshot;
 
@@ -48,7 +50,7 @@ pub(crate) type Answer = Result<RawArgs, CallError>;
 #[derive(Debug)]
 pub(crate) struct Admission {
     pub(crate) link: Link,
-    pub(crate) id: ByteString,
+    pub(crate) id: SmolStr,
     pub(crate) auth: RawArgs,
     pub(crate) wire: WireForm,
     pub(crate) recovery: Option<Recoverable>,
@@ -96,17 +98,34 @@ pub(crate) struct Queued {
 }
 
 /// One peer of a session.
-#[derive(Debug)]
 pub(crate) struct PeerCell {
     pub(crate) cell: Arc<Cell>,
     pub(crate) space: Arc<Space>,
-    pub(crate) member: Arc<Member>,
+    /// Its part in rooms.
+    pub(crate) member: Membership,
     /// None: no argument.
     auth: Option<Box<RawArgs>>,
     pub(crate) request: RequestInfo,
     /// What is known of it if it may come back.
     pub(crate) recovery: Option<Box<Recoverable>>,
     inbox: Mutex<Inbox>,
+}
+
+impl Member for PeerCell {
+    fn membership(&self) -> &Membership {
+        &self.member
+    }
+
+    fn outbox(&self) -> &Outbox {
+        &self.cell.outbox
+    }
+}
+
+/// Without its namespace, in which it is itself.
+impl fmt::Debug for PeerCell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerCell").field("member", &self.member).finish_non_exhaustive()
+    }
 }
 
 static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
@@ -122,11 +141,10 @@ impl PeerCell {
         let former = recovery.as_ref().and_then(Recoverable::identity);
         let (key, id) =
             former.unwrap_or_else(|| (MemberKey(NEXT_KEY.fetch_add(1, Ordering::Relaxed)), id));
-        let outbox = Arc::clone(&cell.outbox);
-        Arc::new_cyclic(|owner: &Weak<Self>| Self {
+        Arc::new(Self {
             cell: Arc::clone(cell),
             space,
-            member: Arc::new(Member::new(key, id, wire, link, outbox).owned_by(owner.clone())),
+            member: Membership::new(key, id, wire, link),
             auth: (!auth.is_empty()).then(|| Box::new(auth)),
             request,
             recovery: recovery.map(Box::new),
@@ -240,7 +258,7 @@ impl PeerCell {
             return self.break_off();
         }
         if let Some(room) = space.user_room_of(&self.request)
-            && let Err(error) = space.hub.join(&self.member, &room)
+            && let Err(error) = space.hub.join(self, &room)
         {
             return self.admit(Err(Failure::client(error.to_string())));
         }
@@ -261,7 +279,6 @@ impl PeerCell {
         let input = match admitted {
             Ok(()) => {
                 let token = self.recovery.as_ref().map(|own| own.token.clone());
-                // A copy, which is soon gone; sharing would keep a count for it.
                 let id = ByteString::from(&*self.member.id);
                 Input::Accept { link, id, token }
             }
@@ -269,7 +286,7 @@ impl PeerCell {
                 self.count_panic(&failure);
                 tracing::debug!(peer = %self.member.id, ?failure, "turned away");
                 self.exit(None);
-                self.member.outbox.forget(link);
+                self.cell.outbox.forget(link);
                 let detailed = self.space.handlers.detailed_errors;
                 Input::Refuse { link, refusal: failure.into_refusal(detailed) }
             }
@@ -325,7 +342,7 @@ impl PeerCell {
             Arrival::Message(pending) => self.start_message(pending, queued.uploads, takes_slot),
             Arrival::Join(wish) => self.start_join(wish),
             Arrival::LeaveRoom(RoomWish { room, call, answer, .. }) => {
-                self.space.hub.leave(&self.member, &room);
+                self.space.hub.leave(self, &room);
                 self.space.settle();
                 let answering = Answering { event: room, call, channel: answer };
                 self.answer(answering, Ok(RawArgs::default()));
@@ -521,7 +538,7 @@ impl PeerCell {
                     break;
                 }
             }
-            std::future::poll_fn(|context| self.member.outbox.poll_room(context)).await;
+            std::future::poll_fn(|context| self.cell.outbox.poll_room(context)).await;
         }
         // Whoever takes it off the list says the last word.
         if self.inbox.lock().take_stream(&id).is_some() {
@@ -532,7 +549,7 @@ impl PeerCell {
     fn say(&self, what: Outgoing<'_>) {
         if let Some(prepared) = wires::encode(self.member.wire, &self.space.name, what) {
             // To a peer that is gone or too slow, nothing can be said.
-            self.member.push(&prepared).ok();
+            self.push(&prepared).ok();
         }
     }
 

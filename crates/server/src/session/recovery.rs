@@ -9,6 +9,7 @@ use crate::server::fresh_id;
 use omniwire_hub::{Hub, JournalLimits, MemberKey};
 use omniwire_session::{ByteString, Reason, Returning, Since};
 use parking_lot::Mutex;
+use smol_str::SmolStr;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
@@ -84,7 +85,7 @@ fn may_return(reason: Reason) -> bool {
 #[derive(Debug)]
 pub(crate) struct Away {
     pub(crate) key: MemberKey,
-    pub(crate) id: ByteString,
+    pub(crate) id: SmolStr,
     pub(crate) token: ByteString,
     pub(crate) rooms: Vec<ByteString>,
     pub(crate) values: Kept,
@@ -149,7 +150,7 @@ impl Recovery {
     /// back.
     pub(crate) fn identify(
         &self,
-        hub: &Hub,
+        hub: &Hub<PeerCell>,
         cell: &Arc<Cell>,
         returning: Returning,
     ) -> Option<Recoverable> {
@@ -168,7 +169,7 @@ impl Recovery {
         Some(Recoverable::new(fresh_id(), None, since))
     }
 
-    fn former(&self, hub: &Hub, token: &ByteString, since: &Since) -> Option<Former> {
+    fn former(&self, hub: &Hub<PeerCell>, token: &ByteString, since: &Since) -> Option<Former> {
         let mut state = self.state.lock();
         if let Some(away) = state.away.get(token) {
             let in_time = clock::now() < away.until;
@@ -209,12 +210,12 @@ impl Recovery {
     }
 
     /// A peer goes, for this reason. Whether it may come back.
-    pub(crate) fn goes(space: &Arc<Space>, peer: &PeerCell, reason: Reason) -> bool {
+    pub(crate) fn goes(space: &Arc<Space>, peer: &Arc<PeerCell>, reason: Reason) -> bool {
         let (Some(recovery), Some(own)) = (&space.recovery, &peer.recovery) else { return false };
         if !may_return(reason) {
             return false;
         }
-        let rooms = space.hub.step_out(&peer.member);
+        let rooms = space.hub.step_out(peer);
         let values = peer.take_values();
         recovery.state.lock().here.remove(&own.token);
         let (key, id) = (peer.member.key, peer.member.id.clone());

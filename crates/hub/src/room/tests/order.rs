@@ -21,9 +21,10 @@ fn heard(members: u64, rooms: &[ByteString], recoverable: bool) -> Vec<Vec<Strin
     let members: Vec<_> = (0..members)
         .map(|key| {
             let limits = OutboxLimits { len_max: 1 << 24, count_max: 1 << 20 };
-            let (outbox, wire) = (Arc::new(Outbox::new(limits)), WireForm(&WIRES[0]));
+            let wire = WireForm(&WIRES[0]);
             let id = format!("m{key}").into();
-            Arc::new(Member::new(MemberKey(key), id, wire, Link::FIRST, outbox))
+            let membership = Membership::new(MemberKey(key), id, wire, Link::FIRST);
+            Arc::new(Lone::new(membership, limits))
         })
         .collect();
     for member in &members {

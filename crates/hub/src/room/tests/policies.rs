@@ -14,7 +14,7 @@ fn policies() -> Hub {
 
 /// A member that takes nothing, and one that takes all, in a room that is told 300 things; the
 /// outboxes hold 100.
-fn flood(room: &str) -> (Arc<Member>, Vec<String>, Delivery) {
+fn flood(room: &str) -> (Arc<Lone>, Vec<String>, Delivery) {
     let hub = policies();
     let [slow, quick] = [0, 3].map(|key| enter(&hub, key));
     let name: ByteString = room.into();
@@ -40,7 +40,7 @@ fn all_300() -> Vec<String> {
 #[test]
 fn a_slow_member_is_closed_unless_the_room_says_otherwise() {
     let (slow, heard, all) = flood("any");
-    assert!(slow.outbox.is_overflowed());
+    assert!(slow.outbox().is_overflowed());
     assert_eq!(heard, all_300(), "the others hear all");
     assert_eq!((all.taken, all.refused, all.dropped), (400, 200, 0));
 }
@@ -48,7 +48,7 @@ fn a_slow_member_is_closed_unless_the_room_says_otherwise() {
 #[test]
 fn the_oldest_are_dropped_and_the_newest_come_in_order() {
     let (slow, heard, all) = flood("drop");
-    assert!(!slow.outbox.is_overflowed());
+    assert!(!slow.outbox().is_overflowed());
     assert_eq!(heard, all_300(), "the others hear all");
     let kept = got(&slow);
     assert_eq!(kept, all_300()[300 - kept.len()..]);
@@ -59,7 +59,7 @@ fn the_oldest_are_dropped_and_the_newest_come_in_order() {
 #[test]
 fn the_latest_is_what_is_kept() {
     let (slow, heard, all) = flood("latest");
-    assert!(!slow.outbox.is_overflowed());
+    assert!(!slow.outbox().is_overflowed());
     assert_eq!(heard, all_300(), "the others hear all");
     // At each hundredth all that waited was dropped.
     assert_eq!(got(&slow), all_300()[200..]);

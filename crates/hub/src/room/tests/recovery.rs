@@ -12,7 +12,7 @@ fn say_to_room(hub: &Hub, name: &str) {
     say(hub, name, Target { rooms: std::slice::from_ref(&room), ..Target::default() });
 }
 
-fn join(hub: &Hub, member: &Arc<Member>, seen: Seen) -> Option<Recovery> {
+fn join(hub: &Hub, member: &Arc<Lone>, seen: Seen) -> Option<Recovery> {
     let mut given = None;
     hub.join_since(member, &room(), seen, Instant::now(), |welcome| given = welcome.recovery)
         .unwrap();
@@ -117,7 +117,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// A client as it should be: it knows the last position that it saw.
 #[derive(Default)]
 struct Client {
-    member: Option<Arc<Member>>,
+    member: Option<Arc<Lone>>,
     /// What the server has put on the wire before anything else in the outbox.
     resumed: Vec<u64>,
     seen: Option<Position>,

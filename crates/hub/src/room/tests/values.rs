@@ -20,7 +20,7 @@ fn prepare(wire: WireForm, name: &str, args: &Args, place: Option<Place<'_>>) ->
 }
 
 /// Joins, and puts the current values in the outbox.
-fn join(hub: &Hub, member: &Arc<Member>, room: &str) -> Option<Recovery> {
+fn join(hub: &Hub, member: &Arc<Lone>, room: &str) -> Option<Recovery> {
     let mut recovery = None;
     hub.join_since(member, &room.into(), Seen::Nothing, Instant::now(), |welcome| {
         for (value, manner) in welcome.values() {

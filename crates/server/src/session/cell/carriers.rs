@@ -4,10 +4,9 @@ use super::{After, Cell, Core};
 use crate::clock;
 use bytes::BytesMut;
 use omniwire_hub::Drained;
-use omniwire_session::{
-    ByteString, Carrier, CarrierId, Detached, Ending, Fault, Frame, Input, Packed, Reason,
-};
+use omniwire_session::{Carrier, CarrierId, Detached, Ending, Fault, Frame, Input, Packed, Reason};
 use smallvec::SmallVec;
+use smol_str::SmolStr;
 use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -313,7 +312,7 @@ impl Cell {
 
     /// Tells the operator who is slow, and what comes of it.
     pub(crate) fn log_slow(&self, why: &str) {
-        let peers: SmallVec<[ByteString; 1]> =
+        let peers: SmallVec<[SmolStr; 1]> =
             self.core.lock().peers.iter().map(|peer| peer.member.id.clone()).collect();
         tracing::warn!(
             protocol = self.terms.protocol,

@@ -5,7 +5,8 @@ use crate::app::failure::Failure;
 use crate::session::recovery::{Away, Former, Recoverable, Recovery};
 use crate::wires;
 use omniwire_hub::{Entry, MemberKey, PushError, Welcome};
-use omniwire_session::{ByteString, Input, Outgoing, Place, Prepared, Reason};
+use omniwire_session::{Input, Outgoing, Place, Prepared, Reason};
+use smol_str::SmolStr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tokio::time::timeout;
 
 impl Recoverable {
     /// The number and the public id of the peer that the client was.
-    pub(crate) fn identity(&self) -> Option<(MemberKey, ByteString)> {
+    pub(crate) fn identity(&self) -> Option<(MemberKey, SmolStr)> {
         self.former.lock().as_ref().map(|former| match former {
             Former::Away(away) => (away.key, away.id.clone()),
             Former::Here(peer) => (peer.member.key, peer.member.id.clone()),
@@ -63,7 +64,7 @@ impl PeerCell {
     pub(super) fn is_let_in(self: &Arc<Self>) -> bool {
         let space = &self.space;
         let (Some(own), Some(recovery)) = (&self.recovery, &space.recovery) else {
-            space.hub.enter(Arc::clone(&self.member));
+            space.hub.enter(Arc::clone(self));
             return true;
         };
         let former = own.former.lock().take();
@@ -71,13 +72,13 @@ impl PeerCell {
             Some(Former::Away(away)) => {
                 let replay = |missed: &mut dyn Iterator<Item = &Entry>| self.replay(missed);
                 let greet = |welcome: &Welcome<'_>| self.give_values(welcome);
-                if !space.hub.come_back(&self.member, &away.rooms, &own.since, replay, greet) {
+                if !space.hub.come_back(self, &away.rooms, &own.since, replay, greet) {
                     space.hub.forget(self.member.key);
                     return false;
                 }
                 space.settle();
             }
-            Some(Former::Here(_)) | None => space.hub.enter_to_return(Arc::clone(&self.member)),
+            Some(Former::Here(_)) | None => space.hub.enter_to_return(Arc::clone(self)),
         }
         own.came_in.store(true, Ordering::Relaxed);
         recovery.arrived(&own.token, self);
@@ -104,7 +105,7 @@ impl PeerCell {
             prepared.push(event);
         }
         // If the session is over, it may come back once more.
-        prepared.iter().all(|event| self.member.outbox.push_own(event) != Err(PushError::Full))
+        prepared.iter().all(|event| self.cell.outbox.push_own(event) != Err(PushError::Full))
     }
 
     /// It can't be what it was promised to be: its client is to come once more, and will be new.
@@ -114,7 +115,7 @@ impl PeerCell {
     }
 
     /// Takes it out of the namespace. It may come back if it `left` for a reason that allows that.
-    pub(super) fn exit(&self, left: Option<Reason>) {
+    pub(super) fn exit(self: &Arc<Self>, left: Option<Reason>) {
         let space = &self.space;
         if let (Some(feed), Some(reason)) = (&space.feed, left) {
             feed.disconnected(self, &space.rooms_of(&self.member), reason);
@@ -123,10 +124,10 @@ impl PeerCell {
         space.settle();
     }
 
-    fn take_out(&self, left: Option<Reason>) {
+    fn take_out(self: &Arc<Self>, left: Option<Reason>) {
         let space = &self.space;
         let Some(own) = &self.recovery else {
-            space.hub.exit(&self.member);
+            space.hub.exit(self);
             return;
         };
         if !own.came_in.load(Ordering::Relaxed) {
@@ -141,7 +142,7 @@ impl PeerCell {
         if left.is_some_and(|reason| Recovery::goes(space, self, reason)) {
             return;
         }
-        space.hub.exit(&self.member);
+        space.hub.exit(self);
         if let Some(recovery) = &space.recovery {
             recovery.forget(&own.token);
         }

@@ -3,31 +3,40 @@
 use super::PeerCell;
 use crate::clock;
 use crate::wires;
-use omniwire_hub::{JoinError, Recovery, Seen, Stored, Value, Welcome};
+use omniwire_hub::{JoinError, Member as _, Recovery, Seen, Stored, Value, Welcome};
 use omniwire_session::{ByteString, Outgoing, Place, Position, Prepared, Resume};
+use std::sync::Arc;
 
 impl PeerCell {
     /// Puts it in a room. If the room is recoverable and the peer's protocol has words for it, the
     /// peer is told where it stands there, and if it was there before, gets what it missed.
-    pub(crate) fn join(&self, room: &ByteString, since: Option<Position>) -> Result<(), JoinError> {
+    pub(crate) fn join(
+        self: &Arc<Self>,
+        room: &ByteString,
+        since: Option<Position>,
+    ) -> Result<(), JoinError> {
         let joined = self.put_in(room, since);
         self.space.settle();
         joined
     }
 
-    fn put_in(&self, room: &ByteString, since: Option<Position>) -> Result<(), JoinError> {
+    fn put_in(
+        self: &Arc<Self>,
+        room: &ByteString,
+        since: Option<Position>,
+    ) -> Result<(), JoinError> {
         let hub = &self.space.hub;
         let seen = match since {
             Some(position) => Seen::UpTo(position),
             None if hub.is_recoverable() => self.cell.has_seen(room),
             None => Seen::Nothing,
         };
-        hub.join_since(&self.member, room, seen, clock::now(), |mut welcome| {
+        hub.join_since(self, room, seen, clock::now(), |mut welcome| {
             let recovery = welcome.recovery.take();
             let words = recovery.map(|recovery| self.words_for(room, seen, recovery));
             for prepared in words.into_iter().flatten() {
                 // A session that is over hears nothing.
-                self.member.push(&prepared).ok();
+                self.push(&prepared).ok();
             }
             self.give_values(&welcome);
         })
@@ -39,7 +48,7 @@ impl PeerCell {
             let what = Outgoing::Event { name, args, call: None, position: None };
             if let Some(prepared) = wires::encode(self.member.wire, &self.space.name, what) {
                 // A session that is over hears nothing.
-                self.member.push_in(&prepared, manner).ok();
+                self.push_in(&prepared, manner).ok();
             }
         }
     }
@@ -63,7 +72,7 @@ impl PeerCell {
         }
         words.extend(missed.iter().filter_map(|stored| self.encode_stored(room, stored)));
         let len = words.iter().map(Prepared::len).sum();
-        if self.member.outbox.could_take(len, words.len()) {
+        if self.cell.outbox.could_take(len, words.len()) {
             return words;
         }
         let last = missed.last().map_or(since, |stored| stored.position);
