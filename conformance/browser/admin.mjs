@@ -88,6 +88,77 @@ async function run(browser) {
     await go("Servers");
     await main.getByRole("row", { name: /node-one.*healthy/i }).waitFor();
   });
-  await check("the page had no errors", () => assert.deepEqual(errors, []));
   one.disconnect();
+  await buttons(page, options);
+  await check("the page had no errors", () => assert.deepEqual(errors, []));
+}
+
+/** What the page can do to sockets, seen from the sockets. */
+async function buttons(page, options) {
+  const main = page.locator("main");
+  const go = (name) => page.getByRole("link", { name }).first().click();
+  const row = (name) => main.getByRole("row", { name });
+  const rooms = async (socket) => (await socket.emitWithAck("get-data")).rooms;
+  const until = async (what, so) => {
+    // The page's click is on its way: it is asked for until it has been heeded.
+    const asked = async () => {
+      while (!(await so()));
+    };
+    await within(asked(), what);
+  };
+  const choose = async (namespace) => {
+    await main.getByText("Select namespace").last().waitFor();
+    await main.getByRole("button", { name: "Select namespace" }).last().click();
+    await page.getByRole("option", { name: namespace }).last().click();
+  };
+  const enter = async (count) => {
+    const sockets = Array.from({ length: count }, () => io(`${server.url}/chat`, options));
+    await within(Promise.all(sockets.map((socket) => once(socket, "connect"))), "the sockets");
+    await Promise.all(sockets.map((socket) => socket.emitWithAck("join", "lobby")));
+    return sockets;
+  };
+  const end = (socket) => within(once(socket, "disconnect"), "the end").then(([why]) => why);
+  const KICKED = "io server disconnect";
+  const [one, two] = await enter(2);
+
+  await check("a socket is put in a room, and taken out of it", async () => {
+    await go("Sockets");
+    await choose("/chat");
+    await row(one.id).getByRole("cell", { name: one.id }).click();
+    await main.getByLabel("Join a room").fill("picked");
+    await main.locator("form").getByRole("button").last().click();
+    await until("the room", async () => (await rooms(one)).includes("picked"));
+    assert.deepEqual(await rooms(two), ["lobby"]);
+    await row("picked").getByRole("button").click();
+    await until("no room", async () => !(await rooms(one)).includes("picked"));
+  });
+  await check("a room is emptied", async () => {
+    await go("Rooms");
+    await choose("/chat");
+    await row("lobby").getByRole("button").first().click();
+    await until("no room", async () => [await rooms(one), await rooms(two)].flat().length === 0);
+  });
+  await check("a socket is disconnected", async () => {
+    await go("Sockets");
+    const gone = end(one);
+    await row(one.id).getByRole("button").click();
+    assert.equal(await gone, KICKED);
+    assert.equal(two.connected, true);
+  });
+  await check("all sockets of a room are disconnected", async () => {
+    const others = await enter(2);
+    await go("Rooms");
+    const gone = Promise.all(others.map(end));
+    await row("lobby").getByRole("button").last().click();
+    assert.deepEqual(await gone, [KICKED, KICKED]);
+    assert.equal(two.connected, true);
+  });
+  await check("a client is disconnected, with its connection", async () => {
+    await go("Clients");
+    const { engine } = two.io;
+    const closed = within(once(engine, "close"), "the connection's end");
+    // Of the session's id, which is a secret, the page knows so much.
+    await row(engine.id.slice(0, 12)).getByRole("button").click();
+    await closed;
+  });
 }
