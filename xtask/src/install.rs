@@ -51,6 +51,8 @@ const DEBIAN: &[Debian] = &[
     Debian { package: "curl", is_there: || process::is_there("curl") },
     // libFuzzer, which the step `fuzz` links, is C++.
     Debian { package: "g++", is_there: || process::is_there("c++") },
+    // With pkg-config, for `rust_socketio`, which speaks TLS by OpenSSL.
+    Debian { package: "libssl-dev", is_there: || Path::new("/usr/include/openssl/ssl.h").exists() },
     Debian { package: "nginx", is_there: || Path::new("/usr/sbin/nginx").exists() },
     Debian { package: "valgrind", is_there: || process::is_there("valgrind") },
     Debian {
@@ -58,6 +60,7 @@ const DEBIAN: &[Debian] = &[
         // It has a word of its own for `--version`.
         is_there: || process::read(Command::new("openssl").arg("version")).is_ok(),
     },
+    Debian { package: "pkg-config", is_there: || process::is_there("pkg-config") },
     Debian {
         package: "python3-venv",
         is_there: || {

@@ -65,6 +65,17 @@ pub(crate) fn official(repository: &Repository, from: &Path) -> Result {
     }
 }
 
+/// The crate `rust_socketio` against our contract. It is a workspace of its own, so that what it
+/// brings is no part of ours.
+pub(crate) fn rust_client(repository: &Repository) -> Result {
+    let mut test = repository.cargo();
+    test.current_dir(repository.conformance("rust")).args(["test", "--locked", "--target-dir"]);
+    test.arg(repository.target().join("rust-clients"));
+    let server = Server::conformance(repository, "socketio", &["--port", "0"], &[])?;
+    process::run(test.env("OMNIWIRE_URL", format!("http://{}", server.address)))?;
+    server.stop()
+}
+
 fn suites_in(from: &Path) -> Vec<Suite> {
     let docs = from.join("docs");
     let folders = [

@@ -10,7 +10,7 @@ use crate::server::Server;
 use crate::steps::Steps;
 use crate::{
     attack, autobahn, conformance, cost, differential, fuzz, install, models, node, server,
-    simulate, tidy, web,
+    simulate, socketio, tidy, web,
 };
 
 #[derive(Debug, clap::Args)]
@@ -121,6 +121,12 @@ const STEPS: &[Step] = &[
         what: "the Python clients in one room, and those of SignalR at work",
         needs: &["install", "release"],
         run: python,
+    },
+    Step {
+        name: "rust",
+        what: "the crate rust_socketio at work",
+        needs: &["install", "release"],
+        run: socketio::rust_client,
     },
     Step {
         name: "http",

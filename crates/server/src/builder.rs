@@ -15,6 +15,7 @@ use crate::mount::{
 };
 use crate::panics;
 use crate::server::{Omniwire, Shared};
+use crate::session::peers::AtWork;
 use crate::session::table::Table;
 use axum::Router;
 use axum::body::Body;
@@ -236,6 +237,7 @@ impl Builder {
             #[cfg(unix)]
             engines: Engines::default(),
             counters,
+            at_work: AtWork::default(),
             failures: Mutex::default(),
         });
         if let Some(feed) = feed {

@@ -11,7 +11,7 @@ use crate::clock;
 use crate::edge::crowd::Crowd;
 use crate::edge::hosts::Hosts;
 use crate::mount::Mounts;
-use crate::session::peers::Lines;
+use crate::session::peers::{AtWork, Lines};
 use crate::session::table::Table;
 use crate::session::timers::Timers;
 use omniwire_session::limits::Limits;
@@ -38,6 +38,7 @@ pub(crate) struct Shared {
     #[cfg(unix)]
     pub(crate) engines: Engines<Carried<Socket>>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) at_work: AtWork,
     /// Of handlers, as far as they were logged.
     pub(crate) failures: Mutex<Lines>,
 }
@@ -97,12 +98,19 @@ pub struct Drain {
     pub rate: u32,
     /// How long all sessions together may take to end.
     pub time_max: Duration,
+    /// How long handlers may still be at work when all sessions have ended.
+    pub handlers_time_max: Duration,
 }
 
 impl Default for Drain {
-    /// No delay; 500 sessions a second; 20 seconds at most.
+    /// No delay; 500 sessions a second; 20 seconds at most, and 5 for handlers.
     fn default() -> Self {
-        Self { delay: Duration::ZERO, rate: 500, time_max: Duration::from_secs(20) }
+        Self {
+            delay: Duration::ZERO,
+            rate: 500,
+            time_max: Duration::from_secs(20),
+            handlers_time_max: Duration::from_secs(5),
+        }
     }
 }
 
@@ -192,8 +200,9 @@ impl Omniwire {
     /// Empties the server: from now on it is not ready ([`Omniwire::is_ready`]) and refuses new
     /// sessions (503, `Retry-After`), and after a while its sessions end one after the other, each
     /// told in its protocol's own words to come back, which may then be elsewhere. Listeners go on:
-    /// clients that poll need them. Ready when every session was told. To hurry, drop the future
-    /// and call [`Omniwire::shut_down`].
+    /// clients that poll need them. Ready when every session was told, and no handler is at work any
+    /// more ([`Omniwire::handlers_done`]). To hurry, drop the future and call
+    /// [`Omniwire::shut_down`].
     pub async fn drain(&self, drain: Drain) {
         self.shared.draining.store(true, Ordering::Relaxed);
         tokio::time::sleep(drain.delay).await;
@@ -207,9 +216,20 @@ impl Omniwire {
         }
         // Those that were just being opened.
         self.shut_down();
+        if tokio::time::timeout(drain.handlers_time_max, self.handlers_done()).await.is_err() {
+            tracing::warn!("some handlers are still at work");
+        }
     }
 
-    /// Ends every session at once, each in its protocol's own words for "the server is going down".
+    /// Waits until no handler is at work, those of [`crate::Namespace::on_disconnect`] included: a
+    /// handler that was begun goes on though its client is gone. Bound the wait, since nothing
+    /// bounds a handler.
+    pub async fn handlers_done(&self) {
+        self.shared.at_work.done().await;
+    }
+
+    /// Ends every session at once, each in its protocol's own words for "the server is going
+    /// down". [`Omniwire::handlers_done`] waits for what they have begun.
     pub fn shut_down(&self) {
         for cell in self.shared.table.all() {
             cell.handle(Input::Close { reason: Reason::Shutdown }).ok();

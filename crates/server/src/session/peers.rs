@@ -8,7 +8,7 @@ mod returning;
 mod rooms;
 
 pub(crate) use failures::Lines;
-pub(crate) use guarded::Away;
+pub(crate) use guarded::{AtWork, Away};
 pub(crate) use questions::{AnswerReceiver, Answered, OpenQuestions, Question};
 
 use self::guarded::{Guarded, conclude, guard, panicked};
@@ -240,7 +240,7 @@ impl PeerCell {
         let Some(handler) = &self.space.handlers.admit else { return self.come_in() };
         let outcome = guard(handler, self.context(ByteString::from_static("admit")));
         let peer = Arc::clone(self);
-        conclude(outcome, move |outcome| {
+        conclude(&self.cell.shared.at_work, outcome, move |outcome| {
             let left = peer.inbox.lock().left;
             match outcome {
                 // Who has left meanwhile does not come in.
@@ -268,7 +268,7 @@ impl PeerCell {
         let Some(handler) = &space.handlers.connect else { return self.admit(Ok(())) };
         let outcome = guard(handler, self.context(ByteString::from_static("connect")));
         let peer = Arc::clone(self);
-        conclude(outcome, move |outcome| {
+        conclude(&self.cell.shared.at_work, outcome, move |outcome| {
             peer.admit(outcome.map(|_| ()));
             peer.pump(None);
         });
@@ -315,7 +315,8 @@ impl PeerCell {
         };
         let mut context = self.context(ByteString::from_static("disconnect"));
         context.reason = Some(reason);
-        conclude(guard(handler, context), move |outcome| {
+        let outcome = guard(handler, context);
+        conclude(&self.cell.shared.at_work, outcome, move |outcome| {
             if let Err(failure) = outcome {
                 peer.note(&ByteString::from_static("disconnect"), &failure);
             }
@@ -499,7 +500,7 @@ impl PeerCell {
     /// Does what a handler wanted done after its answer.
     fn finish(self: &Arc<Self>, after: OutcomeFuture) {
         let peer = Arc::clone(self);
-        conclude(Guarded::new(after), move |outcome| {
+        conclude(&self.cell.shared.at_work, Guarded::new(after), move |outcome| {
             if let Err(failure) = outcome {
                 peer.note(&ByteString::from_static("what followed an answer"), &failure);
             }
@@ -512,6 +513,11 @@ impl PeerCell {
         streaming: Option<CallId>,
         task: impl Future<Output = ()> + Send + 'static,
     ) {
+        let working = self.cell.shared.at_work.begin();
+        let task = async move {
+            task.await;
+            drop(working);
+        };
         let Some(id) = streaming else {
             tokio::spawn(task);
             return;

@@ -6,8 +6,12 @@ use omniwire::protocols::websocket::{CloseCode, Message};
 use omniwire::{Args, Drain, Limits, Namespace, Omniwire, Peer, RawArgs, WebSocketMount};
 use serde_json::json;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt as _;
+use tokio::sync::Notify;
 
 fn echo() -> Namespace {
     Namespace::new("/echo").on("message", |peer: Peer, Args(args): Args<RawArgs>| async move {
@@ -51,6 +55,64 @@ async fn a_server_that_drains_takes_nobody_and_lets_go_one_by_one() {
         assert_eq!(u16::from(client.closed().await), 1001);
     }
     until(|| omniwire.stats().sessions == 0).await;
+}
+
+/// What a handler has begun, and what is done for a client that has gone, is done before the end.
+#[tokio::test]
+async fn a_server_that_drains_waits_for_its_handlers() {
+    let (go, done) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
+    let work = {
+        let (go, done) = (Arc::clone(&go), Arc::clone(&done));
+        move || {
+            let (go, done) = (Arc::clone(&go), Arc::clone(&done));
+            async move {
+                go.notified().await;
+                done.fetch_add(1, Relaxed);
+            }
+        }
+    };
+    let saving = Namespace::new("/saving")
+        .on("save", {
+            let work = work.clone();
+            move |peer: Peer| {
+                peer.emit("begun", ()).unwrap();
+                work()
+            }
+        })
+        .on_disconnect(work);
+    let (omniwire, address) = serve(Omniwire::builder().namespace(saving)).await;
+    let mut client = Client::connect(address, "/ws/saving").await;
+    client.send(json!({"event": "save"})).await;
+    assert_eq!(client.next().await["event"], "begun");
+    let mut draining = pin!(omniwire.drain(Drain::default()));
+    let code = tokio::select! {
+        () = &mut draining => panic!("it did not wait"),
+        code = client.closed() => code,
+    };
+    assert_eq!(u16::from(code), 1001);
+    for finished in 0..2 {
+        assert!(draining.as_mut().now_or_never().is_none());
+        assert_eq!(done.load(Relaxed), finished);
+        go.notify_one();
+        until(|| done.load(Relaxed) == finished + 1).await;
+    }
+    draining.await;
+}
+
+#[tokio::test]
+async fn no_handler_holds_up_the_end_for_ever() {
+    let stuck = Namespace::new("/stuck").on("wait", |peer: Peer| async move {
+        peer.emit("begun", ()).unwrap();
+        std::future::pending::<()>().await;
+    });
+    let (omniwire, address) = serve(Omniwire::builder().namespace(stuck)).await;
+    let mut client = Client::connect(address, "/ws/stuck").await;
+    client.send(json!({"event": "wait"})).await;
+    assert_eq!(client.next().await["event"], "begun");
+    let mut drain = Drain::default();
+    drain.handlers_time_max = Duration::from_millis(50);
+    omniwire.drain(drain).await;
+    assert!(omniwire.handlers_done().now_or_never().is_none());
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
+use tokio::sync::watch;
 
 /// One waiting handler among those of its peer that may run at once, until it is dropped.
 #[derive(Debug)]
@@ -142,15 +143,36 @@ pub(super) fn panicked(panic: &(dyn Any + Send)) -> Failure {
     Failure::panic(text_of(panic))
 }
 
+/// Handlers that wait for something: none holds up the end of the server unnoticed.
+#[derive(Debug, Default)]
+pub(crate) struct AtWork(watch::Sender<()>);
+
+impl AtWork {
+    /// One more is at work until this is dropped.
+    pub(super) fn begin(&self) -> watch::Receiver<()> {
+        self.0.subscribe()
+    }
+
+    /// Waits until none is.
+    pub(crate) async fn done(&self) {
+        self.0.closed().await;
+    }
+}
+
 /// Calls `then` with what a handler answers: now if it does not wait, else from a task.
 pub(super) fn conclude(
+    at_work: &AtWork,
     mut outcome: Guarded,
     then: impl FnOnce(Result<Outcome, Failure>) + Send + 'static,
 ) {
     match outcome.poll_now() {
         Poll::Ready(outcome) => then(outcome),
         Poll::Pending => {
-            tokio::spawn(async move { then(outcome.await) });
+            let working = at_work.begin();
+            tokio::spawn(async move {
+                then(outcome.await);
+                drop(working);
+            });
         }
     }
 }
