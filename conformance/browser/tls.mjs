@@ -3,21 +3,33 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { createHash, X509Certificate } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-/** The server, with a certificate made for it and for `names`; `lines` is what it logs. */
-export async function startTls(names = []) {
+/**
+ * A certificate for localhost and `names`, as Chromium takes it for WebTransport: ECDSA, and valid
+ * for less than two weeks. `hash` is its SHA-256.
+ */
+export function makeCertificate(names = []) {
   const folder = mkdtempSync(join(tmpdir(), "omniwire-"));
   const [certificate, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
   const all = ["localhost", ...names].map((name) => `DNS:${name}`).join();
-  const subject = ["-subj", "/CN=localhost", "-addext", `subjectAltName=${all}`];
+  const subject = ["-subj", "/CN=localhost", "-addext", `subjectAltName=${all}`, "-days", "10"];
   const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
   const files = ["-keyout", key, "-out", certificate];
   execFileSync("openssl", ["req", "-x509", ...curve, ...subject, ...files], { stdio: "pipe" });
-  const flags = ["--host", "localhost", "--tls-cert", certificate, "--tls-key", key];
+  const { raw } = new X509Certificate(readFileSync(certificate));
+  const hash = [...createHash("sha256").update(raw).digest()];
+  return { certificate, key, hash, remove: () => rmSync(folder, { recursive: true }) };
+}
+
+/** The server, with a certificate made for it and for `names`; `lines` is what it logs. */
+export async function startTls(names = [], more = []) {
+  const { certificate, key, hash, remove } = makeCertificate(names);
+  const flags = ["--host", "localhost", "--tls-cert", certificate, "--tls-key", key, ...more];
   for (const name of names) flags.push("--allow-host", name);
   const command = ["serve", "--port", "0", "--log", "omniwire=debug", ...flags];
   const process_ = spawn(process.env.OMNIWIRE, command, { stdio: ["ignore", "pipe", "pipe"] });
@@ -29,7 +41,7 @@ export async function startTls(names = []) {
     const ended = once(process_, "exit");
     process_.kill("SIGTERM");
     assert.equal((await ended)[0], 0);
-    rmSync(folder, { recursive: true });
+    remove();
   };
-  return { stop, lines, port, url: `https://localhost:${port}` };
+  return { stop, lines, port, hash, url: `https://localhost:${port}` };
 }

@@ -15,8 +15,9 @@ from subject import LIMIT_S, Frames
 
 DATA, HEADERS, SETTINGS, GOAWAY = 0x0, 0x1, 0x4, 0x7
 CONTROL = 0x0
-ENABLE_CONNECT_PROTOCOL = 0x8
-H3_FRAME_UNEXPECTED, H3_EXCESSIVE_LOAD = 0x105, 0x107
+ENABLE_CONNECT_PROTOCOL, H3_DATAGRAM, ENABLE_WEBTRANSPORT = 0x8, 0x33, 0x2B603742
+WEBTRANSPORT_STREAM = 0x41
+H3_FRAME_UNEXPECTED, H3_EXCESSIVE_LOAD, H3_ID_ERROR = 0x105, 0x107, 0x108
 H3_REQUEST_CANCELLED, H3_MESSAGE_ERROR = 0x10C, 0x10E
 
 
@@ -84,6 +85,16 @@ class Connection(QuicConnectionProtocol):
     def abort(self, stream, code):
         self._quic.reset_stream(stream, code)
         self._quic.stop_stream(stream, code)
+        self.transmit()
+
+    def next_stream(self, is_unidirectional=False):
+        """The number of a stream, which it then has."""
+        number = self._quic.get_next_available_stream_id(is_unidirectional)
+        self._quic.send_stream_data(number, b"")
+        return number
+
+    def send_datagram(self, octets):
+        self._quic.send_datagram_frame(octets)
         self.transmit()
 
     def greet(self, settings=()):
@@ -170,6 +181,14 @@ class Connection(QuicConnectionProtocol):
         return WebSocket(self, stream, fields)
 
 
+    async def webtransport(self, fields):
+        """A session and its first stream, on which nothing was sent yet."""
+        session = self.ask(fields)
+        status, fields = await self.answer(session)
+        assert status == 200, status
+        return WebTransport(self, session, fields)
+
+
 def take_frame(octets):
     """The first frame in a bytearray, which is taken out; `None` if it has not come in whole."""
     buffer = Buffer(data=bytes(octets))
@@ -198,6 +217,67 @@ class WebSocket:
                 return None
             self.frames.feed(data[1])
         return frame
+
+
+class WebTransport:
+    """A stream of a session, with Engine.IO's frames."""
+
+    def __init__(self, connection, session, fields):
+        self.connection, self.session, self.fields = connection, session, fields
+        self.stream = connection.next_stream()
+        self.write(encode_uint_var(WEBTRANSPORT_STREAM) + encode_uint_var(session))
+
+    def write(self, octets):
+        self.connection.write(self.stream, octets)
+
+    def send(self, packet):
+        self.write(encode_packet(packet))
+
+    async def receive(self):
+        """The next packet, text or bytes; `None` at the end."""
+        stream = self.connection.stream(self.stream)
+        taken = None
+
+        def come():
+            nonlocal taken
+            taken = take_packet(stream.octets)
+            return taken is not None or stream.ended or stream.reset is not None
+
+        await self.connection.until(come)
+        if taken is None and stream.reset is not None:
+            raise Reset(stream.reset)
+        return taken
+
+    async def ended(self):
+        """Waits until the server has ended the session, in good order."""
+        assert await self.connection.frame(self.session) is None
+        self.connection.write(self.session, b"", True)
+
+
+def encode_packet(packet):
+    payload = packet.encode() if isinstance(packet, str) else packet
+    bit = 0 if isinstance(packet, str) else 0x80
+    if len(payload) < 126:
+        return bytes([bit | len(payload)]) + payload
+    if len(payload) < 65536:
+        return bytes([bit | 126]) + len(payload).to_bytes(2, "big") + payload
+    return bytes([bit | 127]) + len(payload).to_bytes(8, "big") + payload
+
+
+def take_packet(octets):
+    """The first packet in a bytearray, which is taken out; `None` if it has not come in whole."""
+    if not octets:
+        return None
+    start, size = 1, octets[0] & 0x7F
+    if size >= 126:
+        start = 3 if size == 126 else 9
+        size = int.from_bytes(octets[1:start], "big")
+    if len(octets) < start + size:
+        return None
+    assert size > 0, "an empty frame"
+    is_text, payload = octets[0] < 0x80, bytes(octets[start : start + size])
+    del octets[: start + size]
+    return payload.decode() if is_text else payload
 
 
 @contextlib.asynccontextmanager

@@ -136,7 +136,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "browser",
-        what: "the demo page, WebSocket over HTTP/2, and SignalR, in Chromium",
+        what: "the demo page, WebSocket over HTTP/2, WebTransport, and the clients, in Chromium",
         needs: &["install", "release"],
         run: browser,
     },
@@ -240,7 +240,7 @@ fn unittests(repository: &Repository) -> Command {
 
 /// Each test starts the server that it wants.
 fn http(repository: &Repository) -> Result {
-    let files = ["test_tls", "test_http2", "test_http3", "test_client"];
+    let files = ["test_tls", "test_http2", "test_http3", "test_webtransport", "test_client"];
     process::run(unittests(repository).args(files))
 }
 

@@ -59,7 +59,10 @@ async fn serve(options: &ConformanceOptions) -> Result<(), Mistake> {
     };
     let listeners = run::bind(&options.host, port).await?;
     let address = run::address(&listeners)?;
-    let security = security(options)?;
+    let mut security = security(options)?;
+    if options.suite == Suite::Socketio {
+        socketio::secure(&mut security)?;
+    }
     let listeners = security.secure(listeners)?.into_iter();
     let listeners =
         listeners.map(|one| one.websockets_over_http2(!options.no_http2_websockets)).collect();

@@ -31,13 +31,13 @@ fn protocols() -> Vec<Row> {
     let sockjs = sockjs::Config::default();
     let plain = plain::Config::default();
     vec![
-        bytes("engineio max_payload", engine.max_payload, "One POST body, one WebSocket message."),
+        bytes("engineio max_payload", engine.max_payload, "One POST body, message or frame."),
         time("engineio ping_interval", engine.ping_interval, "Between two pings."),
         time("engineio ping_timeout", engine.ping_timeout, "From a ping to its pong."),
         time(
             "engineio upgrade_timeout",
             engine.upgrade_timeout,
-            "An upgrade that is not finished.",
+            "An upgrade, or the first frame over WebTransport.",
         ),
         time("socketio connect_timeout", sio.connect_timeout, "Until a namespace is entered."),
         count("socketio attachments_max", sio.attachments_max, "Attachments of one packet."),

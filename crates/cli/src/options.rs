@@ -41,8 +41,8 @@ pub(crate) enum ConfigCommand {
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
     /// Configuration file, in TOML: the same settings by the same names (host, port, origins,
-    /// hosts, gzip, demo, threads, tls_cert, tls_key, drain_delay_ms, drain_rate, drain_time_ms), and a
-    /// table `limits`, whose names `omniwire config limits` lists
+    /// hosts, gzip, demo, threads, tls_cert, tls_key, webtransport, drain_delay_ms, drain_rate,
+    /// drain_time_ms), and a table `limits`, whose names `omniwire config limits` lists
     #[arg(long, value_name = "FILE", env = "OMNIWIRE_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// Address to listen on; `localhost` listens on 127.0.0.1 and ::1 [default: 127.0.0.1]
@@ -74,6 +74,10 @@ pub(crate) struct ServeOptions {
     /// PEM file with the certificate's private key
     #[arg(long, value_name = "FILE", env = "OMNIWIRE_TLS_KEY")]
     pub(crate) tls_key: Option<PathBuf>,
+    /// Let Socket.IO's clients use WebTransport too, over HTTP/3; needs a certificate
+    /// [default: false]
+    #[arg(long, value_name = "BOOL", env = "OMNIWIRE_WEBTRANSPORT")]
+    pub(crate) webtransport: Option<bool>,
     /// Serve the demo: a chat in namespace /chat and its page at / [default: true]
     #[arg(long, value_name = "BOOL", env = "OMNIWIRE_DEMO")]
     pub(crate) demo: Option<bool>,

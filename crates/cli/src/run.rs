@@ -75,14 +75,16 @@ pub(crate) async fn bind(host: &str, port: u16) -> Result<Vec<TcpListener>, Mist
 pub(crate) struct Security {
     /// TLS on the TCP ports.
     pub(crate) tcp: Option<Tls>,
-    /// HTTP/3 on the UDP ports of the same numbers.
+    /// HTTP/3 on UDP ports.
     pub(crate) udp: Option<Tls>,
+    /// Their number, if it is not that of the TCP ports.
+    pub(crate) udp_port: Option<u16>,
 }
 
 impl Security {
     /// TLS and HTTP/3, if there is a certificate.
     pub(crate) fn all(tls: Option<Tls>) -> Self {
-        Self { tcp: tls.clone(), udp: tls }
+        Self { tcp: tls.clone(), udp: tls, udp_port: None }
     }
 
     /// The scheme of a URL there.
@@ -96,12 +98,14 @@ impl Security {
             if let Some(tls) = &self.tcp {
                 listener = listener.tls(tls);
             }
-            match &self.udp {
-                Some(tls) => listener.http3(tls).map_err(|error| {
-                    Mistake(format!("cannot listen on the UDP port for HTTP/3: {error}"))
-                }),
-                None => Ok(listener),
-            }
+            let listening = match (&self.udp, self.udp_port) {
+                (Some(tls), Some(port)) => listener.http3_at(port, tls),
+                (Some(tls), None) => listener.http3(tls),
+                (None, _) => return Ok(listener),
+            };
+            listening.map_err(|error| {
+                Mistake(format!("cannot listen on the UDP port for HTTP/3: {error}"))
+            })
         };
         tcp.into_iter().map(secure).collect()
     }

@@ -5,7 +5,8 @@ use crate::run::Security;
 use crate::settings::Settings;
 use crate::{Mistake, demo, pages, run};
 use axum::Router;
-use omniwire::Omniwire;
+use omniwire::protocols::{engineio, socketio};
+use omniwire::{Omniwire, SocketIoMount};
 
 /// Runs the server until it is told to end.
 pub(crate) fn run(options: &ServeOptions) -> Result<(), Mistake> {
@@ -22,6 +23,9 @@ async fn serve(settings: &Settings) -> Result<(), Mistake> {
     if settings.demo {
         builder = builder.namespace(demo::chat());
     }
+    if settings.webtransport {
+        builder = builder.mount("/socket.io", with_webtransport());
+    }
     let omniwire = builder.build().map_err(|error| Mistake(error.to_string()))?;
     let mut router = Router::new().merge(omniwire.router());
     if settings.demo {
@@ -33,4 +37,11 @@ async fn serve(settings: &Settings) -> Result<(), Mistake> {
     let listeners = security.secure(listeners)?;
     run::announce(&format!("Omniwire is at {}://{address}/", security.scheme()));
     run::serve(listeners, router, &omniwire, settings.drain).await
+}
+
+/// Socket.IO as the server has it, and WebTransport.
+fn with_webtransport() -> SocketIoMount {
+    let mut engine = engineio::Config::default();
+    engine.transports.webtransport = true;
+    SocketIoMount::new().config(socketio::Config { engine: engine.into(), ..Default::default() })
 }

@@ -22,6 +22,7 @@ pub(crate) struct Settings {
     pub(crate) hosts: Hosts,
     pub(crate) limits: Limits,
     pub(crate) tls: Option<Tls>,
+    pub(crate) webtransport: bool,
     pub(crate) drain: Drain,
 }
 
@@ -41,6 +42,12 @@ impl Settings {
         }
         let certificate = options.tls_cert.as_deref().or(file.tls_cert.as_deref());
         let tls = read_tls(certificate, options.tls_key.as_deref().or(file.tls_key.as_deref()))?;
+        let webtransport = options.webtransport.or(file.webtransport).unwrap_or(false);
+        if webtransport && tls.is_none() {
+            return Err(Mistake(
+                "webtransport needs a certificate: give tls_cert and tls_key".into(),
+            ));
+        }
         let mut drain = Drain::default();
         set_ms(&mut drain.delay, options.drain_delay_ms.or(file.drain_delay_ms));
         set_ms(&mut drain.time_max, options.drain_time_ms.or(file.drain_time_ms));
@@ -58,6 +65,7 @@ impl Settings {
             hosts: read_hosts(hosts),
             limits,
             tls,
+            webtransport,
             drain,
         })
     }

@@ -11,6 +11,7 @@ pub(crate) mod tunnel;
 pub(crate) mod upgrade;
 pub(crate) mod upstream;
 pub(crate) mod websocket;
+pub(crate) mod webtransport;
 
 use crate::edge::crowd::Counted;
 use crate::session::cell::Cell;

@@ -130,6 +130,11 @@ pub(crate) trait Mounted: fmt::Debug + Send + Sync {
     /// Whose pages may talk to it.
     fn origins(&self) -> &Origins;
 
+    /// Whether it can be carried by WebTransport.
+    fn has_webtransport(&self) -> bool {
+        false
+    }
+
     /// Whether it answers OPTIONS and tells browsers about origins by itself.
     fn minds_cors(&self) -> bool {
         false
@@ -219,6 +224,12 @@ impl Mounts {
     /// The paths, and whether what is below belongs to the mount too.
     pub(crate) fn paths(&self) -> impl Iterator<Item = (&str, bool)> {
         self.by_path.iter().map(|(path, mounted)| (path.as_str(), mounted.has_tail()))
+    }
+
+    /// Whether one of them can be carried by WebTransport.
+    #[cfg(feature = "http3")]
+    pub(crate) fn has_webtransport(&self) -> bool {
+        self.by_path.iter().any(|(_, mounted)| mounted.has_webtransport())
     }
 
     fn find(&self, path: &str) -> Option<(Arc<dyn Mounted>, String)> {

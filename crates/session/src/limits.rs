@@ -207,7 +207,7 @@ limits! {
     body_timeout: time = Duration::from_secs(30),
         "One POST body, from first to last byte.";
     frame_timeout: time = Duration::from_secs(30),
-        "One WebSocket frame, from first to last byte.";
+        "One frame of WebSocket or WebTransport, from first to last byte.";
     ping_interval: time = Duration::from_secs(25),
         "A WebSocket whose peer completes no frame for this long is pinged, where the protocol has \
          no heartbeat of its own.";

@@ -18,7 +18,7 @@ use serde_json::json;
 use settings::Settings;
 use std::time::Duration;
 
-pub(super) use settings::port;
+pub(super) use settings::{port, secure};
 
 /// Builds the server that the environment asks for.
 pub(super) fn site(basis: &Basis) -> Result<Site, Mistake> {

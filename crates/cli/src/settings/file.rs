@@ -20,6 +20,7 @@ pub(super) struct File {
     pub(super) threads: Option<usize>,
     pub(super) tls_cert: Option<PathBuf>,
     pub(super) tls_key: Option<PathBuf>,
+    pub(super) webtransport: Option<bool>,
     pub(super) drain_delay_ms: Option<u64>,
     pub(super) drain_rate: Option<u32>,
     pub(super) drain_time_ms: Option<u64>,

@@ -4,7 +4,7 @@
 //! up to their first wait, then moves what the outbox has to the socket and writes it at once:
 //! all output of a turn leaves in one write.
 
-mod watch;
+pub(super) mod watch;
 
 use self::watch::{Bucket, Watch};
 use super::Place;

@@ -1,9 +1,11 @@
-//! HTTP/3 (RFC 9114) over QUIC: the same router, and WebSockets by extended CONNECT (RFC 9220).
+//! HTTP/3 (RFC 9114) over QUIC: the same router, WebSockets by extended CONNECT (RFC
+//! 9220), and WebTransport where a mount serves it.
 
 mod exchange;
 mod guarded;
 mod protocol;
 mod relay;
+mod webtransport;
 
 use super::site::{Site, Visit};
 use super::tls::Tls;
@@ -11,7 +13,6 @@ use crate::panics::Witness;
 use bytes::Bytes;
 use h3::error::Code;
 use h3::server::{RequestResolver, RequestStream};
-use omniwire_session::limits::Limits;
 use quinn::VarInt;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Endpoint, EndpointConfig, IdleTimeout, ServerConfig, TokioRuntime, TransportConfig};
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use webtransport::Sessions;
 
 type Connection = h3::server::Connection<guarded::Connection, Bytes>;
 type Receiving = RequestStream<guarded::RecvStream, Bytes>;
@@ -34,6 +36,9 @@ const CONNECTION_WINDOW: u32 = 1 << 20;
 /// HTTP/3 itself needs three unidirectional streams; others are read and thrown away.
 const UNIDIRECTIONAL_STREAMS_MAX: u32 = 8;
 
+/// Browsers want datagrams for WebTransport; nobody reads any, and the newest push out the oldest.
+const DATAGRAMS_LEN_MAX: usize = 2 << 10;
+
 /// A UDP port for HTTP/3.
 #[derive(Debug)]
 pub(super) struct Socket {
@@ -46,13 +51,17 @@ impl Socket {
         Ok(Self { socket: UdpSocket::bind(address)?, tls: tls.clone() })
     }
 
+    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
     /// Serves until `stopped` changes, and holds it until the last connection has ended.
     pub(super) fn serve(
         self,
         site: Arc<Site>,
         mut stopped: watch::Receiver<()>,
     ) -> io::Result<impl Future<Output = ()> + Send> {
-        let config = server_config(&self.tls, &site.limits)?;
+        let config = server_config(&self.tls, &site)?;
         let runtime = Arc::new(TokioRuntime);
         let endpoint =
             Endpoint::new(EndpointConfig::default(), Some(config), self.socket, runtime)?;
@@ -78,7 +87,8 @@ impl Socket {
     }
 }
 
-fn server_config(tls: &Tls, limits: &Limits) -> io::Result<ServerConfig> {
+fn server_config(tls: &Tls, site: &Site) -> io::Result<ServerConfig> {
+    let limits = &site.limits;
     // No early data: a handshake in it could be replayed (RFC 9114, 10.9).
     let crypto: Arc<rustls::ServerConfig> = Arc::new(tls.config(&[b"h3"]));
     let crypto = QuicServerConfig::try_from(crypto).map_err(io::Error::other)?;
@@ -90,7 +100,8 @@ fn server_config(tls: &Tls, limits: &Limits) -> io::Result<ServerConfig> {
         .max_concurrent_uni_streams(UNIDIRECTIONAL_STREAMS_MAX.into())
         .stream_receive_window(STREAM_WINDOW.into())
         .receive_window(CONNECTION_WINDOW.into())
-        .send_window(CONNECTION_WINDOW.into());
+        .send_window(CONNECTION_WINDOW.into())
+        .datagram_receive_buffer_size(site.webtransport.then_some(DATAGRAMS_LEN_MAX));
     let mut config = ServerConfig::with_crypto(Arc::new(crypto));
     config.transport_config(Arc::new(transport));
     Ok(config)
@@ -110,6 +121,13 @@ async fn receive(
         let mut builder = h3::server::builder();
         builder
             .enable_extended_connect(true)
+            .enable_webtransport(site.webtransport)
+            .enable_datagram(site.webtransport)
+            .max_webtransport_sessions(if site.webtransport {
+                site.limits.streams_max as u64
+            } else {
+                0
+            })
             .max_field_section_size(site.limits.head_len_max as u64);
         // A field section that is a bit too long is answered (431).
         let frame_len_max = FIELD_SECTIONS_PER_FRAME * site.limits.head_len_max;
@@ -124,6 +142,12 @@ async fn receive(
     }
 }
 
+/// A connection, as all that happens on it sees it.
+struct Peer {
+    quic: quinn::Connection,
+    sessions: Sessions,
+}
+
 async fn converse(
     site: Arc<Site>,
     quic: quinn::Connection,
@@ -131,6 +155,7 @@ async fn converse(
     visit: Visit,
     mut stopped: watch::Receiver<()>,
 ) {
+    let peer = Arc::new(Peer { quic: quic.clone(), sessions: Sessions::default() });
     // Ends all requests when the connection ends.
     let mut exchanges = JoinSet::new();
     let late = tokio::time::sleep(site.limits.handshake_timeout);
@@ -140,8 +165,8 @@ async fn converse(
         tokio::select! {
             accepted = connection.accept() => match accepted {
                 Ok(Some(resolver)) => {
-                    let (site, visit, quic) = (Arc::clone(&site), visit.clone(), quic.clone());
-                    exchanges.spawn(exchange::run(site, visit, quic, resolver));
+                    let (site, visit, peer) = (Arc::clone(&site), visit.clone(), Arc::clone(&peer));
+                    exchanges.spawn(exchange::run(site, visit, peer, resolver));
                 }
                 Ok(None) => break,
                 Err(error) => {

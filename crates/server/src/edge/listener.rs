@@ -76,8 +76,21 @@ impl Listener {
     /// # Errors
     /// The UDP port can't be bound.
     #[cfg(feature = "http3")]
-    pub fn http3(mut self, tls: &Tls) -> io::Result<Self> {
-        self.quic = Some(super::http3::Socket::bind(self.tcp.local_addr()?, tls)?);
+    pub fn http3(self, tls: &Tls) -> io::Result<Self> {
+        let port = self.tcp.local_addr()?.port();
+        self.http3_at(port, tls)
+    }
+
+    /// The same on another UDP port. Socket.IO's clients look for WebTransport at the number of the
+    /// TCP port.
+    ///
+    /// # Errors
+    /// The UDP port can't be bound.
+    #[cfg(feature = "http3")]
+    pub fn http3_at(mut self, port: u16, tls: &Tls) -> io::Result<Self> {
+        let mut address = self.tcp.local_addr()?;
+        address.set_port(port);
+        self.quic = Some(super::http3::Socket::bind(address, tls)?);
         Ok(self)
     }
 
@@ -121,8 +134,8 @@ pub async fn serve(
     #[cfg_attr(not(feature = "http3"), expect(unused_mut))]
     let mut site = Site::new(omniwire, router, local);
     #[cfg(feature = "http3")]
-    if listener.quic.is_some() {
-        site.tell_http3(local.port());
+    if let Some(quic) = &listener.quic {
+        site.tell_http3(quic.local_addr()?.port());
     }
     let site = Arc::new(site);
     // Each connection holds a receiver until it is closed.

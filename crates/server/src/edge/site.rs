@@ -22,6 +22,9 @@ pub(super) struct Site {
     pub(super) shared: Arc<Shared>,
     pub(super) limits: Limits,
     pub(super) crowd: Arc<Crowd>,
+    /// Whether a mount serves WebTransport.
+    #[cfg(feature = "http3")]
+    pub(super) webtransport: bool,
     hosts: Hosts,
     local: IpAddr,
     /// Tells those who come by TCP that the same is there by QUIC (RFC 7838).
@@ -49,6 +52,8 @@ impl Site {
             shared: Arc::clone(shared),
             limits: shared.limits.clone(),
             crowd: Arc::clone(&shared.crowd),
+            #[cfg(feature = "http3")]
+            webtransport: omniwire.mounts.has_webtransport(),
             hosts: shared.hosts.clone(),
             local: local.ip(),
             alternative: None,

@@ -1,5 +1,8 @@
 //! Engine.IO, bare or with Socket.IO on top: polling, WebSocket, and the way between them.
 
+mod webtransport;
+
+use self::webtransport::is_webtransport;
 use super::websocket::{Door, is_upgrade};
 use super::{BuildError, Incoming, IntoMounted, Mounted, ResponseFuture, Site};
 use crate::carrier::compression::Coding;
@@ -221,7 +224,10 @@ impl Endpoint {
         Arc::new(Self { engine, speech, terms: Arc::new(terms), door, origins, options })
     }
 
-    async fn answer(&self, incoming: Incoming) -> Response<Body> {
+    async fn answer(self: &Arc<Self>, incoming: Incoming) -> Response<Body> {
+        if is_webtransport(&incoming.request) {
+            return self.admit(incoming);
+        }
         let upgrade = is_upgrade(&incoming.request);
         let head = &incoming.request;
         let parsed =
@@ -260,18 +266,7 @@ impl Endpoint {
             },
             _ => None,
         };
-        let (sid, now) = (fresh_id(), clock::now());
-        let legacy = open.protocol == Protocol::V3;
-        let machine: Box<dyn Session> = match &self.speech {
-            Speech::Bare => {
-                Box::new(EngineIoSession::new(Arc::clone(&self.engine), &open, sid.clone(), now))
-            }
-            Speech::SocketIo(config) => {
-                Box::new(SocketIoSession::new(Arc::clone(config), &open, sid.clone(), now))
-            }
-        };
-        let ids = if legacy { PeerIds::Legacy } else { PeerIds::Fresh };
-        let cell = match incoming.open_session(&self.terms, sid, ids, machine) {
+        let cell = match self.open_cell(&incoming, &open) {
             Ok(cell) => cell,
             Err(refusal) => return refusal,
         };
@@ -283,7 +278,27 @@ impl Endpoint {
             }
             return response;
         };
+        let legacy = open.protocol == Protocol::V3;
         handshake.carry_after(&cell, if legacy { LEGACY_PAUSE } else { Duration::ZERO })
+    }
+
+    /// A new session, for a carrier to attach to.
+    #[expect(clippy::result_large_err, reason = "a refusal is a whole response")]
+    fn open_cell(&self, incoming: &Incoming, open: &Open) -> Result<Arc<Cell>, Response<Body>> {
+        let (sid, now) = (fresh_id(), clock::now());
+        let machine: Box<dyn Session> = match &self.speech {
+            Speech::Bare => {
+                Box::new(EngineIoSession::new(Arc::clone(&self.engine), open, sid.clone(), now))
+            }
+            Speech::SocketIo(config) => {
+                Box::new(SocketIoSession::new(Arc::clone(config), open, sid.clone(), now))
+            }
+        };
+        let ids = match open.protocol {
+            Protocol::V3 => PeerIds::Legacy,
+            Protocol::V4 => PeerIds::Fresh,
+        };
+        incoming.open_session(&self.terms, sid, ids, machine)
     }
 
     async fn go_on(&self, mut incoming: Incoming, asks: Asks, cell: &Arc<Cell>) -> Response<Body> {
@@ -406,6 +421,10 @@ impl Mounted for Endpoint {
 
     fn has_tail(&self) -> bool {
         false
+    }
+
+    fn has_webtransport(&self) -> bool {
+        self.engine.transports.webtransport
     }
 
     fn origins(&self) -> &Origins {

@@ -1,8 +1,9 @@
 //! What the environment asks for.
 
 use crate::Mistake;
+use crate::run::Security;
 use omniwire::protocols::{engineio, socketio};
-use omniwire::{ConnectionRecovery, Origins};
+use omniwire::{ConnectionRecovery, Origins, Tls};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,9 +26,13 @@ pub(crate) fn port() -> Result<u16, Mistake> {
     Ok(Environment(&from_process).read("SIO_PORT")?.unwrap_or(3000))
 }
 
+/// Adds HTTP/3 for WebTransport, if the environment asks for that.
+pub(crate) fn secure(security: &mut Security) -> Result<(), Mistake> {
+    Environment(&from_process).secure(security)
+}
+
 /// Variables whose features are still to come, with the values that ask for nothing.
-const MISSING: [(&str, &str); 4] =
-    [("SIO_REDIS", ""), ("SIO_WT_PORT", ""), ("SIO_WT_CERT", ""), ("SIO_WT_KEY", "")];
+const MISSING: [(&str, &str); 1] = [("SIO_REDIS", "")];
 
 /// Variables that the official suite does without, and so are not set for it.
 const BESIDE_OFFICIAL: [&str; 8] = [
@@ -141,6 +146,28 @@ impl Environment<'_> {
         }
     }
 
+    fn secure(&self, security: &mut Security) -> Result<(), Mistake> {
+        let missing = |name: &str, other: &str| {
+            Mistake(format!("{name} is not set: WebTransport is encrypted, so it needs {other}"))
+        };
+        match (self.get("SIO_WT_CERT"), self.get("SIO_WT_KEY")) {
+            (Some(certificate), Some(key)) => {
+                let tls = Tls::from_pem_files(certificate, key);
+                let tls = tls.map_err(|error| Mistake(format!("SIO_WT_CERT, SIO_WT_KEY: {error}")));
+                security.udp = Some(tls?);
+            }
+            (None, Some(_)) => return Err(missing("SIO_WT_CERT", "a certificate")),
+            (Some(_), None) => return Err(missing("SIO_WT_KEY", "the certificate's key")),
+            (None, None) => {}
+        }
+        security.udp_port = self.read("SIO_WT_PORT")?;
+        let wanted = security.udp_port.is_some() || self.engine()?.transports.webtransport;
+        if wanted && security.udp.is_none() {
+            return Err(missing("SIO_WT_CERT", "a certificate"));
+        }
+        Ok(())
+    }
+
     fn recovery(&self, engine: &engineio::Config) -> Result<Option<ConnectionRecovery>, Mistake> {
         let Some(window) = self.duration("SIO_RECOVERY_MS")?.filter(|window| !window.is_zero())
         else {
@@ -180,9 +207,7 @@ fn transports(names: &str) -> Result<engineio::Transports, Mistake> {
         match name {
             "polling" => transports.polling = true,
             "websocket" => transports.websocket = true,
-            "webtransport" => {
-                return Err(mistake("SIO_TRANSPORTS", name, "is not supported yet"));
-            }
+            "webtransport" => transports.webtransport = true,
             _ => return Err(mistake("SIO_TRANSPORTS", name, "is no transport")),
         }
     }

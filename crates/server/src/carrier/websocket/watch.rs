@@ -1,4 +1,5 @@
 //! What a WebSocket's peer may do with time: how long a frame may take, how many pings may come.
+//! A frame of WebTransport may take as long.
 
 use crate::clock;
 use omniwire_session::limits::Limits;
@@ -9,7 +10,7 @@ use tokio::time::Sleep;
 
 /// Watches one connection. It owns a timer only while a frame has come in part.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
+pub(in crate::carrier) struct Watch {
     frame: Option<(u32, Pin<Box<Sleep>>)>,
     pub(super) controls: Bucket,
 }
@@ -25,12 +26,12 @@ impl Watch {
     }
 
     /// We don't read from the peer: it can't help it that its frame stays unfinished.
-    pub(super) fn look_away(&mut self) {
+    pub(in crate::carrier) fn look_away(&mut self) {
         self.frame = None;
     }
 
     /// Ready once the same frame has been unfinished for so long.
-    pub(super) fn poll_frame(
+    pub(in crate::carrier) fn poll_frame(
         &mut self,
         unfinished: Option<u32>,
         timeout: Duration,

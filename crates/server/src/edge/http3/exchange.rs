@@ -2,8 +2,10 @@
 
 use super::guarded::BidiStream;
 use super::protocol::{self, Protocol};
-use super::{Receiving, Resolver, Sending, relay};
+use super::webtransport;
+use super::{Peer, Receiving, Resolver, Sending, relay};
 use crate::carrier::tunnel::Tunnel;
+use crate::carrier::upgrade;
 use crate::edge::site::{Site, Visit};
 use crate::panics::Witness;
 use axum::body::Body;
@@ -12,6 +14,7 @@ use h3::error::{Code, StreamError};
 use h3::proto::frame::Frame;
 use h3::quic::SendStream as _;
 use h3::server::RequestStream;
+use h3::webtransport::SessionId;
 use http::{HeaderMap, HeaderName, Method, Request, Response, header};
 use http_body::Frame as BodyFrame;
 use http_body_util::BodyExt as _;
@@ -22,16 +25,18 @@ use std::task::{Context, Poll, ready};
 type Stream = RequestStream<BidiStream, Bytes>;
 
 /// Reads a request, has it answered, and carries on as a tunnel if that was asked for.
-pub(super) async fn run(
-    site: Arc<Site>,
-    visit: Visit,
-    quic: quinn::Connection,
-    resolver: Resolver,
-) {
+pub(super) async fn run(site: Arc<Site>, visit: Visit, peer: Arc<Peer>, resolver: Resolver) {
     let _witness = Witness(Arc::clone(&site.shared));
-    let head = tokio::time::timeout(site.limits.handshake_timeout, read_head(resolver)).await;
-    let done = match head {
-        Ok(Ok(Some(asked))) => answer(&site, &visit, &quic, asked).await,
+    let begin = async {
+        match read_head(resolver, site.webtransport).await? {
+            Begun::Request(asked) => return Ok(Some(asked)),
+            Begun::Stream(session, one) => peer.sessions.bring(&peer.quic, session, one).await,
+            Begun::Malformed => {}
+        }
+        Ok(None)
+    };
+    let done = match tokio::time::timeout(site.limits.handshake_timeout, begin).await {
+        Ok(Ok(Some(asked))) => answer(&site, &visit, &peer, *asked).await,
         Ok(Ok(None)) => Ok(()),
         Ok(Err(error)) => Err(error),
         Err(_) => return tracing::debug!(remote = %visit.remote, "no request's head in time"),
@@ -41,21 +46,35 @@ pub(super) async fn run(
     }
 }
 
-struct Asked {
-    head: Request<()>,
+pub(super) struct Asked {
+    pub(super) head: Request<()>,
     protocol: Option<Protocol>,
-    stream: Stream,
+    pub(super) stream: Stream,
 }
 
-/// The request, if it is one.
-async fn read_head(mut resolver: Resolver) -> Result<Option<Asked>, StreamError> {
+/// What a stream is.
+enum Begun {
+    Request(Box<Asked>),
+    /// One of a WebTransport session.
+    Stream(SessionId, Box<dyn upgrade::Stream>),
+    /// Nothing: it was reset.
+    Malformed,
+}
+
+async fn read_head(mut resolver: Resolver, webtransport: bool) -> Result<Begun, StreamError> {
     let frames = &mut resolver.frame_stream;
     let mut frame = std::future::poll_fn(|context| frames.poll_next(context)).await;
     let mut protocol = None;
+    if let Ok(Some(Frame::WebTransportStream(session))) = frame
+        && webtransport
+    {
+        let raw = resolver.frame_stream.into_inner();
+        return Ok(Begun::Stream(session, webtransport::stream(raw)));
+    }
     if let Ok(Some(Frame::Headers(block))) = frame {
         let Ok(section) = protocol::take(block) else {
             resolver.frame_stream.reset(Code::H3_MESSAGE_ERROR.value());
-            return Ok(None);
+            return Ok(Begun::Malformed);
         };
         protocol = section.protocol;
         frame = Ok(Some(Frame::Headers(section.block)));
@@ -63,9 +82,9 @@ async fn read_head(mut resolver: Resolver) -> Result<Option<Asked>, StreamError>
     let (head, mut stream) = resolver.accept_with_frame(frame)?.resolve().await?;
     if is_malformed(&head, protocol) {
         stream.stop_stream(Code::H3_MESSAGE_ERROR);
-        return Ok(None);
+        return Ok(Begun::Malformed);
     }
-    Ok(Some(Asked { head, protocol, stream }))
+    Ok(Begun::Request(Box::new(Asked { head, protocol, stream })))
 }
 
 /// What `h3` lets pass (RFC 9114, 4.2 and 4.3.1; RFC 9220, 3).
@@ -88,12 +107,10 @@ const CONNECTION_SPECIFIC: [HeaderName; 5] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-async fn answer(
-    site: &Site,
-    visit: &Visit,
-    quic: &quinn::Connection,
-    asked: Asked,
-) -> Result<(), StreamError> {
+async fn answer(site: &Site, visit: &Visit, peer: &Peer, asked: Asked) -> Result<(), StreamError> {
+    if asked.protocol == Some(Protocol::WebTransport) && site.webtransport {
+        return webtransport::run(site, visit, peer, asked).await;
+    }
     let Asked { head, protocol, stream } = asked;
     let Some(protocol) = protocol else {
         let (mut sending, receiving) = stream.split();
@@ -113,10 +130,10 @@ async fn answer(
         return respond(&mut sending, response).await;
     }
     sending.send_response(head_of(&response)).await?;
-    relay::run(sending, receiving, far, quic).await
+    relay::run(sending, receiving, far, &peer.quic).await
 }
 
-fn head_of<B>(response: &Response<B>) -> Response<()> {
+pub(super) fn head_of<B>(response: &Response<B>) -> Response<()> {
     let mut head = Response::new(());
     *head.status_mut() = response.status();
     *head.headers_mut() = response.headers().clone();
@@ -126,7 +143,10 @@ fn head_of<B>(response: &Response<B>) -> Response<()> {
 }
 
 /// Sends a whole answer.
-async fn respond(sending: &mut Sending, response: Response<Body>) -> Result<(), StreamError> {
+pub(super) async fn respond(
+    sending: &mut Sending,
+    response: Response<Body>,
+) -> Result<(), StreamError> {
     sending.send_response(head_of(&response)).await?;
     let mut body = response.into_body();
     while let Some(frame) = body.frame().await {

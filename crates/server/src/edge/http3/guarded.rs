@@ -6,7 +6,7 @@
 //! for more panics when it is to be stopped or asked for its number.
 
 use super::fail;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use h3::error::Code;
 use h3::quic::{
     self, BidiStream as _, ConnectionErrorIncoming, RecvStream as _, StreamErrorIncoming, StreamId,
@@ -287,6 +287,16 @@ impl quic::SendStream<Bytes> for BidiStream {
 
     fn send_id(&self) -> StreamId {
         self.sending.send_id()
+    }
+}
+
+impl quic::SendStreamUnframed<Bytes> for BidiStream {
+    fn poll_send<D: Buf>(
+        &mut self,
+        context: &mut Context<'_>,
+        octets: &mut D,
+    ) -> Poll<Result<usize, StreamErrorIncoming>> {
+        self.sending.poll_send(context, octets)
     }
 }
 

@@ -71,7 +71,6 @@ fn what_cannot_be_is_told_in_a_line() {
     for (name, value, line) in [
         ("SIO_RECOVERY_MS", "soon", "SIO_RECOVERY_MS: 'soon' is no number in range"),
         ("SIO_PARSER", "xml", "SIO_PARSER: 'xml' is no parser"),
-        ("SIO_TRANSPORTS", "webtransport", "SIO_TRANSPORTS: 'webtransport' is not supported yet"),
         ("SIO_TRANSPORTS", "pigeon", "SIO_TRANSPORTS: 'pigeon' is no transport"),
         ("SIO_EIO3", "yes", "SIO_EIO3: 'yes' is neither 0 nor 1"),
         ("SIO_PING_TIMEOUT", "-1", "SIO_PING_TIMEOUT: '-1' is no number in range"),
@@ -79,4 +78,38 @@ fn what_cannot_be_is_told_in_a_line() {
     ] {
         assert_eq!(settings(&[(name, value)]).unwrap_err(), line);
     }
+}
+
+fn secured(variables: &[(&str, &str)]) -> Result<Security, String> {
+    let lookup = |name: &str| {
+        let found = variables.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| (*value).to_owned())
+    };
+    let mut security = Security::default();
+    let done = Environment(&lookup).secure(&mut security);
+    done.map(|()| security).map_err(|Mistake(line)| line)
+}
+
+#[test]
+fn webtransport_is_a_transport_that_needs_a_certificate() {
+    let variables = [("SIO_TRANSPORTS", "polling,webtransport")];
+    let engine = settings(&variables).unwrap().config.engine;
+    let transports = engineio::Transports { webtransport: true, websocket: false, polling: true };
+    assert_eq!(engine.transports, transports);
+    let certificate =
+        "SIO_WT_CERT is not set: WebTransport is encrypted, so it needs a certificate";
+    assert_eq!(secured(&variables).unwrap_err(), certificate);
+    assert_eq!(secured(&[("SIO_WT_PORT", "3000")]).unwrap_err(), certificate);
+    assert_eq!(secured(&[("SIO_WT_KEY", "key.pem")]).unwrap_err(), certificate);
+    let key = "SIO_WT_KEY is not set: WebTransport is encrypted, so it needs the certificate's key";
+    assert_eq!(secured(&[("SIO_WT_CERT", "certificate.pem")]).unwrap_err(), key);
+    assert!(secured(&[]).unwrap().udp.is_none());
+}
+
+#[test]
+fn a_file_that_is_missing_is_named() {
+    let variables = [("SIO_WT_CERT", "nowhere/c.pem"), ("SIO_WT_KEY", "nowhere/k.pem")];
+    let line = secured(&variables).unwrap_err();
+    let begin = "SIO_WT_CERT, SIO_WT_KEY: cannot read the certificate nowhere/c.pem: ";
+    assert!(line.starts_with(begin), "{line}");
 }
