@@ -2,7 +2,7 @@
 
 use crate::lock::Mutex;
 use crate::{Manner, Outbox, OutboxLimits, PushError, Pushed};
-use omniwire_session::{ByteString, Link, Prepared, WireForm};
+use omniwire_session::{ByteString, Few, Link, Prepared, WireForm};
 use smol_str::SmolStr;
 use std::fmt;
 use std::ops::Deref;
@@ -65,7 +65,7 @@ pub struct Membership {
     /// Where it is among all members, as long as it is there. Theirs is the lock.
     pub(crate) place: AtomicU32,
     /// The rooms it is in. Locked alone, never together with a shard.
-    pub(crate) rooms: Mutex<Rooms>,
+    pub(crate) rooms: Mutex<Few<RoomName>>,
 }
 
 impl Membership {
@@ -76,7 +76,7 @@ impl Membership {
 
     /// The rooms it is in, in the order in which it joined them.
     pub fn rooms(&self) -> Vec<ByteString> {
-        self.rooms.lock().as_slice().iter().map(|RoomName(name)| (**name).clone()).collect()
+        self.rooms.lock().iter().map(|RoomName(name)| (**name).clone()).collect()
     }
 }
 
@@ -102,60 +102,6 @@ impl Deref for RoomName {
 impl std::borrow::Borrow<str> for RoomName {
     fn borrow(&self) -> &str {
         self
-    }
-}
-
-/// The rooms that a member is in: most often one.
-#[derive(Debug, Default)]
-pub(crate) enum Rooms {
-    #[default]
-    None,
-    One(RoomName),
-    Many(Box<Names>),
-}
-
-#[derive(Debug)]
-pub(crate) struct Names(Vec<RoomName>);
-
-impl Rooms {
-    pub(crate) fn as_slice(&self) -> &[RoomName] {
-        match self {
-            Self::None => &[],
-            Self::One(name) => std::slice::from_ref(name),
-            Self::Many(names) => &names.0,
-        }
-    }
-
-    pub(crate) fn contains(&self, room: &str) -> bool {
-        self.as_slice().iter().any(|name| ***name == *room)
-    }
-
-    pub(crate) fn push(&mut self, name: RoomName) {
-        *self = match std::mem::take(self) {
-            Self::None => Self::One(name),
-            Self::One(first) => Self::Many(Box::new(Names(vec![first, name]))),
-            Self::Many(mut names) => {
-                names.0.push(name);
-                Self::Many(names)
-            }
-        };
-    }
-
-    /// It is in this room no more; whether it was.
-    pub(crate) fn remove(&mut self, room: &str) -> bool {
-        let Some(index) = self.as_slice().iter().position(|name| ***name == *room) else {
-            return false;
-        };
-        match self {
-            Self::None | Self::One(_) => *self = Self::None,
-            Self::Many(names) => {
-                names.0.remove(index);
-                if names.0.is_empty() {
-                    *self = Self::None;
-                }
-            }
-        }
-        true
     }
 }
 
@@ -188,29 +134,5 @@ impl Member for Lone {
 
     fn outbox(&self) -> &Outbox {
         &self.outbox
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rooms_are_kept_in_the_order_of_joining_and_leave_nothing_behind() {
-        let mut rooms = Rooms::default();
-        let names = |rooms: &Rooms| -> Vec<String> {
-            rooms.as_slice().iter().map(|name| name.to_string()).collect()
-        };
-        for room in ["a", "b", "c"] {
-            rooms.push(RoomName::new(&room.into()));
-        }
-        assert_eq!(names(&rooms), ["a", "b", "c"]);
-        assert!(rooms.contains("b") && rooms.remove("b") && !rooms.remove("b"));
-        assert_eq!(names(&rooms), ["a", "c"]);
-        assert!(rooms.remove("a") && rooms.remove("c"));
-        assert!(matches!(rooms, Rooms::None));
-        rooms.push(RoomName::new(&"d".into()));
-        assert!(!rooms.remove("e") && rooms.remove("d") && !rooms.contains("d"));
-        assert_eq!(size_of::<Rooms>(), 16);
     }
 }

@@ -341,7 +341,7 @@ impl<M: Member> Hub<M> {
             self.remove(member, name);
             (**name).clone()
         };
-        rooms.as_slice().iter().map(left).collect()
+        rooms.iter().map(left).collect()
     }
 
     /// The member with this id.
@@ -462,7 +462,7 @@ impl<M: Member> Hub<M> {
         {
             let mut rooms = member.membership().rooms.lock();
             if !rooms.contains(room) {
-                if rooms.as_slice().len() >= self.config.rooms_max {
+                if rooms.len() >= self.config.rooms_max {
                     return Err(JoinError::TooManyRooms);
                 }
                 rooms.push(room.clone());
@@ -472,7 +472,7 @@ impl<M: Member> Hub<M> {
             let mut shard = self.shard(room).lock();
             let Some(entry) = self.find_or_make(&mut shard, room) else {
                 drop(shard);
-                member.membership().rooms.lock().remove(room);
+                member.membership().rooms.lock().remove(|name| name == room);
                 return Err(JoinError::NamespaceFull);
             };
             let is_new = entry.members.insert(member);
@@ -497,7 +497,7 @@ impl<M: Member> Hub<M> {
         if let Some(journal) = &mut journal {
             journal.leave(member.membership().key, room);
         }
-        let was_in = member.membership().rooms.lock().remove(room);
+        let was_in = member.membership().rooms.lock().remove(|name| ***name == *room).is_some();
         if was_in {
             self.remove(member, room);
         }

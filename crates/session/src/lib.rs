@@ -26,6 +26,7 @@ pub mod args;
 mod carrier;
 mod event;
 mod fault;
+mod few;
 pub mod json;
 pub mod limits;
 mod message;
@@ -39,6 +40,7 @@ pub use event::{
     Call, CallError, CallErrorKind, CallId, Event, Link, Reason, Refusal, Returning, Since,
 };
 pub use fault::Fault;
+pub use few::{Few, List};
 pub use message::{Kind, Message};
 pub use outputs::Outputs;
 pub use wire::{

@@ -6,7 +6,7 @@ use super::handler::{Args, BoxedHandler, CallContext, FromCall as _, IntoOutcome
 use super::handler::{Reply, Shape};
 use super::namespace::{NamespaceHandle, Space};
 use super::peer::Peer;
-use crate::clock;
+use crate::clock::{self, Stamp};
 use crate::panics;
 use crate::quoted::quoted;
 use crate::session::peers::PeerCell;
@@ -199,7 +199,7 @@ impl Space {
         let Some(due) = watched.presence.deadline() else { return };
         if watched.armed.is_none_or(|armed| due < armed) {
             watched.armed = Some(due);
-            self.timers.arm(due, Sleeper::Space(Arc::downgrade(self)));
+            self.timers.arm(Stamp::of(due), Sleeper::Space(Arc::downgrade(self)));
         }
     }
 

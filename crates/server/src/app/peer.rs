@@ -111,7 +111,7 @@ impl Peer {
     /// Whether it is the peer that its client was before its connection was lost
     /// ([`crate::Namespace::connection_recovery`]): Socket.IO's `socket.recovered`.
     pub fn recovered(&self) -> bool {
-        self.0.recovery.as_ref().is_some_and(|own| own.recovered)
+        self.0.recovery().is_some_and(|own| own.recovered)
     }
 
     /// Puts it in a room. Being there already is fine.
@@ -209,7 +209,7 @@ impl Peer {
 
     /// Where what is said to it is remembered, if it may come back.
     fn journal(&self) -> Option<&Journal> {
-        self.0.recovery.as_ref().and(self.0.space.hub.journal())
+        self.0.recovery().and(self.0.space.hub.journal())
     }
 
     /// Waits until no more than half of what may wait for this peer does, or it is gone. A handler

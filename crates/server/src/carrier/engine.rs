@@ -16,7 +16,6 @@ pub(crate) use self::socket::Socket;
 use self::selector::Selector;
 use self::socket::Readiness;
 use parking_lot::Mutex;
-use slab::Slab;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -103,7 +102,7 @@ fn start<W: Work>() -> io::Result<Arc<Line<W>>> {
     let engine = Engine {
         line: Arc::clone(&line),
         selector: Selector::new()?,
-        records: Slab::new(),
+        records: Places::default(),
         batch: Vec::new(),
     };
     // It gives way to others by itself: see `Engine::run`.
@@ -227,7 +226,7 @@ impl<W: Send + 'static> Wake for Record<W> {
 struct Engine<W: Work> {
     line: Arc<Line<W>>,
     selector: Selector,
-    records: Slab<Arc<Record<W>>>,
+    records: Places<W>,
     /// Who is polled in this round; kept for its memory.
     batch: Vec<Arc<Record<W>>>,
 }
@@ -290,7 +289,7 @@ impl<W: Work> Engine<W> {
                 continue;
             }
             if let Some(work) = record.poll() {
-                self.records.try_remove(record.place.load(Ordering::Relaxed) as usize);
+                self.records.remove(record.place.load(Ordering::Relaxed));
                 drop(work);
             }
         }
@@ -301,12 +300,11 @@ impl<W: Work> Engine<W> {
     fn admit(&mut self, record: &Arc<Record<W>>) -> bool {
         let mut slot = record.work.lock();
         let Some(socket) = slot.as_ref().and_then(W::socket) else { return false };
-        let entry = self.records.vacant_entry();
-        let place = entry.key();
-        match self.selector.add(socket, place) {
+        let place = self.records.next();
+        match self.selector.add(socket, place as usize) {
             Ok(()) => {
-                record.place.store(place as u32, Ordering::Relaxed);
-                entry.insert(Arc::clone(record));
+                record.place.store(place, Ordering::Relaxed);
+                self.records.insert(place, Arc::clone(record));
                 true
             }
             Err(error) => {
@@ -317,6 +315,56 @@ impl<W: Work> Engine<W> {
                 false
             }
         }
+    }
+}
+
+/// Records by their places, each of which takes a pointer.
+struct Places<W> {
+    records: Vec<Option<Arc<Record<W>>>>,
+    /// Those that are empty, but for what is behind the last.
+    vacant: Vec<u32>,
+}
+
+impl<W> Default for Places<W> {
+    fn default() -> Self {
+        Self { records: Vec::new(), vacant: Vec::new() }
+    }
+}
+
+impl<W> Places<W> {
+    fn is_empty(&self) -> bool {
+        self.records.len() == self.vacant.len()
+    }
+
+    fn get(&self, place: usize) -> Option<&Arc<Record<W>>> {
+        self.records.get(place)?.as_ref()
+    }
+
+    /// Where the next record is to be.
+    fn next(&self) -> u32 {
+        self.vacant.last().copied().unwrap_or(self.records.len() as u32)
+    }
+
+    /// Puts a record where [`Places::next`] said.
+    fn insert(&mut self, place: u32, record: Arc<Record<W>>) {
+        match self.records.get_mut(place as usize) {
+            Some(vacant) => {
+                *vacant = Some(record);
+                self.vacant.pop();
+            }
+            None => self.records.push(Some(record)),
+        }
+    }
+
+    fn remove(&mut self, place: u32) {
+        if self.records.get_mut(place as usize).and_then(Option::take).is_some() {
+            self.vacant.push(place);
+        }
+    }
+
+    fn drain(&mut self) -> impl Iterator<Item = Arc<Record<W>>> + use<W> {
+        self.vacant = Vec::new();
+        std::mem::take(&mut self.records).into_iter().flatten()
     }
 }
 

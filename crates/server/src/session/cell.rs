@@ -13,7 +13,7 @@ use super::peers::{Admission, Answered, Arrival, PeerCell, Pending, Queued, Room
 use super::timers::Sleeper;
 use crate::app::namespace::{Denied, Space};
 use crate::app::peer::Peer;
-use crate::clock;
+use crate::clock::{self, Stamp};
 use crate::edge::crowd::Seat;
 use crate::panics::contain;
 use crate::quoted::quoted;
@@ -25,8 +25,8 @@ use http::StatusCode;
 use omniwire_hub::{Outbox, OutboxLimits, Seen};
 use omniwire_plain::{PLACES_MAX, Places};
 use omniwire_session::{
-    Answer, ByteString, Carrier, CarrierId, Detached, Ending, Event, Fault, Input, Link, Output,
-    Reason, Refusal, Session,
+    Answer, ByteString, Carrier, CarrierId, Detached, Ending, Event, Fault, Few, Input, Link,
+    Output, Reason, Refusal, Session,
 };
 use parking_lot::Mutex;
 use smallvec::SmallVec;
@@ -153,16 +153,16 @@ struct Core {
     /// What opened the session, or carries it, where these differ.
     request: RequestInfo,
     machine: Box<dyn Session>,
-    carriers: SmallVec<[Attached; 1]>,
+    carriers: Few<Attached>,
     next_carrier: u32,
     main: Option<CarrierId>,
-    peers: SmallVec<[Arc<PeerCell>; 1]>,
+    peers: Few<Arc<PeerCell>>,
     /// What carried it last.
     carried_by: Option<Carrier>,
     /// When the state machine wants to be told the time.
-    due: Option<Instant>,
+    due: Option<Stamp>,
     /// The earliest instant that the timers know of.
-    armed: Option<Instant>,
+    armed: Option<Stamp>,
     closed: Option<Reason>,
     /// Inputs that wait for room in the inboxes, and connections that wait for another to go.
     congested: Option<Box<Congestion>>,
@@ -210,10 +210,10 @@ impl Cell {
             core: Mutex::new(Core {
                 request,
                 machine,
-                carriers: SmallVec::new(),
+                carriers: Few::None,
                 next_carrier: 0,
                 main: None,
-                peers: SmallVec::new(),
+                peers: Few::None,
                 carried_by: None,
                 due: None,
                 armed: None,
@@ -310,7 +310,7 @@ impl Cell {
                 Output::End { id, ending } => core.end(id, ending),
                 Output::Closed { reason, ending } => self.close(core, reason, &ending, after),
                 Output::Timeout(due) => {
-                    core.due = due;
+                    core.due = due.map(Stamp::of);
                     break;
                 }
             }
@@ -327,7 +327,7 @@ impl Cell {
     ) {
         core.closed = Some(reason);
         core.due = None;
-        for peer in core.peers.drain(..) {
+        for peer in std::mem::take(&mut core.peers).into_vec() {
             let first = peer.arrive(Arrival::Leave(reason));
             after.arrivals.push((peer, first));
         }
@@ -336,7 +336,7 @@ impl Cell {
             _ => self.outbox.finish(ending.clone()),
         }
         let main = core.main;
-        for attached in &mut core.carriers {
+        for attached in core.carriers.iter_mut() {
             // The main carrier first sends what is left, if its peer still reads.
             if main != Some(attached.id) || reason == Reason::Slow {
                 attached.end(ending.clone());
@@ -406,11 +406,11 @@ impl Cell {
                 return core.with_peer(link, |peer| peer.cancel(&call));
             }
         };
-        let Some(index) = core.peers.iter().position(|peer| peer.member.link == link) else {
-            return;
+        let peer = match arrival {
+            Arrival::Leave(_) => core.peers.remove(|peer| peer.member.link == link),
+            _ => core.peer(link).cloned(),
         };
-        let left = matches!(arrival, Arrival::Leave(_));
-        let peer = if left { core.peers.remove(index) } else { Arc::clone(&core.peers[index]) };
+        let Some(peer) = peer else { return };
         let first = peer.arrive(arrival);
         after.arrivals.push((peer, first));
     }
@@ -603,16 +603,14 @@ impl Cell {
 
     /// Makes the timers call [`Cell::tick`] when something is due.
     fn arm(self: &Arc<Self>, core: &mut Core) {
-        let due = match self.terms.ping {
-            Some(ping) => core.carriers.iter().filter_map(|a| a.due(ping)).chain(core.due).min(),
-            None => core.due,
-        };
-        if let Some(due) = due {
+        let ping = self.terms.ping;
+        let pings = core.carriers.iter().filter_map(|attached| attached.due(ping?));
+        if let Some(due) = pings.map(Stamp::of).chain(core.due).min() {
             self.arm_at(core, due);
         }
     }
 
-    fn arm_at(self: &Arc<Self>, core: &mut Core, due: Instant) {
+    fn arm_at(self: &Arc<Self>, core: &mut Core, due: Stamp) {
         if core.armed.is_none_or(|armed| due < armed) {
             core.armed = Some(due);
             self.shared.timers.arm(due, Sleeper::Session(Arc::downgrade(self)));
@@ -625,7 +623,8 @@ impl Cell {
         let mut lost = SmallVec::<[CarrierId; 1]>::new();
         {
             let core = &mut *self.core.lock();
-            if core.armed.is_some_and(|armed| armed <= now) {
+            let stamp = Stamp::of(now);
+            if core.armed.is_some_and(|armed| armed <= stamp) {
                 core.armed = None;
             }
             if core.closed.is_some() {
@@ -635,7 +634,7 @@ impl Cell {
                 core.ping_the_quiet(now, ping, &mut lost);
             }
             let done = contain(&self.shared, || {
-                if core.due.is_some_and(|due| due <= now) {
+                if core.due.is_some_and(|due| due <= stamp) {
                     core.due = None;
                     if core.congested.is_some() {
                         core.machine.held_back(now);
@@ -684,8 +683,7 @@ impl Core {
 
     /// Forgets a carrier; whether it was there.
     fn remove(&mut self, id: CarrierId) -> bool {
-        let index = self.carriers.iter().position(|attached| attached.id == id);
-        if let Some(mut attached) = index.map(|index| self.carriers.remove(index)) {
+        if let Some(mut attached) = self.carriers.remove(|attached| attached.id == id) {
             attached.wake();
             return true;
         }
@@ -718,13 +716,13 @@ impl Core {
         ping: (Duration, Duration),
         lost: &mut SmallVec<[CarrierId; 1]>,
     ) {
-        for attached in &mut self.carriers {
+        for attached in self.carriers.iter_mut() {
             if attached.due(ping).is_none_or(|due| due > now) {
                 continue;
             }
             match attached.ping {
                 Ping::Quiet => {
-                    (attached.ping, attached.since) = (Ping::Owed, now);
+                    (attached.ping, attached.since) = (Ping::Owed, Stamp::of(now));
                     attached.wake();
                 }
                 Ping::Owed | Ping::Sent => lost.push(attached.id),

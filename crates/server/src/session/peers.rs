@@ -103,12 +103,18 @@ pub(crate) struct PeerCell {
     pub(crate) space: Arc<Space>,
     /// Its part in rooms.
     pub(crate) member: Membership,
-    /// None: no argument.
-    auth: Option<Box<RawArgs>>,
     pub(crate) request: RequestInfo,
-    /// What is known of it if it may come back.
-    pub(crate) recovery: Option<Box<Recoverable>>,
+    /// What it came with, if it did.
+    luggage: Option<Box<Luggage>>,
     inbox: Mutex<Inbox>,
+}
+
+/// What few peers have.
+struct Luggage {
+    /// One argument, or none.
+    auth: RawArgs,
+    /// What is known of it if it may come back.
+    recovery: Option<Recoverable>,
 }
 
 impl Member for PeerCell {
@@ -138,16 +144,17 @@ impl PeerCell {
         admission: Admission,
     ) -> Arc<Self> {
         let Admission { link, id, auth, wire, recovery } = admission;
+        let carries = recovery.is_some() || !auth.is_empty();
         let former = recovery.as_ref().and_then(Recoverable::identity);
         let (key, id) =
             former.unwrap_or_else(|| (MemberKey(NEXT_KEY.fetch_add(1, Ordering::Relaxed)), id));
+        let luggage = carries.then(|| Box::new(Luggage { auth, recovery }));
         Arc::new(Self {
             cell: Arc::clone(cell),
             space,
             member: Membership::new(key, id, wire, link),
-            auth: (!auth.is_empty()).then(|| Box::new(auth)),
             request,
-            recovery: recovery.map(Box::new),
+            luggage,
             inbox: Mutex::default(),
         })
     }
@@ -229,7 +236,7 @@ impl PeerCell {
     }
 
     fn enter(self: &Arc<Self>) {
-        match self.recovery.as_ref().and_then(|own| own.former.lock().take()) {
+        match self.recovery().and_then(|own| own.former.lock().take()) {
             None => self.ask_to_come_in(),
             Some(Former::Away(away)) => self.ask_to_come_back(away),
             Some(Former::Here(former)) => self.take_over(&former),
@@ -278,7 +285,7 @@ impl PeerCell {
         let link = self.member.link;
         let input = match admitted {
             Ok(()) => {
-                let token = self.recovery.as_ref().map(|own| own.token.clone());
+                let token = self.recovery().map(|own| own.token.clone());
                 let id = ByteString::from(&*self.member.id);
                 Input::Accept { link, id, token }
             }
@@ -627,10 +634,15 @@ impl PeerCell {
         }
     }
 
+    /// What is known of it if it may come back.
+    pub(crate) fn recovery(&self) -> Option<&Recoverable> {
+        self.luggage.as_ref()?.recovery.as_ref()
+    }
+
     /// What the client sent along when it asked to enter.
     pub(crate) fn auth(&self) -> &RawArgs {
         static NOTHING: LazyLock<RawArgs> = LazyLock::new(RawArgs::default);
-        self.auth.as_deref().unwrap_or(&NOTHING)
+        self.luggage.as_ref().map_or(&NOTHING, |luggage| &luggage.auth)
     }
 
     /// Keeps a value, in place of an earlier one of its type.

@@ -211,7 +211,7 @@ impl Recovery {
 
     /// A peer goes, for this reason. Whether it may come back.
     pub(crate) fn goes(space: &Arc<Space>, peer: &Arc<PeerCell>, reason: Reason) -> bool {
-        let (Some(recovery), Some(own)) = (&space.recovery, &peer.recovery) else { return false };
+        let (Some(recovery), Some(own)) = (&space.recovery, peer.recovery()) else { return false };
         if !may_return(reason) {
             return false;
         }

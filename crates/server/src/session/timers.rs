@@ -3,12 +3,13 @@
 
 use super::cell::Cell;
 use crate::app::namespace::Space;
-use crate::clock;
+use crate::clock::{self, Stamp};
 use parking_lot::Mutex;
-use std::cmp::Reverse;
+use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 use tokio::sync::Notify;
@@ -17,20 +18,28 @@ use tokio::sync::Notify;
 /// only when its deadline moves forward.
 #[derive(Default)]
 pub(crate) struct Timers {
-    heap: Mutex<BinaryHeap<Reverse<Alarm>>>,
+    heaps: Mutex<Heaps>,
     sooner: Notify,
     started: AtomicBool,
 }
 
+/// One for each kind of sleeper, so that an entry is a deadline and a pointer.
+#[derive(Default)]
+struct Heaps {
+    sessions: BinaryHeap<Alarm<Cell>>,
+    spaces: BinaryHeap<Alarm<Space>>,
+}
+
 impl fmt::Debug for Timers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Timers({})", self.heap.lock().len())
+        let heaps = self.heaps.lock();
+        write!(f, "Timers({}, {})", heaps.sessions.len(), heaps.spaces.len())
     }
 }
 
-struct Alarm {
-    at: Instant,
-    sleeper: Sleeper,
+struct Alarm<T> {
+    at: Stamp,
+    sleeper: Weak<T>,
 }
 
 /// Whom the timers wake.
@@ -57,39 +66,63 @@ impl Sleeper {
     }
 }
 
-impl PartialEq for Alarm {
+impl<T> PartialEq for Alarm<T> {
     fn eq(&self, other: &Self) -> bool {
         self.at == other.at
     }
 }
 
-impl Eq for Alarm {}
+impl<T> Eq for Alarm<T> {}
 
-impl PartialOrd for Alarm {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+impl<T> PartialOrd for Alarm<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Alarm {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.at.cmp(&other.at)
+/// The heap has the greatest on top: that is the earliest.
+impl<T> Ord for Alarm<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.at.cmp(&self.at)
     }
+}
+
+impl Heaps {
+    fn first(&self) -> Option<Stamp> {
+        let session = self.sessions.peek().map(|alarm| alarm.at);
+        let space = self.spaces.peek().map(|alarm| alarm.at);
+        session.into_iter().chain(space).min()
+    }
+
+    fn take_due(&mut self, now: Stamp) -> Option<Sleeper> {
+        if let Some(session) = pop_due(&mut self.sessions, now) {
+            return Some(Sleeper::Session(session));
+        }
+        pop_due(&mut self.spaces, now).map(Sleeper::Space)
+    }
+}
+
+fn pop_due<T>(heap: &mut BinaryHeap<Alarm<T>>, now: Stamp) -> Option<Weak<T>> {
+    heap.peek().filter(|alarm| alarm.at <= now)?;
+    heap.pop().map(|alarm| alarm.sleeper)
 }
 
 impl Timers {
     /// Calls [`Cell::tick`] or [`Space::tick`] at this instant.
-    pub(crate) fn arm(self: &Arc<Self>, at: Instant, sleeper: Sleeper) {
+    pub(crate) fn arm(self: &Arc<Self>, at: Stamp, sleeper: Sleeper) {
         let is_first = {
-            let mut heap = self.heap.lock();
-            let is_first = heap.peek().is_none_or(|Reverse(first)| at < first.at);
-            heap.push(Reverse(Alarm { at, sleeper }));
+            let mut heaps = self.heaps.lock();
+            let is_first = heaps.first().is_none_or(|first| at < first);
+            match sleeper {
+                Sleeper::Session(sleeper) => heaps.sessions.push(Alarm { at, sleeper }),
+                Sleeper::Space(sleeper) => heaps.spaces.push(Alarm { at, sleeper }),
+            }
             is_first
         };
         if is_first {
             self.sooner.notify_one();
         }
-        if !self.started.swap(true, Ordering::Relaxed) {
+        if !self.started.swap(true, Relaxed) {
             tokio::spawn(Self::run(Arc::downgrade(self)));
         }
     }
@@ -97,26 +130,18 @@ impl Timers {
     async fn run(timers: Weak<Self>) {
         while let Some(timers) = timers.upgrade() {
             let now = clock::now();
-            while let Some(sleeper) = timers.take_due(now) {
+            let take_due = || timers.heaps.lock().take_due(Stamp::of(now));
+            while let Some(sleeper) = take_due() {
                 sleeper.wake(now);
             }
-            let next = timers.heap.lock().peek().map(|Reverse(alarm)| alarm.at);
+            let next = timers.heaps.lock().first();
             let sooner = timers.sooner.notified();
             match next {
                 Some(at) => {
-                    tokio::time::timeout_at(at.into(), sooner).await.ok();
+                    tokio::time::timeout_at(at.instant().into(), sooner).await.ok();
                 }
                 None => sooner.await,
             }
         }
-    }
-
-    fn take_due(&self, now: Instant) -> Option<Sleeper> {
-        let mut heap = self.heap.lock();
-        let Reverse(first) = heap.peek()?;
-        if first.at > now {
-            return None;
-        }
-        heap.pop().map(|Reverse(alarm)| alarm.sleeper)
     }
 }

@@ -1,7 +1,7 @@
 //! The connections that carry a session, as the session sees them.
 
 use super::{After, Cell, Core};
-use crate::clock;
+use crate::clock::{self, Stamp};
 use bytes::BytesMut;
 use omniwire_hub::Drained;
 use omniwire_session::{Carrier, CarrierId, Detached, Ending, Fault, Frame, Input, Packed, Reason};
@@ -24,7 +24,7 @@ pub(super) struct Attached {
     pub(super) aside: Option<Box<Aside>>,
     pub(super) ping: Ping,
     /// Since when the ping is as it is; for a peer that owes no answer, when it was heard last.
-    pub(super) since: Instant,
+    pub(super) since: Stamp,
 }
 
 /// What does not go through the outbox.
@@ -138,7 +138,7 @@ impl Cell {
         if self.terms.ping.is_some()
             && let Some(attached) = core.attached(id)
         {
-            attached.since = clock::now();
+            attached.since = Stamp::of(clock::now());
             attached.ping = Ping::Quiet;
         }
     }
@@ -295,7 +295,7 @@ impl Cell {
     pub(crate) fn overflow(self: &Arc<Self>) {
         let mut core = self.core.lock();
         if core.closed.is_none() {
-            self.arm_at(&mut core, clock::now());
+            self.arm_at(&mut core, Stamp::of(clock::now()));
         }
     }
 
@@ -337,7 +337,7 @@ struct Overflowed;
 
 impl Attached {
     pub(super) fn new(id: CarrierId, carrier: Carrier) -> Self {
-        let since = clock::now();
+        let since = Stamp::of(clock::now());
         Self { id, carrier, waker: None, aside: None, ping: Ping::Quiet, since }
     }
 
@@ -386,8 +386,8 @@ impl Attached {
             return None;
         }
         match self.ping {
-            Ping::Quiet => self.since.checked_add(interval),
-            Ping::Owed | Ping::Sent => self.since.checked_add(timeout),
+            Ping::Quiet => self.since.instant().checked_add(interval),
+            Ping::Owed | Ping::Sent => self.since.instant().checked_add(timeout),
         }
     }
 }

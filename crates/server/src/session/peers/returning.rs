@@ -26,7 +26,7 @@ impl Recoverable {
 impl PeerCell {
     /// The client was this peer: it takes up where that one left off, if it is let in.
     pub(super) fn ask_to_come_back(self: &Arc<Self>, mut away: Away) {
-        let (Some(own), Some(recovery)) = (&self.recovery, &self.space.recovery) else { return };
+        let (Some(own), Some(recovery)) = (self.recovery(), &self.space.recovery) else { return };
         self.set_values(std::mem::take(&mut away.values));
         *own.former.lock() = Some(Former::Away(away));
         if recovery.settings.skip_admission { self.come_in() } else { self.ask_to_come_in() }
@@ -34,7 +34,7 @@ impl PeerCell {
 
     /// The client has lost the connection of this peer, and nobody knew yet.
     pub(super) fn take_over(self: &Arc<Self>, former: &Self) {
-        let (Some(own), Some(recovery)) = (&self.recovery, &self.space.recovery) else { return };
+        let (Some(own), Some(recovery)) = (self.recovery(), &self.space.recovery) else { return };
         let mut coming = recovery.await_away(&own.token);
         // One that is over already goes by itself.
         former.cell.handle(Input::Close { reason: Reason::ConnectionLost }).ok();
@@ -63,7 +63,7 @@ impl PeerCell {
     /// missed may be forgotten by now.
     pub(super) fn is_let_in(self: &Arc<Self>) -> bool {
         let space = &self.space;
-        let (Some(own), Some(recovery)) = (&self.recovery, &space.recovery) else {
+        let (Some(own), Some(recovery)) = (self.recovery(), &space.recovery) else {
             space.hub.enter(Arc::clone(self));
             return true;
         };
@@ -126,7 +126,7 @@ impl PeerCell {
 
     fn take_out(self: &Arc<Self>, left: Option<Reason>) {
         let space = &self.space;
-        let Some(own) = &self.recovery else {
+        let Some(own) = self.recovery() else {
             space.hub.exit(self);
             return;
         };
