@@ -631,6 +631,9 @@ impl Cell {
                 return;
             }
             if let Some(ping) = self.terms.ping {
+                if core.congested.is_some() || !self.outbox.has_room() {
+                    core.excuse_silence(now);
+                }
                 core.ping_the_quiet(now, ping, &mut lost);
             }
             let done = contain(&self.shared, || {
@@ -670,6 +673,7 @@ impl Core {
 
     fn wake_congested(&mut self) {
         if let Some(congestion) = self.congested.take() {
+            self.excuse_silence(clock::now());
             congestion.wakers.into_iter().for_each(Waker::wake);
         }
     }
@@ -707,6 +711,13 @@ impl Core {
     fn with_peer(&self, link: Link, act: impl FnOnce(&Arc<PeerCell>)) {
         if let Some(peer) = self.peer(link) {
             act(peer);
+        }
+    }
+
+    /// A peer that is not read from can't be heard: its silence begins anew.
+    fn excuse_silence(&mut self, now: Instant) {
+        for attached in &mut self.carriers {
+            (attached.ping, attached.since) = (Ping::Quiet, now);
         }
     }
 

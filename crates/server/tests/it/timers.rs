@@ -2,11 +2,13 @@
 
 use crate::harness::{http, serve, until};
 use crate::hostile::{Raw, masked};
-use omniwire::{Limits, Namespace, Omniwire};
+use omniwire::{Limits, Namespace, Omniwire, Peer};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 const SHORT: Duration = Duration::from_millis(300);
@@ -74,6 +76,43 @@ async fn whole_frames_are_signs_of_life() {
     for _ in 0..3 {
         assert_eq!(raw.next(b"").await, (0x89, Vec::new()));
         raw.0.write_all(&masked(0x8a, b"")).await.unwrap();
+    }
+    assert_eq!(omniwire.stats().sessions, 1);
+}
+
+/// A peer that is not read from, because its handlers don't keep up, can't be heard.
+#[tokio::test]
+async fn silence_does_not_count_while_a_peer_is_held_back() {
+    let go = Arc::new(Notify::new());
+    let waiting = Arc::clone(&go);
+    let slow = Namespace::new("/slow").on("message", move |peer: Peer| {
+        let go = Arc::clone(&waiting);
+        async move {
+            go.notified().await;
+            go.notify_one();
+            peer.emit("message", ("done",))
+        }
+    });
+    let mut limits = Limits::default();
+    (limits.ping_interval, limits.ping_timeout) = (SHORT, SHORT);
+    limits.inbox_count_max = 4;
+    let open = Namespace::new("/open").on_any(|| async {});
+    let builder = Omniwire::builder().limits(limits).namespace(slow).namespace(open);
+    let (omniwire, address) = serve(builder).await;
+    let mut held_back = Raw::open(address, "/ws/slow", "").await;
+    // More than may run at once, and than may wait for that.
+    held_back.0.write_all(&masked(0x81, b"x").repeat(1100)).await.unwrap();
+    // Another, which came later, is dropped for its silence meanwhile.
+    let mut silent = Raw::open(address, "/ws/open", "").await;
+    let mut come = Vec::new();
+    let read = timeout(Duration::from_secs(15), silent.0.read_to_end(&mut come));
+    read.await.expect("it is dropped").ok();
+    go.notify_one();
+    for _ in 0..1100 {
+        while held_back.next(b"").await != (0x81, b"done".to_vec()) {
+            // It was a Ping.
+            held_back.0.write_all(&masked(0x8a, b"")).await.unwrap();
+        }
     }
     assert_eq!(omniwire.stats().sessions, 1);
 }
