@@ -17,6 +17,8 @@ use targets::{
     wires,
 };
 
+pub use targets::http3::{answered, settled};
+
 /// One thing that reads bytes.
 #[derive(Clone, Copy)]
 pub struct Target {
@@ -49,6 +51,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "websocket_url", run: websocket::url },
     Target { name: "field_section", run: http3::field_section },
     Target { name: "engineio_frame", run: engineio::frame },
+    Target { name: "http3_answer", run: http3::http3_answer },
+    Target { name: "http3_control", run: http3::http3_control },
+    Target { name: "http3_fields", run: http3::http3_fields },
     Target { name: "engineio_packet", run: engineio::packet },
     Target { name: "engineio_payload", run: engineio::payload },
     Target { name: "engineio_request", run: engineio::request },

@@ -41,6 +41,9 @@ const CASES: &[Case] = &[
     Case { name: "websocket_empty_fragments", len: 2_000, prepare: |n| fragments(n, b"") },
     Case { name: "websocket_frame_in_pieces", len: 30_000, prepare: frame_in_pieces },
     Case { name: "websocket_inflate", len: 40_000, prepare: inflate },
+    Case { name: "http3_answer_in_pieces", len: 7_000, prepare: http3_answer_in_pieces },
+    Case { name: "http3_answer_of_many_frames", len: 4_000, prepare: http3_answer_frames },
+    Case { name: "http3_control_in_pieces", len: 1_500, prepare: http3_control_in_pieces },
     Case { name: "json_members", len: 1_000, prepare: json_members },
     Case { name: "args_with_byte_strings", len: 500, prepare: byte_strings },
     Case { name: "engineio_frame_in_pieces", len: 30_000, prepare: engineio_frame },
@@ -177,6 +180,52 @@ fn inflate(len: usize) -> Reading {
     };
     let receiver = Receiver::with_deflate(Role::Client, UNBOUNDED, &agreed);
     Box::new(move || receive(receiver, &[frame]))
+}
+
+/// The answer 200, with this field in Huffman's code, of as many octets `a`.
+fn http3_head(len: usize) -> Vec<u8> {
+    // Five bits each; what is left over is ones.
+    let code: Vec<u8> = b"\x18\xc6\x31\x8c\x63".repeat(len / 8);
+    let mut section = b"\x00\x00\xd9\x21x\xff".to_vec();
+    let mut rest = code.len() - 127;
+    while rest >= 0x80 {
+        section.push((rest & 0x7f) as u8 | 0x80);
+        rest >>= 7;
+    }
+    section.push(rest as u8);
+    section.extend(code);
+    http3_frame(0x01, &section)
+}
+
+fn http3_frame(kind: u8, payload: &[u8]) -> Vec<u8> {
+    [&[kind], &(0x8000_0000 | payload.len() as u32).to_be_bytes()[..], payload].concat()
+}
+
+fn octets(octets: &[u8]) -> Vec<Bytes> {
+    octets.chunks(1).map(Bytes::copy_from_slice).collect()
+}
+
+/// A long head, then as much data, octet by octet.
+fn http3_answer_in_pieces(len: usize) -> Reading {
+    let answer = [http3_head(len), http3_frame(0x00, &vec![b'x'; len])].concat();
+    let pieces = octets(&answer);
+    Box::new(move || assert_eq!(omniwire_fuzz::answered(&pieces), Some(len)))
+}
+
+/// Frames of one octet, between unknown ones, all at once.
+fn http3_answer_frames(count: usize) -> Reading {
+    let frames = [http3_frame(0x00, b"x"), http3_frame(0x21, b"y")].concat().repeat(count);
+    let pieces = [Bytes::from([http3_head(1_024), frames].concat())];
+    Box::new(move || assert_eq!(omniwire_fuzz::answered(&pieces), Some(count)))
+}
+
+/// Many settings, then as many unknown frames, octet by octet.
+fn http3_control_in_pieces(count: usize) -> Reading {
+    let setting = |id: usize| [&(0x8000_4000 | id as u32).to_be_bytes()[..], b"\x01"].concat();
+    let settings: Vec<u8> = (0..count).flat_map(setting).collect();
+    let frames = http3_frame(0x21, b"y").repeat(count);
+    let pieces = octets(&[http3_frame(0x04, &settings), frames].concat());
+    Box::new(move || assert!(omniwire_fuzz::settled(&pieces)))
 }
 
 fn json_members(count: usize) -> Reading {
