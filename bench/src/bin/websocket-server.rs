@@ -5,7 +5,8 @@
 
 use omniwire_websocket::handshake::server::Options;
 use omniwire_websocket::{
-    CloseCode, Config, Error, Message, PreparedMessage, WebSocket, accept_with, deflate,
+    CloseCode, Config, Connection, Error, Message, MessageRef, PreparedMessage, WebSocket,
+    accept_with, deflate,
 };
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -14,18 +15,19 @@ use std::io::{self, Write};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{LocalSet, spawn_local};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::task::spawn_local;
 
 type Rooms = Rc<RefCell<HashMap<String, Room>>>;
 type Room = Rc<RefCell<Vec<Rc<Member>>>>;
 
-/// A peer that does not read its answers is not read from either; one that does not read what a
-/// room says is closed.
+/// A peer that does not read what a room says is closed; one that does not read its answers is not
+/// read from either, by [`WebSocket::visit`].
 const UNREAD_LEN_MAX: usize = 4 << 20;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
-    LocalSet::new().run_until(serve()).await
+fn main() -> io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+    runtime.block_on(serve())
 }
 
 async fn serve() -> io::Result<()> {
@@ -76,17 +78,13 @@ async fn connection(stream: TcpStream, rooms: &Rooms) -> Result<(), Error> {
 )]
 fn echo(mut socket: WebSocket<TcpStream>) -> impl Future<Output = Result<(), Error>> {
     async move {
-        while let Some(message) = socket.recv().await {
-            let message = message?;
+        // Everything that came in one read is answered in one write.
+        let echo = |message: MessageRef<'_>, replies: &mut Connection| {
             if message.is_data() {
-                // Queued only: everything that came in one read is answered in one write.
-                socket.queue(message);
-                if socket.buffered_amount() > UNREAD_LEN_MAX {
-                    socket.flush().await?;
-                }
+                replies.queue_ref(message);
             }
-        }
-        Ok(())
+        };
+        socket.visit(echo).await
     }
 }
 

@@ -9,7 +9,7 @@ use crate::frame::{self, Header};
 use crate::outbox::Outbox;
 use crate::{
     CloseCode, CloseFrame, CloseState, Limits, Message, MessageRef, OpCode, PreparedMessage,
-    Receiver, Role, Violation,
+    Receiver, Role, Violation, mask,
 };
 
 /// One connection after its handshake, as a state machine without IO.
@@ -37,7 +37,11 @@ pub struct Connection {
     /// A client's source of masking keys.
     masks: Option<Masks>,
     close_state: CloseState,
-    owed_close: Option<OwedClose>,
+    owed_close: Option<Box<OwedClose>>,
+    /// A message that is being lent, and can be queued by reference count.
+    lent_message: Option<Box<Bytes>>,
+    /// Octets of one read that are being lent: answers to them all may need as much room.
+    lent_len: u32,
     failed: bool,
     says_why: bool,
     role: Role,
@@ -113,6 +117,8 @@ impl Connection {
             masks,
             close_state: CloseState::Open,
             owed_close: None,
+            lent_message: None,
+            lent_len: 0,
             failed: false,
             says_why: true,
             role,
@@ -172,6 +178,29 @@ impl Connection {
         result
     }
 
+    /// Tells that so many octets are about to be lent, message by message; 0 behind the last.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn lends(&mut self, len: usize) {
+        self.lent_len = u32::try_from(len).unwrap_or(u32::MAX);
+    }
+
+    /// Lends a message that has memory of its own, so that a large one need not be copied again.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn lend(
+        &mut self,
+        message: &Message,
+        visit: impl FnOnce(MessageRef<'_>, &mut Self),
+    ) {
+        let large = match message {
+            Message::Text(text) if text.len() > COPIED_LEN_MAX => Some(text.clone().into_bytes()),
+            Message::Binary(data) if data.len() > COPIED_LEN_MAX => Some(data.clone()),
+            _ => None,
+        };
+        self.lent_message = large.map(Box::new);
+        visit(message.into(), self);
+        self.lent_message = None;
+    }
+
     /// Queues a copy of a message that is only lent: [`Connection::queue`] without asking for memory
     /// of its own. Ignored after our Close.
     pub fn queue_ref(&mut self, message: MessageRef<'_>) {
@@ -183,9 +212,11 @@ impl Connection {
         if !self.close_state.may_send() || self.queue_compressed(opcode, payload) {
             return;
         }
-        let mask = self.masks.as_mut().map(|next| next());
-        let header = Header { mask, ..Header::whole(opcode, payload.len()) };
-        self.outbox.write(|out| frame::encode(out, header, payload));
+        let header = Header::whole(opcode, payload.len());
+        match self.lent_message.as_deref().filter(|whole| std::ptr::eq(&whole[..], payload)) {
+            Some(whole) => self.queue_frame(header, whole.clone()),
+            None => self.copy_frame(header, payload, self.lent_len as usize),
+        }
     }
 
     /// Queues a message; a Close is [`Connection::start_close`]. Ignored after our Close.
@@ -196,7 +227,7 @@ impl Connection {
         match message {
             Message::Close(close) => {
                 if let Some(answer) = self.owed_close.take() {
-                    return self.pay_close(answer);
+                    return self.pay_close(&answer);
                 }
                 if let Some(payload) = self.pongs.owed.take() {
                     self.queue(Message::Pong(*payload));
@@ -282,7 +313,7 @@ impl Connection {
     /// What is to be written.
     pub fn outbox(&mut self) -> &mut Outbox {
         if let Some(close) = self.owed_close.take() {
-            self.pay_close(close);
+            self.pay_close(&close);
         }
         if self.outbox.written() >= self.pongs.end {
             self.pay_pong();
@@ -371,7 +402,7 @@ impl Connection {
     fn answer_close(&mut self, close: Option<&CloseFrame>) {
         self.close_state = self.close_state.after_receiving();
         if self.close_state.may_send() {
-            self.owed_close = Some(OwedClose::Answer(close.map(CloseFrame::code)));
+            self.owed_close = Some(Box::new(OwedClose::Answer(close.map(CloseFrame::code))));
         }
     }
 
@@ -380,15 +411,15 @@ impl Connection {
         self.failed = true;
         self.close_state = self.close_state.after_receiving();
         if self.close_state.may_send() {
-            self.owed_close = Some(OwedClose::Violation(violation));
+            self.owed_close = Some(Box::new(OwedClose::Violation(violation)));
         }
     }
 
-    fn pay_close(&mut self, close: OwedClose) {
+    fn pay_close(&mut self, close: &OwedClose) {
         if self.close_state.may_send() {
             self.queue_close(match close {
                 OwedClose::Answer(code) => code.map(CloseFrame::from),
-                OwedClose::Violation(violation) if self.says_why => Some(violation.into()),
+                OwedClose::Violation(violation) if self.says_why => Some((*violation).into()),
                 OwedClose::Violation(violation) => Some(violation.code().into()),
             });
         }
@@ -431,16 +462,25 @@ impl Connection {
         true
     }
 
-    fn queue_frame(&mut self, mut header: Header, payload: Bytes) {
-        header.mask = self.masks.as_mut().map(|next| next());
-        if header.mask.is_some() || payload.len() <= COPIED_LEN_MAX {
-            self.outbox.write(|out| frame::encode(out, header, &payload));
-            return;
+    fn queue_frame(&mut self, header: Header, payload: Bytes) {
+        if self.masks.is_some() || payload.len() <= COPIED_LEN_MAX {
+            return self.copy_frame(header, &payload, 0);
         }
         let mut head = [0; frame::MAX_MASKED_HEADER_LEN];
         let head_len = header.write(&mut head);
         self.outbox.push(Bytes::copy_from_slice(head.get(..head_len).unwrap_or_default()));
         self.outbox.push(payload);
+    }
+
+    /// Queues a copy of the payload behind its header. `room`: see [`Outbox::copy`].
+    fn copy_frame(&mut self, mut header: Header, payload: &[u8], room: usize) {
+        header.mask = self.masks.as_mut().map(|next| next());
+        let mut head = [0; frame::MAX_MASKED_HEADER_LEN];
+        let head_len = header.write(&mut head);
+        let copied = self.outbox.copy(head.get(..head_len).unwrap_or_default(), payload, room);
+        if let Some(key) = header.mask {
+            mask::apply(copied, key, 0);
+        }
     }
 }
 

@@ -2,23 +2,31 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::ops::Deref;
 
 use bytes::{Buf, Bytes, BytesMut};
 
 /// Queued octets in order. Read it through [`bytes::Buf`]: `chunks_vectored` fills a vectored
 /// write, `advance` takes off what was written.
 ///
-/// A first piece and large ones are kept by reference count; small ones after it are copied
+/// A piece that is alone and large ones are kept by reference count; small ones are copied
 /// together, because an entry of a vectored write costs more than a short copy. Empty, it
 /// owns no memory.
 #[derive(Debug, Default)]
 pub struct Outbox {
     /// The piece to be written first; empty only if everything is.
-    first: Bytes,
+    first: First,
     rest: Option<Box<Rest>>,
     len: usize,
     /// Octets queued since the beginning, written or not.
     queued: u64,
+}
+
+#[derive(Debug)]
+enum First {
+    Shared(Bytes),
+    /// Small pieces, copied together.
+    Own(BytesMut),
 }
 
 #[derive(Debug, Default)]
@@ -33,9 +41,9 @@ impl Outbox {
     pub(crate) fn push(&mut self, piece: Bytes) {
         self.count(piece.len());
         if self.first.is_empty() {
-            self.first = piece;
+            self.first = First::Shared(piece);
         } else if piece.len() <= COPIED_LEN_MAX {
-            self.tail().extend_from_slice(&piece);
+            self.tail(piece.len(), TAIL_LEN_MIN).extend_from_slice(&piece);
         } else if !piece.is_empty() {
             let rest = self.rest.get_or_insert_default();
             rest.seal();
@@ -43,18 +51,17 @@ impl Outbox {
         }
     }
 
-    /// Queues what `write` appends.
-    pub(crate) fn write(&mut self, write: impl FnOnce(&mut BytesMut)) {
-        if self.first.is_empty() {
-            let mut piece = BytesMut::new();
-            write(&mut piece);
-            return self.push(piece.freeze());
-        }
-        let tail = self.tail();
-        let before = tail.len();
-        write(tail);
-        let grown = tail.len().saturating_sub(before);
-        self.count(grown);
+    /// Queues copies of a frame's header and payload, and gives that of the payload, to be masked.
+    /// `room`: for so much there should be room, unless it is alone.
+    pub(crate) fn copy(&mut self, head: &[u8], payload: &[u8], room: usize) -> &mut [u8] {
+        let len = head.len().saturating_add(payload.len());
+        let room = if self.len == 0 { 0 } else { room.max(TAIL_LEN_MIN) };
+        self.count(len);
+        let tail = self.tail(len, room);
+        tail.extend_from_slice(head);
+        let start = tail.len();
+        tail.extend_from_slice(payload);
+        tail.get_mut(start..).unwrap_or_default()
     }
 
     /// Octets queued since the beginning.
@@ -77,28 +84,79 @@ impl Outbox {
         self.queued = self.queued.saturating_add(len as u64);
     }
 
-    fn tail(&mut self) -> &mut BytesMut {
-        let rest = self.rest.get_or_insert_default();
-        if rest.tail.len() > SEALED_LEN_MIN {
-            rest.seal();
+    /// Where the next small piece belongs, of this length. If there is no room for it, there will
+    /// be for so much.
+    fn tail(&mut self, len: usize, room: usize) -> &mut BytesMut {
+        let room = room.max(len);
+        let first = if self.rest.is_none() { self.first.own(room) } else { None };
+        let tail = match first {
+            Some(own) => own,
+            None => {
+                let rest = self.rest.get_or_insert_default();
+                if rest.tail.len() > SEALED_LEN_MIN {
+                    rest.seal();
+                }
+                &mut rest.tail
+            }
+        };
+        if tail.capacity().saturating_sub(tail.len()) < len {
+            tail.reserve(room);
         }
-        if rest.tail.is_empty() {
-            rest.tail.reserve(TAIL_LEN_MIN);
-        }
-        &mut rest.tail
+        tail
     }
 
     /// The first piece is written: the next one follows.
     fn follow(&mut self) {
         self.first = match &mut self.rest {
-            None => Bytes::new(),
+            None => First::default(),
             Some(rest) => match rest.pieces.pop_front() {
-                Some(piece) => piece,
-                None => std::mem::take(&mut rest.tail).freeze(),
+                Some(piece) => First::Shared(piece),
+                None => First::Own(std::mem::take(&mut rest.tail)),
             },
         };
         if self.first.is_empty() {
             self.rest = None;
+        }
+    }
+}
+
+impl First {
+    /// As a buffer that more may be copied to, unless that would copy too much.
+    fn own(&mut self, room: usize) -> Option<&mut BytesMut> {
+        if let Self::Shared(piece) = self
+            && piece.len() <= COPIED_LEN_MAX
+        {
+            let mut own = BytesMut::with_capacity(piece.len().saturating_add(room));
+            own.extend_from_slice(piece);
+            *self = Self::Own(own);
+        }
+        match self {
+            Self::Own(own) if own.len() <= SEALED_LEN_MIN => Some(own),
+            _ => None,
+        }
+    }
+
+    fn advance(&mut self, count: usize) {
+        match self {
+            Self::Shared(piece) => piece.advance(count),
+            Self::Own(own) => own.advance(count),
+        }
+    }
+}
+
+impl Default for First {
+    fn default() -> Self {
+        Self::Shared(Bytes::new())
+    }
+}
+
+impl Deref for First {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Shared(piece) => piece,
+            Self::Own(own) => own,
         }
     }
 }
@@ -131,7 +189,7 @@ impl Buf for Outbox {
     }
 
     fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let first = std::iter::once(&self.first[..]);
+        let first = std::iter::once(&*self.first);
         let rest = self.rest.iter().flat_map(|rest| {
             rest.pieces.iter().map(|piece| &piece[..]).chain(std::iter::once(&rest.tail[..]))
         });
@@ -143,8 +201,8 @@ impl Buf for Outbox {
 /// Up to this length a copy is cheaper than an entry of a vectored write.
 const COPIED_LEN_MAX: usize = 2_048;
 
-/// So much is asked for at once, and given back when it is written: what follows a first small
-/// piece is seldom the last.
+/// So much is asked for at once, and given back when it is written: a second small piece is
+/// seldom the last.
 const TAIL_LEN_MIN: usize = 4_096;
 
 /// A tail of this length is left as it is, so that growing it does not copy it over and over.

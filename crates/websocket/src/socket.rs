@@ -193,7 +193,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             ready!(self.poll_end(cx));
             return Poll::Ready(ReadOn::Ended);
         }
-        match self.connection.receive(&mut self.buf) {
+        // Where nothing is, there is nothing to be received.
+        let received = match self.buf.is_empty() {
+            true => Ok(None),
+            false => self.connection.receive(&mut self.buf),
+        };
+        match received {
             Ok(None) => {}
             Ok(Some(message)) => {
                 if matches!(message, Message::Close(_)) {

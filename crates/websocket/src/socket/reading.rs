@@ -98,7 +98,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             // What was read before, and is left.
             match ready!(self.poll_read_on(cx)) {
                 ReadOn::Message(message) => {
-                    visit((&message).into(), &mut self.connection);
+                    self.connection.lend(&message, &mut *visit);
                     continue;
                 }
                 ReadOn::Failed(error) => return Poll::Ready(Err(error)),
@@ -109,10 +109,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                 return Poll::Pending; // until the stream takes some of it
             }
             let lend = |connection: &mut Connection, octets: &mut [u8]| {
-                lend(connection, octets, visit).unwrap_or_else(|violation| {
+                connection.lends(octets.len());
+                let done = lend(connection, octets, visit).unwrap_or_else(|violation| {
                     broken = Some(violation);
                     octets.len()
-                })
+                });
+                connection.lends(0);
+                done
             };
             if let Err(error) = ready!(self.poll_more(cx, lend)) {
                 return Poll::Ready(Err(error));
