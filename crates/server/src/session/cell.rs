@@ -716,8 +716,8 @@ impl Core {
 
     /// A peer that is not read from can't be heard: its silence begins anew.
     fn excuse_silence(&mut self, now: Instant) {
-        for attached in &mut self.carriers {
-            (attached.ping, attached.since) = (Ping::Quiet, now);
+        for attached in self.carriers.iter_mut() {
+            (attached.ping, attached.since) = (Ping::Quiet, Stamp::of(now));
         }
     }
 
