@@ -82,6 +82,10 @@ class Connection(QuicConnectionProtocol):
         self._quic.send_stream_data(stream, octets, end)
         self.transmit()
 
+    def stop_reading(self):
+        """From now on no stream may bring more than was allowed so far."""
+        self._quic._write_stream_limits = lambda **_: None
+
     def abort(self, stream, code):
         self._quic.reset_stream(stream, code)
         self._quic.stop_stream(stream, code)

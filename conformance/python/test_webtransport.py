@@ -364,6 +364,41 @@ class Ends(WithWebTransport):
         await self.talk(connection)
 
 
+class SlowReader(WithWebTransport):
+    """A client that takes no more costs its own session, at a bound or after a time."""
+
+    limits = ["--limit", "outbox_len_max=200000", "--limit", "close_timeout_ms=1000"]
+
+    async def stuck(self):
+        """A session that takes nothing any more, in a room of its own, and another."""
+        options = {"max_stream_data": 20_000}
+        connection = await self.enterAsyncContext(connected(self.server.address, **options))
+        session, other = await self.talk(connection), await self.talk(connection)
+        session.send('420["join","room"]')
+        await session.receive()
+        connection.stop_reading()
+        return session, other
+
+    async def test_a_full_outbox_ends_the_session(self):
+        session, other = await self.stuck()
+        for _ in range(400):
+            other.send('42["to","room","b","' + "x" * 1000 + '"]')
+        await session.ended()
+        await self.echo(other)
+
+
+class StalledReader(SlowReader):
+    limits = ["--limit", "write_timeout_ms=1000"]
+
+    async def test_a_full_outbox_ends_the_session(self):
+        """Here nothing is full, and the time decides."""
+        session, other = await self.stuck()
+        for _ in range(30):
+            other.send('42["to","room","b","' + "x" * 9000 + '"]')
+        await session.ended()
+        await self.echo(other)
+
+
 class Heartbeat(WithWebTransport):
     settings = {"SIO_PING_INTERVAL": "300", "SIO_PING_TIMEOUT": "200"}
 

@@ -49,7 +49,7 @@ pub(crate) async fn run(place: Place, talk: Talk, payload_len_max: usize) {
     };
     let how = poll_fn(|context| driver.turn(context)).await;
     driver.cell().detach(driver.place.id, how);
-    if driver.ended {
+    if how == Detached::Done {
         // What was written is to arrive before the session's end overtakes it.
         let close_timeout = driver.cell().shared.limits.close_timeout;
         timeout(close_timeout, driver.talk.stream.shutdown()).await.ok();
@@ -201,7 +201,9 @@ impl Driver {
     fn take_output(&mut self, context: &mut Context<'_>) {
         while !self.ended {
             if self.out.is_full() {
-                self.ended = self.cell().poll_slow(self.place.id, context).is_ready();
+                if self.cell().poll_slow(self.place.id, context).is_ready() {
+                    self.end();
+                }
                 return;
             }
             let (out, counters) = (&mut self.out, &self.place.cell.shared.counters);
@@ -221,9 +223,15 @@ impl Driver {
                 // Engine.IO pings by itself.
                 Step::Took | Step::Ping => {}
                 // There is no place for a code or a reason: the session ends.
-                Step::End(_) => self.ended = true,
+                Step::End(_) => self.end(),
             }
         }
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        // What is left to write has a time of its own.
+        self.stalled = None;
     }
 
     /// Writes what waits.
@@ -245,14 +253,17 @@ impl Driver {
             self.cell().outbox.set_unwritten(true);
         }
         let (unwritten, limits) = (self.out.len(), &self.place.cell.shared.limits);
+        let time = if self.ended { limits.close_timeout } else { limits.write_timeout };
         let stalled = match self.stalled.take() {
             Some((sleep, before)) if before == unwritten => (sleep, before),
-            _ => (Box::pin(tokio::time::sleep(limits.write_timeout)), unwritten),
+            _ => (Box::pin(tokio::time::sleep(time)), unwritten),
         };
         let (sleep, _) = self.stalled.insert(stalled);
         sleep.as_mut().poll(context).map(|()| {
+            if self.ended {
+                return Detached::Lost;
+            }
             self.place.cell.shared.counters.slow_peers.fetch_add(1, Relaxed);
-            let time = limits.write_timeout;
             let why = format!("it has taken nothing for {time:?}, {unwritten} bytes wait");
             self.place.cell.log_slow(&(why + " beside its outbox: it is cut off"));
             Detached::Lost

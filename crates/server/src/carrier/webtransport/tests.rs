@@ -14,17 +14,18 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 const ANY: &str = "?EIO=4&transport=webtransport";
 
-/// Bare Engine.IO that sends back what comes; `many` is a thousand texts.
+/// Bare Engine.IO that sends back what comes; `many N` is so many texts.
 fn server(namespace: Namespace, change: impl FnOnce(&mut Limits)) -> Omniwire {
-    let namespace =
-        namespace.on("message", |peer: Peer, Args((text,)): Args<(String,)>| async move {
-            if text != "many" {
-                return peer.emit("message", (text,));
-            }
-            // A peer that is closed meanwhile hears no more.
-            (0..1000).try_for_each(|_| peer.emit("message", ("x".repeat(1000),))).ok();
-            Ok(())
-        });
+    let answer = |peer: Peer, Args((text,)): Args<(String,)>| async move {
+        let Some(count) = text.strip_prefix("many ") else {
+            return peer.emit("message", (text,));
+        };
+        let count: usize = count.parse().unwrap();
+        // A peer that is closed meanwhile hears no more.
+        (0..count).try_for_each(|_| peer.emit("message", ("x".repeat(1000),))).ok();
+        Ok(())
+    };
+    let namespace = namespace.on("message", answer);
     let mut config = omniwire_engineio::Config::default();
     config.transports.webtransport = true;
     config.max_payload = 1000;
@@ -201,7 +202,7 @@ async fn the_clients_end_of_the_session_is_the_end() {
 async fn a_peer_that_does_not_read_is_closed_when_its_outbox_is_full() {
     let server = server(Namespace::new("/"), |limits| limits.outbox_len_max = 200_000);
     let mut client = Client::open(&server, ANY).await;
-    client.send("4many").await;
+    client.send("4many 1000").await;
     client.over_by(&server).await;
     assert_eq!(server.stats().slow_peers_closed, 1);
     // What was taken from the outbox leaves, each frame whole.
@@ -216,18 +217,32 @@ async fn a_peer_that_does_not_read_is_closed_when_its_outbox_is_full() {
 async fn a_peer_that_takes_nothing_for_too_long_is_cut_off() {
     let server = server(Namespace::new("/"), |limits| limits.write_timeout = ms(5000));
     let mut client = Client::open(&server, ANY).await;
-    client.send("4many").await;
+    client.send("4many 1000").await;
     let begun = tokio::time::Instant::now();
     client.ended().await;
     assert_eq!(begun.elapsed(), ms(5000));
     assert_eq!((server.stats().sessions, server.stats().slow_peers_closed), (0, 1));
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_is_left_for_a_peer_that_was_closed_has_its_time() {
+    let server = server(Namespace::new("/"), |limits| {
+        limits.outbox_len_max = 200_000;
+        limits.close_timeout = ms(2000);
+    });
+    let mut client = Client::open(&server, ANY).await;
+    client.send("4many 100").await;
+    client.send("4many 1000").await;
+    let begun = tokio::time::Instant::now();
+    client.ended().await;
+    assert_eq!(begun.elapsed(), ms(2000));
+}
+
 #[tokio::test]
 async fn a_slow_reader_gets_all_in_order() {
     let server = server(Namespace::new("/"), |_| ());
     let mut client = Client::open(&server, ANY).await;
-    client.send("4many").await;
+    client.send("4many 1000").await;
     for _ in 0..1000 {
         assert_eq!(client.receive().await.unwrap().len(), 1001);
     }
