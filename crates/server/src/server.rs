@@ -200,8 +200,8 @@ impl Omniwire {
     /// Empties the server: from now on it is not ready ([`Omniwire::is_ready`]) and refuses new
     /// sessions (503, `Retry-After`), and after a while its sessions end one after the other, each
     /// told in its protocol's own words to come back, which may then be elsewhere. Listeners go on:
-    /// clients that poll need them. Ready when every session was told, and no handler is at work any
-    /// more ([`Omniwire::handlers_done`]). To hurry, drop the future and call
+    /// clients that poll need them. Ready when every session was told, and no handler is at work
+    /// any more ([`Omniwire::handlers_done`]). To hurry, drop the future and call
     /// [`Omniwire::shut_down`].
     pub async fn drain(&self, drain: Drain) {
         self.shared.draining.store(true, Ordering::Relaxed);

@@ -206,13 +206,16 @@ pub struct Frame {
     // What follows fills the eight bytes that the alignment of `bytes` leaves.
     room: u32,
     key: u16,
-    /// The header's length, and [`FOLLOWS`].
+    /// The header's length, [`FOLLOWS`] and [`AS_IT_IS`].
     head: u8,
     kind: Kind,
 }
 
 /// Set in [`Frame::head`] if the frame belongs to the same message as the one before.
 const FOLLOWS: u8 = 0x80;
+
+/// Set in [`Frame::head`] if the frame is not to be compressed.
+const AS_IT_IS: u8 = 0x40;
 
 /// Which of the messages that wait for a peer may stand for one another: those of one room, or of
 /// one key in it.
@@ -242,8 +245,17 @@ impl Frame {
         self.head & FOLLOWS != 0
     }
 
+    /// Whether carriers that compress may compress it.
+    pub fn is_compressible(&self) -> bool {
+        self.head & AS_IT_IS == 0
+    }
+
+    fn as_it_is(&self) -> Self {
+        Self { head: self.head | AS_IT_IS, ..self.clone() }
+    }
+
     fn header_len(&self) -> usize {
-        usize::from(self.head & !FOLLOWS)
+        usize::from(self.head & !(FOLLOWS | AS_IT_IS))
     }
 
     /// The frame as a WebSocket carries it, header included.
@@ -293,6 +305,15 @@ impl Prepared {
         match self {
             Self::One(frame) => std::slice::from_ref(frame),
             Self::Many(frames) => frames,
+        }
+    }
+
+    /// The same frames, which no carrier compresses.
+    #[must_use]
+    pub fn uncompressed(&self) -> Self {
+        match self {
+            Self::One(frame) => Self::One(frame.as_it_is()),
+            Self::Many(frames) => Self::Many(frames.iter().map(Frame::as_it_is).collect()),
         }
     }
 

@@ -24,6 +24,7 @@ pub struct Audience {
     rooms: Vec<ByteString>,
     except_rooms: Vec<ByteString>,
     except: Vec<MemberKey>,
+    compress: bool,
 }
 
 /// What an audience answered: [`Audience::ask`].
@@ -43,6 +44,7 @@ impl Audience {
             rooms: Vec::new(),
             except_rooms: Vec::new(),
             except: Vec::new(),
+            compress: true,
         }
     }
 
@@ -66,6 +68,16 @@ impl Audience {
     /// But not the members of this room.
     pub fn except(mut self, room: impl Into<ByteString>) -> Self {
         self.except_rooms.push(room.into());
+        self
+    }
+
+    /// Whether what is said may be compressed, where that was agreed: WebSockets by
+    /// permessage-deflate, answers to Socket.IO's and Engine.IO's polls by HTTP (an answer that
+    /// brings other things as well may be). It may, unless this is called with `false`; for what is
+    /// compressed already, such as pictures. Official name: `compress`. What histories and journals
+    /// repeat later may be.
+    pub fn compress(mut self, compress: bool) -> Self {
+        self.compress = compress;
         self
     }
 
@@ -238,7 +250,8 @@ impl Audience {
                 Positions::Journal => journaled.map(Place::in_journal),
             };
             let what = Outgoing::Event { name: event, args, call: *call, position };
-            wires::encode(wire, &self.space.name, what)
+            let prepared = wires::encode(wire, &self.space.name, what)?;
+            Some(if self.compress { prepared } else { prepared.uncompressed() })
         };
         let (mut told, mut slow, mut full) = (Vec::new(), Vec::new(), Vec::new());
         let hand_over: &mut HandOver<'_, PeerCell> = &mut |peer, prepared, manner| {

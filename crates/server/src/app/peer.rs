@@ -174,6 +174,12 @@ impl Peer {
         Audience::new(&self.0.space).without(self.0.member.key)
     }
 
+    /// This peer and nobody else, for what only an audience can be told: [`Audience::compress`],
+    /// [`Audience::emit_latest`].
+    pub fn alone(&self) -> Audience {
+        self.namespace().to(self.id())
+    }
+
     /// Says something to this peer.
     ///
     /// # Errors

@@ -26,10 +26,18 @@ impl Poll {
 
     /// Waits until the session answers it.
     pub(crate) async fn answer(self, content_type: &'static str) -> Answer {
+        self.answer_and_manner(content_type).await.0
+    }
+
+    /// The same, and whether any of it may be compressed.
+    pub(crate) async fn answer_and_manner(self, content_type: &'static str) -> (Answer, bool) {
         let (cell, id) = (&self.0.cell, &self.0.id);
         match std::future::poll_fn(|context| cell.poll_chunk(*id, context)).await {
-            Chunk::More(body) | Chunk::Last(body) => Answer::new(200, content_type, body.freeze()),
-            Chunk::End(ending) => ending.answer,
+            Chunk::More(data) => (Answer::new(200, content_type, data.freeze()), true),
+            Chunk::Last { data, compressible } => {
+                (Answer::new(200, content_type, data.freeze()), compressible)
+            }
+            Chunk::End(ending) => (ending.answer, true),
         }
     }
 }

@@ -60,7 +60,7 @@ impl Stream {
         self.place.cell.poll_chunk(self.place.id, context).map(|chunk| {
             let data = match chunk {
                 Chunk::More(data) => data.freeze(),
-                Chunk::Last(data) => {
+                Chunk::Last { data, .. } => {
                     self.ended = true;
                     data.freeze()
                 }

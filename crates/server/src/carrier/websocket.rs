@@ -376,7 +376,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                     let Some(frame) = VecDeque::pop_front(queue) else { break };
                     count += 1;
                     len += frame.as_payload().len() as u64;
-                    socket.queue_shared(frame.as_websocket());
+                    match frame.is_compressible() {
+                        true => socket.queue_shared(frame.as_websocket()),
+                        false => socket.queue_frames(frame.as_websocket().clone()),
+                    }
                 }
                 counters.messages_out.fetch_add(count, Relaxed);
                 counters.bytes_out.fetch_add(len, Relaxed);

@@ -362,7 +362,7 @@ impl Endpoint {
             Ok(poll) => poll,
             Err(fault) => return refuse(fault),
         };
-        let mut answer = poll.answer("").await;
+        let (mut answer, compressible) = poll.answer_and_manner("").await;
         if answer.content_type.is_empty() {
             answer.content_type = payload::content_type(&answer.body);
         }
@@ -374,7 +374,8 @@ impl Endpoint {
         let mut response = respond(answer);
         UNCACHED.apply(response.headers_mut());
         let is_long = |threshold| body.len() >= threshold;
-        if self.engine.compression_threshold.is_some_and(is_long)
+        if compressible
+            && self.engine.compression_threshold.is_some_and(is_long)
             && let Some(coding) = coding
         {
             coding.apply(&body, &mut response);

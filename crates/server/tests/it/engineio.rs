@@ -149,6 +149,77 @@ async fn permessage_deflate_is_an_option() {
     }
 }
 
+/// Says `said` to its peer, compressed if it may be.
+fn saying() -> Namespace {
+    let say = |peer: Peer, omniwire::Args((compress,)): omniwire::Args<(bool,)>| async move {
+        let said = "again and ".repeat(500);
+        peer.alone().compress(compress).emit("said", said).await.map(|_| ())
+    };
+    Namespace::new("/").on("say", say)
+}
+
+fn saying_server() -> Builder {
+    let mount = SocketIoMount::new().deflate(deflate::Config::default());
+    Omniwire::builder().without_socketio().bare_namespace(saying()).mount("/socket.io", mount)
+}
+
+#[tokio::test]
+async fn what_is_not_to_be_compressed_leaves_a_websocket_as_it_is() {
+    let (_omniwire, address) = serve(saying_server()).await;
+    let offered = format!("{UPGRADE}Sec-WebSocket-Extensions: permessage-deflate\n");
+    let target = POLLING.replace("polling", "websocket");
+    let request = format!("GET {target} HTTP/1.1\nHost: x\n{offered}\n");
+    let (head, mut stream) = ask(address, &request).await;
+    assert!(head.to_lowercase().contains("permessage-deflate"), "{head}");
+    for packet in ["40", "42[\"say\",true]", "42[\"say\",false]"] {
+        // A whole text frame with a mask that changes nothing.
+        let head = [0x81, 0x80 | packet.len() as u8, 0, 0, 0, 0];
+        stream.write_all(&[&head[..], packet.as_bytes()].concat()).await.unwrap();
+    }
+    let long = 500 * "again and ".len();
+    let (mut compressed, mut plain) = (0, 0);
+    while plain == 0 {
+        let (first, payload) = timeout(PATIENCE, read_frame(&mut stream)).await.expect("a frame");
+        match first {
+            // RFC 7692, 7.2.1: RSV1 says that the message is compressed.
+            0xc1 if payload.len() < long => compressed += 1,
+            0x81 if payload.len() > long => plain += 1,
+            _ => assert!(payload.len() < 200, "{first:#x}, {} octets", payload.len()),
+        }
+    }
+    assert!(compressed >= 1);
+}
+
+/// The first octet of a server's frame, and its payload.
+async fn read_frame(stream: &mut TcpStream) -> (u8, Vec<u8>) {
+    let first = stream.read_u8().await.unwrap();
+    let len = match stream.read_u8().await.unwrap() {
+        126 => usize::from(stream.read_u16().await.unwrap()),
+        len => usize::from(len),
+    };
+    let mut payload = vec![0; len];
+    stream.read_exact(&mut payload).await.unwrap();
+    (first, payload)
+}
+
+#[tokio::test]
+async fn a_poll_is_compressed_if_anything_in_it_may_be() {
+    let (_omniwire, address) = serve(saying_server()).await;
+    let target = polling(address).await;
+    post(address, &target, "text/plain", "40").await;
+    get(address, &target).await;
+    for (says, expected) in [(&[true][..], true), (&[false, false], false), (&[false, true], true)]
+    {
+        let say = says.iter().map(|compress| format!("42[\"say\",{compress}]"));
+        let body = say.collect::<Vec<_>>().join("\u{1e}");
+        post(address, &target, "text/plain", &body).await;
+        let request = format!("GET {target} HTTP/1.0\nHost: x\nAccept-Encoding: gzip\n\n");
+        let answer = http(address, &request).await.to_lowercase();
+        assert!(answer.starts_with("http/1.0 200"), "{answer}");
+        assert_eq!(answer.contains("\r\ncontent-encoding: gzip\r\n"), expected, "{says:?}");
+    }
+}
+
 #[tokio::test]
 async fn cve_2026_59725_a_binary_post_is_answered_and_ends_the_session() {
     let (omniwire, address) = serve(builder(SocketIoMount::new())).await;

@@ -62,7 +62,12 @@ pub(crate) enum Chunk {
     /// Send this and ask again.
     More(BytesMut),
     /// Send this and end: the session knows.
-    Last(BytesMut),
+    Last {
+        /// What to send.
+        data: BytesMut,
+        /// Whether any of it may be compressed.
+        compressible: bool,
+    },
     /// End like this: the session knows.
     End(Ending),
 }
@@ -247,17 +252,20 @@ impl Cell {
             return Ok(Poll::Pending);
         }
         let mut out = BytesMut::new();
-        let mut packed = Packed::Open;
+        let (mut packed, mut compressible) = (Packed::Open, true);
         let machine = &mut core.machine;
         let drained = self.outbox.drain(context, |queue| {
+            let waiting = queue.len();
+            let as_they_are = queue.iter().take_while(|frame| !frame.is_compressible()).count();
             packed = machine.pack(id, carrier, queue, &mut out);
+            compressible = waiting.saturating_sub(queue.len()) > as_they_are;
         });
         match drained {
             Drained::Empty => Ok(Poll::Pending),
             Drained::Some if packed == Packed::Open => Ok(Poll::Ready(Chunk::More(out))),
             Drained::Some => {
                 self.done(core, id, after);
-                Ok(Poll::Ready(Chunk::Last(out)))
+                Ok(Poll::Ready(Chunk::Last { data: out, compressible }))
             }
             Drained::Finished(ending) => {
                 self.done(core, id, after);
