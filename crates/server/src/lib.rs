@@ -91,6 +91,11 @@ pub mod protocols {
 #[doc = include_str!("../../../docs/signalr.md")]
 struct SignalRGuide;
 
+/// Compiles the example of the guide for those who come from npm's `socket.io`.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/socketio.md")]
+struct SocketIoGuide;
+
 /// Compiles the examples of the page about rooms.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/rooms.md")]

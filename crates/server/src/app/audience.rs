@@ -263,8 +263,8 @@ impl Audience {
             if let Some(publishing) = publishing.as_mut().filter(|_| pushed.taken) {
                 publishing.told(peer.member.key);
             }
-            if pushed.taken && self.space.feed.is_some() {
-                told.push(peer.member.id.clone());
+            if pushed.taken && self.space.is_overheard() {
+                told.push(Peer(Arc::clone(peer)));
             }
             if pushed.first {
                 slow.push((Arc::clone(peer), manner.slow));
@@ -277,9 +277,7 @@ impl Audience {
         full.iter().for_each(|peer| {
             peer.cell.overflow();
         });
-        if let Some(feed) = &self.space.feed {
-            told.iter().for_each(|id| feed.event("event_sent", &self.space.name, id, event, args));
-        }
+        told.iter().for_each(|peer| self.space.overhear(peer, event, args));
         delivery
     }
 

@@ -1,8 +1,9 @@
 //! One application's address space: its handlers and its rooms.
 
 use super::admin::Feed;
+use super::arguments::{ArgsError, IntoArgs};
 use super::attendance::{self, Attendance, Presence, Present, Wishes};
-use super::audience::Audience;
+use super::audience::{Answers, Audience};
 use super::dynamic::Listed;
 use super::failure::Failure;
 use super::filter::{Filter, Filters, Next, around_connection};
@@ -18,8 +19,8 @@ use axum::body::Body;
 use http::{Response, StatusCode};
 use omniwire_hub::{Delivery, HistoryLimits, Hub, HubConfig, Membership, SlowPolicies, SlowPolicy};
 use omniwire_hub::{Stored, Value};
-use omniwire_session::ByteString;
 use omniwire_session::limits::Limits;
+use omniwire_session::{Args as RawArgs, ByteString};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -50,6 +51,7 @@ pub struct Namespace {
     identify: Option<FindUser>,
     wishes: Wishes,
     slow: Option<SlowPolicies>,
+    outgoing: Option<Overhear>,
     pub(crate) feed: Option<Arc<Feed>>,
 }
 
@@ -100,6 +102,7 @@ impl Namespace {
             identify: None,
             wishes: Wishes::default(),
             slow: None,
+            outgoing: None,
             feed: None,
         }
     }
@@ -227,6 +230,28 @@ impl Namespace {
     #[must_use]
     pub fn on_any<P>(mut self, handler: impl Handler<P>) -> Self {
         self.handlers.any = Some(handler.into_boxed());
+        self
+    }
+
+    /// Overhears what is said to peers: called for each event and each peer, when it waits for that
+    /// peer's carrier, with the peer, the event's name and its arguments. Answers to calls are no
+    /// events. Must be quick. Official name: `onAnyOutgoing`.
+    ///
+    /// ```
+    /// use omniwire::{Namespace, Peer, RawArgs};
+    ///
+    /// let log = |peer: &Peer, event: &str, args: &RawArgs| {
+    ///     println!("to {}: {event} {}", peer.id(), args.json());
+    /// };
+    /// let chat = Namespace::new("/chat").on_any_outgoing(log);
+    /// # let _ = chat;
+    /// ```
+    #[must_use]
+    pub fn on_any_outgoing(
+        mut self,
+        overhear: impl Fn(&Peer, &str, &RawArgs) + Send + Sync + 'static,
+    ) -> Self {
+        self.outgoing = Some(Overhear(Arc::new(overhear)));
         self
     }
 
@@ -377,6 +402,7 @@ impl Namespace {
             counters: Arc::clone(&terms.counters),
             name_len_max: limits.name_len_max,
             recovery: self.recovery.map(Recovery::new),
+            outgoing: self.outgoing,
             feed: self.feed,
             questions: OpenQuestions::default(),
             _listed: listed,
@@ -446,6 +472,7 @@ pub(crate) struct Space {
     pub(crate) counters: Arc<Counters>,
     pub(crate) name_len_max: usize,
     pub(crate) recovery: Option<Recovery>,
+    outgoing: Option<Overhear>,
     /// Whom the Admin UI hears of this namespace by.
     pub(crate) feed: Option<Arc<Feed>>,
     pub(crate) questions: OpenQuestions,
@@ -474,6 +501,35 @@ impl Space {
         }
         for (peer, policy) in slow {
             peer.cell.log_slow(&format!("its outbox is full: {policy:?} applies"));
+        }
+    }
+}
+
+type Overhearing = dyn Fn(&Peer, &str, &RawArgs) + Send + Sync;
+
+/// Overhears what is said to peers.
+#[derive(Clone)]
+struct Overhear(Arc<Overhearing>);
+
+impl fmt::Debug for Overhear {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Overhear")
+    }
+}
+
+impl Space {
+    /// Whether anybody wants to know what is said to peers.
+    pub(crate) fn is_overheard(&self) -> bool {
+        self.outgoing.is_some() || self.feed.is_some()
+    }
+
+    /// An event was said to a peer.
+    pub(crate) fn overhear(&self, peer: &Peer, event: &ByteString, args: &RawArgs) {
+        if let Some(Overhear(overhear)) = &self.outgoing {
+            overhear(peer, event, args);
+        }
+        if let Some(feed) = &self.feed {
+            feed.event("event_sent", &self.name, peer.id(), event, args);
         }
     }
 }
@@ -573,6 +629,36 @@ impl NamespaceHandle {
     /// added ([`Audience::and_user`]).
     pub fn user(&self, user: &str) -> Audience {
         Audience::new(&self.0).and_user(user)
+    }
+
+    /// Says something to the application's other servers, in this namespace; not to its peers. How
+    /// many were told: there are none as long as servers can't be joined, so nobody hears it, as
+    /// with npm's adapter in memory. Official name: `serverSideEmit`.
+    ///
+    /// # Errors
+    /// The arguments can't be said in JSON.
+    pub async fn server_side_emit(
+        &self,
+        _event: impl Into<ByteString>,
+        args: impl IntoArgs,
+    ) -> Result<usize, ArgsError> {
+        // What can't be said is refused today as it will be when somebody hears it.
+        args.into_args().map(|_| 0)
+    }
+
+    /// Asks them, and waits for their answers, at most `timeout`: there are none, at once. Official
+    /// name: `serverSideEmitWithAck`.
+    ///
+    /// # Errors
+    /// The arguments can't be said in JSON.
+    pub async fn server_side_ask(
+        &self,
+        event: impl Into<ByteString>,
+        args: impl IntoArgs,
+        _timeout: Duration,
+    ) -> Result<Answers, ArgsError> {
+        let missing = self.server_side_emit(event, args).await?;
+        Ok(Answers { given: Vec::new(), missing })
     }
 
     /// The peer with this id.

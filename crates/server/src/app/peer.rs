@@ -210,6 +210,9 @@ impl Peer {
         if let Some(publishing) = publishing.as_mut().filter(|_| taken) {
             publishing.told(self.0.member.key);
         }
+        if taken {
+            self.0.space.overhear(self, &event, &args);
+        }
         Ok(taken)
     }
 
@@ -226,9 +229,7 @@ impl Peer {
 
     fn say(&self, name: &ByteString, args: &RawArgs, call: Option<u64>) -> Result<(), EmitError> {
         self.push(name, args, call)?;
-        if let Some(feed) = &self.0.space.feed {
-            feed.event("event_sent", &self.0.space.name, self.id(), name, args);
-        }
+        self.0.space.overhear(self, name, args);
         Ok(())
     }
 

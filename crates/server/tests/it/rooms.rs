@@ -41,6 +41,41 @@ async fn a_room_hears_everything_once_and_in_order_and_others_nothing() {
     assert_eq!(stranger.next().await, json!({"event": "said", "args": ["psst"]}));
 }
 
+/// Each event and each peer once, whoever says it and however; answers are no events.
+#[tokio::test]
+async fn what_is_said_is_overheard() {
+    let (say, heard) = std::sync::mpsc::channel();
+    let namespace = rooms()
+        .on("tell", |peer: Peer| async move {
+            peer.emit("told", (1,))?;
+            peer.emit_volatile("now", ())?;
+            Ok::<_, Failure>(Reply(()))
+        })
+        .on_any_outgoing(move |peer: &Peer, event: &str, args: &RawArgs| {
+            say.send((peer.id().to_owned(), event.to_owned(), args.json().to_string())).unwrap();
+        });
+    let (_, address) = serve(Omniwire::builder().namespace(namespace)).await;
+    let mut speaker = Client::connect(address, "/ws/rooms").await;
+    let mut members =
+        [Client::connect(address, "/ws/rooms").await, Client::connect(address, "/ws/rooms").await];
+    for member in &mut members {
+        member.call("join", json!(["x"])).await;
+    }
+    speaker.call("to", json!(["x", "hi"])).await;
+    let mut both = [heard.try_recv().unwrap(), heard.try_recv().unwrap()];
+    both.sort();
+    let mut expected = members.map(|member| (member.id, "said".to_owned(), "\"hi\"".to_owned()));
+    expected.sort();
+    assert_eq!(both, expected);
+    speaker.call("tell", json!([])).await;
+    let (id, event, args) = heard.try_recv().unwrap();
+    assert_eq!((id, event.as_str(), args.as_str()), (speaker.id.clone(), "told", "1"));
+    // Only what leaves is said: it may have been dropped.
+    assert!(heard.try_iter().all(|(id, event, _)| id == speaker.id && event == "now"));
+    speaker.call("to", json!(["nobody", "hi"])).await;
+    assert!(heard.try_recv().is_err());
+}
+
 #[tokio::test]
 async fn what_is_emitted_on_connect_follows_the_welcome() {
     let greeter = Namespace::new("/greeter").on_connect(|peer: Peer| async move {

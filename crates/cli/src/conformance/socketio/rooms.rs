@@ -3,8 +3,8 @@
 use super::events;
 use super::words::{self, at, event, rooms, within};
 use omniwire::{
-    Args, ArgsError, Audience, Failure, IntoOutcome, Namespace, Peer, RawArgs, Reason, Relayed,
-    Reply,
+    Answers, Args, ArgsError, Audience, Failure, IntoOutcome, Namespace, Peer, RawArgs, Reason,
+    Relayed, Reply,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -28,9 +28,8 @@ pub(super) fn add(namespace: Namespace) -> Namespace {
         .on("sockets-join", sockets_join)
         .on("sockets-leave", sockets_leave)
         .on("disconnect-sockets", disconnect_sockets)
-        // There is no other node.
-        .on("server-side-emit", || ready(Reply(())))
-        .on("server-side-ask", || ready(Reply((Answered::default(),))))
+        .on("server-side-emit", server_side_emit)
+        .on("server-side-ask", server_side_ask)
 }
 
 /// The room whose members hear who goes.
@@ -94,11 +93,18 @@ async fn volatile_in(peer: Peer, Args(args): Args<RawArgs>) -> Result<Reply<()>,
     Ok(Reply(()))
 }
 
-#[derive(Serialize, Default)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Answered {
     timed_out: bool,
     responses: Vec<Relayed>,
+}
+
+impl From<Answers> for Answered {
+    fn from(answers: Answers) -> Self {
+        let responses = answers.given.into_iter().map(Relayed).collect();
+        Self { timed_out: answers.missing > 0, responses }
+    }
 }
 
 async fn broadcast_ack(
@@ -108,8 +114,23 @@ async fn broadcast_ack(
     let timeout = Duration::from_millis(words::read(&args, 1)?);
     let (name, said) = event(&args, 2)?;
     let answers = at(&peer, &args, 0)?.ask(name, said, timeout).await?;
-    let responses = answers.given.into_iter().map(Relayed).collect();
-    Ok(Reply((Answered { timed_out: answers.missing > 0, responses },)))
+    Ok(Reply((answers.into(),)))
+}
+
+async fn server_side_emit(peer: Peer, Args(args): Args<RawArgs>) -> Result<Reply<()>, ArgsError> {
+    peer.namespace().server_side_emit("sse", args).await?;
+    Ok(Reply(()))
+}
+
+/// As long as the official server waits for another.
+const OTHERS_TIMEOUT: Duration = Duration::from_secs(5);
+
+async fn server_side_ask(
+    peer: Peer,
+    Args(args): Args<RawArgs>,
+) -> Result<Reply<(Answered,)>, ArgsError> {
+    let answers = peer.namespace().server_side_ask("sse", args, OTHERS_TIMEOUT).await?;
+    Ok(Reply((answers.into(),)))
 }
 
 #[derive(Serialize)]
