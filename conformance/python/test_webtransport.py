@@ -7,6 +7,7 @@ import unittest
 from http3 import (
     ENABLE_WEBTRANSPORT,
     H3_DATAGRAM,
+    H3_EXCESSIVE_LOAD,
     H3_ID_ERROR,
     Reset,
     WebTransport,
@@ -362,6 +363,34 @@ class Ends(WithWebTransport):
         # Not by a reset, which could overtake what was said.
         self.assertTrue(connection.stream(session.stream).ended)
         await self.talk(connection)
+
+
+class Strays(WithWebTransport):
+    limits = ["--limit", "streams_max=8"]
+
+    async def test_streams_without_a_request_are_bounded(self):
+        """What HTTP/3 remembers of each must not fill the memory."""
+        connection = await self.connect()
+        session = await self.talk(connection)
+        # The session's own is one of them.
+        for _ in range(8 * 40 - 1):
+            second = WebTransport(connection, session.session, {})
+            second.send("0")
+            with self.assertRaises(Reset):
+                await second.receive()
+        await self.echo(session)
+        WebTransport(connection, session.session, {}).send("0")
+        closed = await connection.until(lambda: connection.closed)
+        self.assertEqual(closed, H3_EXCESSIVE_LOAD)
+
+
+class SlowHeartbeat(WithWebTransport):
+    settings = {"SIO_PING_INTERVAL": "3000"}
+    limits = ["--limit", "ping_interval_ms=300", "--limit", "ping_timeout_ms=500"]
+
+    async def test_quic_does_not_end_a_session_that_is_merely_idle(self):
+        session = await self.talk(await self.connect())
+        self.assertEqual(await session.receive(), "2")
 
 
 class SlowReader(WithWebTransport):

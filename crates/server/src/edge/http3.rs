@@ -13,12 +13,15 @@ use crate::panics::Witness;
 use bytes::Bytes;
 use h3::error::Code;
 use h3::server::{RequestResolver, RequestStream};
+use omniwire_session::limits::Limits;
 use quinn::VarInt;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Endpoint, EndpointConfig, IdleTimeout, ServerConfig, TokioRuntime, TransportConfig};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -38,6 +41,10 @@ const UNIDIRECTIONAL_STREAMS_MAX: u32 = 8;
 
 /// Browsers want datagrams for WebTransport; nobody reads any, and the newest push out the oldest.
 const DATAGRAMS_LEN_MAX: usize = 2 << 10;
+
+/// A connection may have so many times the streams that it may have at once without a request on
+/// them: one for each session of WebTransport, and whatever broke off.
+const STRAYS_PER_STREAM: usize = 40;
 
 /// A UDP port for HTTP/3.
 #[derive(Debug)]
@@ -96,6 +103,8 @@ fn server_config(tls: &Tls, site: &Site) -> io::Result<ServerConfig> {
     let idle = IdleTimeout::try_from(limits.ping_interval + limits.ping_timeout);
     transport
         .max_idle_timeout(Some(idle.map_err(io::Error::other)?))
+        // As over HTTP/2: it is not for HTTP to end a session whose heartbeat is slow.
+        .keep_alive_interval(Some(limits.ping_interval))
         .max_concurrent_bidi_streams(limits.streams_max.try_into().unwrap_or(VarInt::MAX))
         .max_concurrent_uni_streams(UNIDIRECTIONAL_STREAMS_MAX.into())
         .stream_receive_window(STREAM_WINDOW.into())
@@ -146,6 +155,19 @@ async fn receive(
 struct Peer {
     quic: quinn::Connection,
     sessions: Sessions,
+    /// Streams that were no request.
+    strays: AtomicUsize,
+}
+
+impl Peer {
+    /// Counts a stream that was no request: `h3` keeps the number of each until the connection
+    /// ends, which it does when they are too many.
+    fn count_stray(&self, limits: &Limits) {
+        let before = self.strays.fetch_add(1, Relaxed);
+        if before >= limits.streams_max.saturating_mul(STRAYS_PER_STREAM) {
+            fail(&self.quic, Code::H3_EXCESSIVE_LOAD, "too many streams without a request");
+        }
+    }
 }
 
 async fn converse(
@@ -155,7 +177,11 @@ async fn converse(
     visit: Visit,
     mut stopped: watch::Receiver<()>,
 ) {
-    let peer = Arc::new(Peer { quic: quic.clone(), sessions: Sessions::default() });
+    let peer = Arc::new(Peer {
+        quic: quic.clone(),
+        sessions: Sessions::default(),
+        strays: AtomicUsize::new(0),
+    });
     // Ends all requests when the connection ends.
     let mut exchanges = JoinSet::new();
     let late = tokio::time::sleep(site.limits.handshake_timeout);

@@ -35,7 +35,11 @@ pub(super) async fn run(site: Arc<Site>, visit: Visit, peer: Arc<Peer>, resolver
         }
         Ok(None)
     };
-    let done = match tokio::time::timeout(site.limits.handshake_timeout, begin).await {
+    let begun = tokio::time::timeout(site.limits.handshake_timeout, begin).await;
+    if !matches!(begun, Ok(Ok(Some(_)))) {
+        peer.count_stray(&site.limits);
+    }
+    let done = match begun {
         Ok(Ok(Some(asked))) => answer(&site, &visit, &peer, *asked).await,
         Ok(Ok(None)) => Ok(()),
         Ok(Err(error)) => Err(error),
