@@ -75,10 +75,7 @@ impl Omniwire {
         let mut router = Router::new();
         for (path, has_tail) in self.mounts.paths() {
             let server = self.clone();
-            let handler = any(move |request: Request<Body>| {
-                let server = server.clone();
-                async move { server.answer(request).await }
-            });
+            let handler = any(move |request: Request<Body>| server.answer(request));
             if !path.is_empty() {
                 router = router.route(path, handler.clone());
             }
@@ -90,17 +87,24 @@ impl Omniwire {
         router
     }
 
-    async fn answer(&self, request: Request<Body>) -> Response<Body> {
+    /// What is to come keeps nothing of the request but what the mount does.
+    fn answer(
+        &self,
+        request: Request<Body>,
+    ) -> impl Future<Output = Response<Body>> + Send + use<> {
         let asks_for_upgrade = answers::asks_for_upgrade(&request);
-        let answer = AssertUnwindSafe(self.mounts.serve(Arc::clone(&self.shared), request));
-        let mut answer = answer.catch_unwind().await.unwrap_or_else(|panic| {
-            panics::count(&self.shared, panics::text_of(&*panic));
-            answers::plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
-        });
-        if asks_for_upgrade {
-            answers::end_unless_upgraded(&mut answer);
+        let shared = Arc::clone(&self.shared);
+        let answer = AssertUnwindSafe(self.mounts.serve(Arc::clone(&shared), request));
+        async move {
+            let mut answer = answer.catch_unwind().await.unwrap_or_else(|panic| {
+                panics::count(&shared, panics::text_of(&*panic));
+                answers::plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
+            });
+            if asks_for_upgrade {
+                answers::end_unless_upgraded(&mut answer);
+            }
+            answer
         }
-        answer
     }
 }
 

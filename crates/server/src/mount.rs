@@ -22,7 +22,7 @@ use crate::request::RequestInfo;
 use crate::server::Shared;
 use crate::session::cell::{Cell, Entrance, Opening, PeerIds, Terms};
 use axum::body::Body;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use omniwire_session::{ByteString, Fault, Session};
 use parking_lot::Mutex;
 use std::fmt;
@@ -244,27 +244,45 @@ impl Mounts {
     }
 
     /// Answers a request: 404 if nothing is mounted there.
-    pub(crate) async fn serve(
+    pub(crate) fn serve(
         &self,
         shared: Arc<Shared>,
         request: Request<Body>,
-    ) -> Response<Body> {
-        let Some((mounted, tail)) = self.find(request.uri().path()) else {
-            return answers::not_found();
-        };
-        if mounted.minds_cors() {
-            return mounted.serve(Incoming::new(request, tail, shared)).await;
+    ) -> impl Future<Output = Response<Body>> + Send + use<> {
+        let mut origin = None;
+        let served = self.begin(shared, request, &mut origin);
+        async move {
+            match served {
+                Ok(serving) => {
+                    let mut response = serving.await;
+                    access::tell(origin.as_ref(), response.headers_mut());
+                    response
+                }
+                Err(answer) => answer,
+            }
         }
-        let origins = mounted.origins();
-        if let Some(answer) = origins.preflight(&request) {
-            return answer;
+    }
+
+    /// `origin`: of a page that is to be told that it may read the answer.
+    ///
+    /// # Errors
+    /// The answer is there already.
+    fn begin(
+        &self,
+        shared: Arc<Shared>,
+        request: Request<Body>,
+        origin: &mut Option<HeaderValue>,
+    ) -> Result<ResponseFuture, Response<Body>> {
+        let (mounted, tail) = self.find(request.uri().path()).ok_or_else(answers::not_found)?;
+        if !mounted.minds_cors() {
+            let origins = mounted.origins();
+            if let Some(answer) = origins.preflight(&request).or_else(|| origins.refuse(&request)) {
+                return Err(answer);
+            }
+            // A copy of its own: what is cloned keeps the buffer that the request was read into.
+            let asked = request.headers().get(header::ORIGIN);
+            *origin = asked.and_then(|origin| HeaderValue::from_bytes(origin.as_bytes()).ok());
         }
-        if let Some(refusal) = origins.refuse(&request) {
-            return refusal;
-        }
-        let asked = request.headers().clone();
-        let mut response = mounted.serve(Incoming::new(request, tail, shared)).await;
-        access::tell(&asked, response.headers_mut());
-        response
+        Ok(mounted.serve(Incoming::new(request, tail, shared)))
     }
 }

@@ -1,6 +1,7 @@
 //! The bytes behind a handshake, wherever they come from.
 
 use super::tunnel::Tunnel;
+use crate::edge::listener::Lent;
 use bytes::Bytes;
 use http::Request;
 use hyper::upgrade::OnUpgrade;
@@ -50,8 +51,13 @@ impl Upgrade {
             Self::Tunnel(tunnel) => return Ok(Upgraded::Other(Box::new(tunnel), Bytes::new())),
             Self::Hyper(upgrade) => upgrade.await?,
         };
-        let upgraded = match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
-            Ok(parts) => return Ok(Upgraded::Tcp(parts.io.into_inner(), parts.read_buf)),
+        let upgraded = match auto::upgrade::downcast::<TokioIo<Lent>>(upgraded) {
+            Ok(parts) => {
+                return Ok(match parts.io.into_inner().into_inner() {
+                    Ok(socket) => Upgraded::Tcp(socket, parts.read_buf),
+                    Err(lent) => Upgraded::Other(Box::new(lent), parts.read_buf),
+                });
+            }
             Err(upgraded) => upgraded,
         };
         #[cfg(feature = "tls")]

@@ -84,7 +84,7 @@ impl Origins {
         *response.status_mut() = StatusCode::NO_CONTENT;
         if self.allow(request) {
             let answer = response.headers_mut();
-            tell(headers, answer);
+            tell(headers.get(ORIGIN), answer);
             answer.insert(
                 ACCESS_CONTROL_ALLOW_METHODS,
                 HeaderValue::from_static("GET, POST, PUT, DELETE, OPTIONS"),
@@ -99,8 +99,8 @@ impl Origins {
 }
 
 /// Tells the browser of a page that was allowed that it may read the answer.
-pub(crate) fn tell(request: &HeaderMap, answer: &mut HeaderMap) {
-    let Some(origin) = request.get(ORIGIN) else { return };
+pub(crate) fn tell(origin: Option<&HeaderValue>, answer: &mut HeaderMap) {
+    let Some(origin) = origin else { return };
     answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
     answer.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     answer.append(VARY, HeaderValue::from_static("Origin"));

@@ -1,6 +1,12 @@
 //! A server of its own: accepts connections and serves HTTP/1.1 and HTTP/2 on one port, over TLS
 //! where there is a certificate, and HTTP/3 on the UDP port of the same number.
 
+mod lent;
+mod parked;
+
+pub(crate) use self::lent::Lent;
+use self::lent::Loan;
+use self::parked::Parking;
 use super::site::{Site, Visit};
 #[cfg(feature = "tls")]
 use super::tls::Tls;
@@ -9,6 +15,7 @@ use crate::panics::Witness;
 use crate::server::Omniwire;
 use axum::Router;
 use axum::body::Body;
+use h2::Reason;
 use http::{Request, header};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -17,6 +24,7 @@ use omniwire_session::limits::Limits;
 use socket2::SockRef;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -244,14 +252,17 @@ async fn receive(
     // One timer from accept to the first request, which no byte resets.
     let deadline = Instant::from_std(clock::now()) + limits.handshake_timeout;
     match &welcome.security {
-        Security::None => converse(&welcome, stream, visit, deadline, stopped).await,
+        Security::None => {
+            let (lent, loan) = Lent::new(stream);
+            converse(&welcome, lent, Some(loan), visit, deadline, stopped).await;
+        }
         #[cfg(feature = "tls")]
         Security::Tls(acceptor) => {
             let remote = visit.remote;
             match tokio::time::timeout_at(deadline, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => {
                     let visit = Visit { secure: true, ..visit };
-                    converse(&welcome, stream, visit, deadline, stopped).await;
+                    converse(&welcome, stream, None, visit, deadline, stopped).await;
                 }
                 Ok(Err(error)) => tracing::debug!(%remote, %error, "TLS handshake failed"),
                 Err(_) => tracing::debug!(%remote, "no TLS handshake in time"),
@@ -260,9 +271,26 @@ async fn receive(
     }
 }
 
+/// Goes on with a connection of plain TCP that hyper has been without for an answer.
+fn receive_again(
+    welcome: Arc<Welcome>,
+    stream: TcpStream,
+    visit: Visit,
+    stopped: watch::Receiver<()>,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        let _witness = Witness(Arc::clone(&welcome.site.shared));
+        let (lent, loan) = Lent::new(stream);
+        // It has sent a request before, so no first one is due.
+        converse(&welcome, lent, Some(loan), visit, Instant::now(), stopped).await;
+    })
+}
+
+/// `loan`: the socket may be taken back by it.
 async fn converse<S>(
-    welcome: &Welcome,
+    welcome: &Arc<Welcome>,
     stream: S,
+    loan: Option<Loan>,
     visit: Visit,
     deadline: Instant,
     mut stopped: watch::Receiver<()>,
@@ -270,15 +298,23 @@ async fn converse<S>(
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let Visit { remote, connection, .. } = visit.clone();
-    let site = Arc::clone(&welcome.site);
+    let (host, stop) = (Arc::clone(welcome), stopped.clone());
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let (site, visit) = (Arc::clone(&site), visit.clone());
+        let parking = loan.as_ref().and_then(|loan| {
+            loan.note_request();
+            Parking::offer(&request, loan, &host, &visit, &stop)
+        });
+        // Hyper resets the stream with this.
+        let broken = lacks_authority(&request).then(|| h2::Error::from(Reason::PROTOCOL_ERROR));
+        let answer = host.site.answer(&visit, request.map(Body::new));
         async move {
-            if lacks_authority(&request) {
-                // Hyper resets the stream with this.
-                return Err(h2::Error::from(h2::Reason::PROTOCOL_ERROR));
+            if let Some(broken) = broken {
+                return Err(broken);
             }
-            Ok(site.answer(&visit, request.map(Body::new)).await)
+            Ok(match parking {
+                Some(parking) => parking.answer(Box::pin(answer)).await,
+                None => answer.await,
+            })
         }
     });
     let io = TokioIo::new(stream);

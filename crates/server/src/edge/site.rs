@@ -67,27 +67,39 @@ impl Site {
         self.alternative = HeaderValue::try_from(value).ok();
     }
 
-    /// Answers a request that came over `visit`.
-    pub(super) async fn answer(&self, visit: &Visit, mut request: Request<Body>) -> Response<Body> {
+    /// Answers a request that came over `visit`. What is to come keeps neither of them.
+    pub(super) fn answer(
+        &self,
+        visit: &Visit,
+        mut request: Request<Body>,
+    ) -> impl Future<Output = Response<Body>> + Send + use<> {
         visit.connection.greeted();
-        match self.hosts.judge(&request, self.local) {
-            Verdict::Ours => {}
-            Verdict::NotOurs => return misdirected(&request),
-            Verdict::Malformed => return answers::bad_host(),
+        let routed = match self.hosts.judge(&request, self.local) {
+            Verdict::Ours => {
+                name_host(&mut request);
+                let extensions = request.extensions_mut();
+                extensions.insert(Remote(visit.remote));
+                if visit.secure {
+                    extensions.insert(Secure);
+                }
+                // A WebSocket outlives its HTTP connection, and still counts.
+                extensions.insert(Arc::clone(&visit.connection));
+                Ok(self.router.clone().call(request))
+            }
+            Verdict::NotOurs => Err(misdirected(&request)),
+            Verdict::Malformed => Err(answers::bad_host()),
+        };
+        let alternative = self.alternative.clone().filter(|_| visit.secure);
+        async move {
+            let mut response = match routed {
+                Ok(routed) => routed.await.unwrap_or_else(|never| match never {}),
+                Err(refusal) => return refusal,
+            };
+            if let Some(alternative) = alternative {
+                response.headers_mut().insert(header::ALT_SVC, alternative);
+            }
+            response
         }
-        name_host(&mut request);
-        let extensions = request.extensions_mut();
-        extensions.insert(Remote(visit.remote));
-        if visit.secure {
-            extensions.insert(Secure);
-        }
-        // A WebSocket outlives its HTTP connection, and still counts.
-        extensions.insert(Arc::clone(&visit.connection));
-        let Ok(mut response) = self.router.clone().call(request).await;
-        if let Some(alternative) = self.alternative.as_ref().filter(|_| visit.secure) {
-            response.headers_mut().insert(header::ALT_SVC, alternative.clone());
-        }
-        response
     }
 }
 

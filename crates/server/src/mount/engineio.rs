@@ -305,9 +305,12 @@ impl Endpoint {
         match asks {
             Asks::Poll { jsonp } => {
                 let coding = Coding::wanted(incoming.request.headers(), Coding::ALL);
+                // The request is a part of the buffer that it was read into.
+                drop(incoming);
                 self.poll(cell, jsonp, coding).await
             }
-            Asks::Post { kind, form } => self.post(incoming, cell, kind, form).await,
+            // Apart, so that a poll is the smaller.
+            Asks::Post { kind, form } => Box::pin(self.post(incoming, cell, kind, form)).await,
             Asks::Upgrade => match self.door.open(&mut incoming.request) {
                 Ok(handshake) => handshake.carry(cell),
                 Err(refusal) => refusal,

@@ -121,8 +121,17 @@ impl Mounted for Endpoint {
             let coding = self.coding(&incoming, Coding::ALL);
             let mut response = match (self.way, incoming.request.method().clone()) {
                 (Way::EventStream, Method::GET) => self.open_stream(&incoming),
-                (Way::LongPoll, Method::GET) => self.poll(&incoming, coding).await,
-                (Way::Send, Method::POST) => self.send(incoming, coding).await,
+                (Way::LongPoll, Method::GET) => {
+                    let next = self.next_poll(&incoming, coding);
+                    // The request is a part of the buffer that it was read into.
+                    drop(incoming);
+                    match next {
+                        Ok(next) => next.answer(coding).await,
+                        Err(answer) => answer,
+                    }
+                }
+                // Apart, so that a poll is the smaller.
+                (Way::Send, Method::POST) => Box::pin(self.send(incoming, coding)).await,
                 (Way::Send, _) => answers::method_not_allowed("POST, OPTIONS"),
                 _ => answers::method_not_allowed("GET, OPTIONS"),
             };
@@ -209,41 +218,41 @@ impl Endpoint {
         stream::respond(&cell, id, event_stream::CONTENT_TYPE, UNCACHED, prelude, gzip)
     }
 
-    async fn poll(&self, incoming: &Incoming, coding: Option<Coding>) -> Response<Body> {
-        let mut rooms = match asked_rooms(incoming) {
-            Ok(rooms) => rooms,
-            Err(refusal) => return refusal,
-        };
+    /// What a poll waits for.
+    ///
+    /// # Errors
+    /// It is answered at once: with this.
+    fn next_poll(
+        &self,
+        incoming: &Incoming,
+        coding: Option<Coding>,
+    ) -> Result<NextPoll, Response<Body>> {
+        let mut rooms = asked_rooms(incoming)?;
         let text = query_value(incoming.query(), "cursor").filter(|cursor| !cursor.is_empty());
         let Some(text) = text else {
-            return match self.new_session(incoming, None) {
-                Ok(cell) => poll_next(&cell, rooms, 0, Places::default(), coding).await,
-                Err(refusal) => refusal,
-            };
+            return self.new_session(incoming, None).map(|cell| NextPoll::first(cell, rooms));
         };
         let Some(Cursor { token, number, places }) = Cursor::parse(&text) else {
-            return answers::plain(StatusCode::BAD_REQUEST, "this is no cursor\n");
+            return Err(answers::plain(StatusCode::BAD_REQUEST, "this is no cursor\n"));
         };
         let cell = match self.find(incoming, token) {
             Ok(cell) => cell,
             Err(refusal) if places.is_empty() || refusal.status() == StatusCode::FORBIDDEN => {
-                return refusal;
+                return Err(refusal);
             }
             Err(_) => {
                 if rooms.is_empty() {
                     rooms.extend(places.rooms().cloned());
                 }
-                return match self.new_session(incoming, Some(places)) {
-                    Ok(cell) => poll_next(&cell, rooms, 0, Places::default(), coding).await,
-                    Err(refusal) => refusal,
-                };
+                let cell = self.new_session(incoming, Some(places))?;
+                return Ok(NextPoll::first(cell, rooms));
             }
         };
         match last_answer(&cell, number) {
             // The last answer did not come through: it is given again.
-            Ok(body) => answer_json(body, coding),
-            Err(last) if last == number => poll_next(&cell, rooms, number, places, coding).await,
-            Err(_) => answers::plain(StatusCode::GONE, "what this cursor asks for is gone\n"),
+            Ok(body) => Err(answer_json(body, coding)),
+            Err(last) if last == number => Ok(NextPoll { cell, rooms, number, places }),
+            Err(_) => Err(answers::plain(StatusCode::GONE, "what this cursor asks for is gone\n")),
         }
     }
 
@@ -311,38 +320,49 @@ fn padding(incoming: &Incoming) -> usize {
     asked.and_then(|len| len.parse().ok()).unwrap_or(0)
 }
 
-/// Waits for the answer after the one with this number, and keeps it until it was received.
-async fn poll_next(
-    cell: &Arc<Cell>,
+/// A poll for the answer after the one with this number.
+struct NextPoll {
+    cell: Arc<Cell>,
     rooms: Vec<ByteString>,
     number: u64,
     places: Places,
-    coding: Option<Coding>,
-) -> Response<Body> {
-    let poll = match Poll::attach(cell) {
-        Ok(poll) => poll,
-        Err(fault) => return answers::refuse(fault),
-    };
-    join_rooms(cell, rooms);
-    let Answer { status, content_type, body } = poll.answer(JSON).await;
-    if status != 200 {
-        return respond(Answer { status, content_type, body });
+}
+
+impl NextPoll {
+    /// The first of a session.
+    fn first(cell: Arc<Cell>, rooms: Vec<ByteString>) -> Self {
+        Self { cell, rooms, number: 0, places: Places::default() }
     }
-    // An answer without news must not take the place of one that may have been lost: another
-    // poll with the same cursor may bring that at this moment.
-    if body.len() <= b"[]".len() {
-        let mut body = BytesMut::from(&b"["[..]);
-        envelope::write_cursor(&mut body, Cursor { token: cell.token(), number, places: &places });
-        body.extend_from_slice(b"]");
-        return answer_json(body.freeze(), coding);
+
+    /// Waits for the answer, and keeps it until it was received.
+    async fn answer(self, coding: Option<Coding>) -> Response<Body> {
+        let Self { cell, rooms, number, places } = self;
+        let poll = match Poll::attach(&cell) {
+            Ok(poll) => poll,
+            Err(fault) => return answers::refuse(fault),
+        };
+        join_rooms(&cell, rooms);
+        let Answer { status, content_type, body } = poll.answer(JSON).await;
+        if status != 200 {
+            return respond(Answer { status, content_type, body });
+        }
+        // An answer without news must not take the place of one that may have been lost: another
+        // poll with the same cursor may bring that at this moment.
+        if body.len() <= b"[]".len() {
+            let mut body = BytesMut::from(&b"["[..]);
+            let cursor = Cursor { token: cell.token(), number, places: &places };
+            envelope::write_cursor(&mut body, cursor);
+            body.extend_from_slice(b"]");
+            return answer_json(body.freeze(), coding);
+        }
+        if let Some(past) = cell.past()
+            && let Some(past) = past.lock().as_deref_mut()
+        {
+            past.number = number + 1;
+            past.body = body.clone();
+        }
+        answer_json(body, coding)
     }
-    if let Some(past) = cell.past()
-        && let Some(past) = past.lock().as_deref_mut()
-    {
-        past.number = number + 1;
-        past.body = body.clone();
-    }
-    answer_json(body, coding)
 }
 
 fn answer_json(body: Bytes, coding: Option<Coding>) -> Response<Body> {

@@ -152,8 +152,16 @@ impl Endpoint {
             Ok(Request::Negotiate { version: Err(text), .. }) => respond(negotiate::refuse(&text)),
             Ok(Request::Connect { token }) => self.connect(&mut incoming, token),
             Ok(Request::EventStream { token }) => self.event_stream(&incoming, &token),
-            Ok(Request::Poll { token }) => self.poll(&incoming, &token).await,
-            Ok(Request::Send { token }) => self.send(incoming, &token).await,
+            Ok(Request::Poll { token }) => match self.begin_poll(&incoming, &token) {
+                Ok(poll) => {
+                    // The request is a part of the buffer that it was read into.
+                    drop(incoming);
+                    respond(poll.answer(official::POLL_CONTENT_TYPE).await)
+                }
+                Err(fault) => refuse(fault),
+            },
+            // Apart, so that a poll is the smaller.
+            Ok(Request::Send { token }) => Box::pin(self.send(incoming, &token)).await,
             Ok(Request::Delete { token }) => self.delete(&incoming, &token),
         };
         if is_poll {
@@ -260,15 +268,10 @@ impl Endpoint {
         }
     }
 
-    async fn poll(&self, incoming: &Incoming, token: &str) -> Response<Body> {
-        let polled = self.find_for(incoming, token, Transport::LongPolling).and_then(|cell| {
-            carry(&cell, incoming);
-            Poll::attach(&cell)
-        });
-        match polled {
-            Ok(poll) => respond(poll.answer(official::POLL_CONTENT_TYPE).await),
-            Err(fault) => refuse(fault),
-        }
+    fn begin_poll(&self, incoming: &Incoming, token: &str) -> Result<Poll, Fault> {
+        let cell = self.find_for(incoming, token, Transport::LongPolling)?;
+        carry(&cell, incoming);
+        Poll::attach(&cell)
     }
 
     async fn send(&self, incoming: Incoming, token: &str) -> Response<Body> {

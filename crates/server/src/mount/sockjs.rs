@@ -119,8 +119,21 @@ struct Endpoint {
     opening: Mutex<()>,
 }
 
+/// What comes of a request.
+enum Outcome {
+    Answer(Response<Body>),
+    /// It waits for what the session says.
+    Poll(Poll, &'static str, sockjs::Response),
+}
+
+impl From<Response<Body>> for Outcome {
+    fn from(response: Response<Body>) -> Self {
+        Self::Answer(response)
+    }
+}
+
 impl Endpoint {
-    async fn answer(&self, mut incoming: Incoming) -> Response<Body> {
+    async fn answer(&self, mut incoming: Incoming) -> Outcome {
         let upgrade = is_upgrade(&incoming.request);
         let tail = incoming.tail.clone();
         let method = incoming.request.method().clone();
@@ -139,7 +152,7 @@ impl Endpoint {
             content_type: text(header::CONTENT_TYPE),
             now_unix: now_unix(),
         };
-        match sockjs::find(&self.service, &asked) {
+        let answer = match sockjs::find(&self.service, &asked) {
             Found::Answered(response) => to_response(response),
             Found::Info(head) => to_response(head.info(&self.service, entropy())),
             Found::ChunkingTest(head) => chunking_test(head),
@@ -149,13 +162,17 @@ impl Endpoint {
             Found::RawWebSocket => self.raw_websocket(&mut incoming),
             Found::WebSocket => self.websocket(&mut incoming),
             Found::Receive { session, carrier, dress, head } => {
-                self.receive(&incoming, session, carrier, dress, head).await
+                let token = self.token(session);
+                // The request is a part of the buffer that it was read into.
+                drop(headers);
+                return self.receive(incoming, token, carrier, dress, head).await;
             }
             Found::Send { session, form, head } => {
                 let content_type = text(header::CONTENT_TYPE);
                 self.send(incoming, session, form.then_some(content_type), head).await
             }
-        }
+        };
+        answer.into()
     }
 
     fn new_session(
@@ -218,41 +235,32 @@ impl Endpoint {
 
     async fn receive(
         &self,
-        incoming: &Incoming,
-        session: &str,
+        incoming: Incoming,
+        token: ByteString,
         carrier: Carrier,
         dress: Dress,
         head: sockjs::Response,
-    ) -> Response<Body> {
-        let token = self.token(session);
+    ) -> Outcome {
         if let Some(cell) = incoming.shared.table.find(&token) {
             wait_for_abort(&cell).await;
         }
-        let cell = match self.find_or_open(incoming, token) {
+        let cell = match self.find_or_open(&incoming, token) {
             Ok(cell) => cell,
-            Err(full) => return full,
+            Err(full) => return full.into(),
         };
+        drop(incoming);
         let content_type = dress.content_type();
         let id = match cell.attach_after(carrier, |machine, id| tell_dress(machine, id, dress)) {
             Ok(id) => id,
-            Err(fault) => return refuse(fault, &head),
+            Err(fault) => return refuse(fault, &head).into(),
         };
-        let mut response = match carrier {
-            Carrier::LongPoll => {
-                let answer = Poll::attached(&cell, id).answer(content_type).await;
-                answers::respond(answer)
-            }
-            _ => carrier::stream::respond(
-                &cell,
-                id,
-                content_type,
-                Headers::default(),
-                head.body.clone(),
-                None,
-            ),
-        };
+        if carrier == Carrier::LongPoll {
+            return Outcome::Poll(Poll::attached(&cell, id), content_type, head);
+        }
+        let (fields, prelude) = (Headers::default(), head.body.clone());
+        let mut response = carrier::stream::respond(&cell, id, content_type, fields, prelude, None);
         apply(&head, response.headers_mut());
-        response
+        response.into()
     }
 
     async fn send(
@@ -363,7 +371,15 @@ impl Mounted for Endpoint {
             if let Some(denied) = incoming.denied(&self.terms.entrance) {
                 return denied;
             }
-            self.answer(incoming).await
+            // Apart, so that it is gone while a poll waits.
+            match Box::pin(self.answer(incoming)).await {
+                Outcome::Answer(response) => response,
+                Outcome::Poll(poll, content_type, head) => {
+                    let mut response = answers::respond(poll.answer(content_type).await);
+                    apply(&head, response.headers_mut());
+                    response
+                }
+            }
         })
     }
 

@@ -9,6 +9,7 @@ mod harness;
 mod hostile;
 mod hubs;
 mod log;
+mod parked;
 mod presence;
 mod rooms;
 mod signalr;

@@ -1,6 +1,6 @@
 //! Every carrier of HTTP against our WebSocket, and SockJS' against npm's.
 
-use crate::bench::cases::{CARRIERS, Case, Entry, PARKED, Scale};
+use crate::bench::cases::{CARRIERS, Case, Entry, PARKED, ROOMS, Scale};
 use crate::bench::servers::{OMNIWIRE, SOCKJS};
 
 pub(crate) fn cases(scale: Scale) -> Vec<Case> {
@@ -14,7 +14,18 @@ pub(crate) fn cases(scale: Scale) -> Vec<Case> {
             load: format!("fallback --sessions 50 --size 1024 {span}"),
             entries: carriers,
             columns: CARRIERS,
-            bases: &[PLAIN],
+            bases: &[PLAIN, NPM],
+        },
+        Case {
+            name: "broadcast",
+            title: "1 publisher, 1,000 members, 128 B, over WebSocket".to_owned(),
+            load: format!("rooms --members 1000 --size 128 {span}"),
+            entries: vec![
+                Entry::named("SockJS, websocket", &OMNIWIRE, &["sockjs=/sockjs-raw?room={room}"]),
+                Entry::named(NPM, &SOCKJS, &["sockjs=/room"]),
+            ],
+            columns: ROOMS,
+            bases: &[NPM],
         },
         Case {
             name: "parked",
@@ -28,12 +39,13 @@ pub(crate) fn cases(scale: Scale) -> Vec<Case> {
 }
 
 const PLAIN: &str = "our plain WebSocket";
+const NPM: &str = "npm sockjs, websocket";
 
 fn websockets(load: &str) -> Vec<Entry> {
     let entries = [
         Entry::named(PLAIN, &OMNIWIRE, &["websocket=/ws"]),
         Entry::named("SockJS, websocket", &OMNIWIRE, &["sockjs=/sockjs-raw"]),
-        Entry::named("npm sockjs, websocket", &SOCKJS, &["sockjs=/echo"]),
+        Entry::named(NPM, &SOCKJS, &["sockjs=/echo"]),
     ];
     entries.into_iter().map(|entry| Entry { load: Some(load.to_owned()), ..entry }).collect()
 }
