@@ -515,6 +515,12 @@ impl Outbox {
         wake(waker);
     }
 
+    /// Wakes whoever waits for anything here.
+    pub fn wake_all(&self) {
+        let wakers = self.queue.lock().take_wakers();
+        wakers.for_each(Waker::wake);
+    }
+
     /// Whether the peer was too slow.
     pub fn is_overflowed(&self) -> bool {
         self.queue.lock().overflowed

@@ -29,7 +29,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new(cell: &Arc<Cell>, id: CarrierId) -> Self {
-        cell.shared.counters.connections.fetch_add(1, Relaxed);
+        cell.terms.shared.counters.connections.fetch_add(1, Relaxed);
         Self { cell: Arc::clone(cell), id, _counted: None }
     }
 
@@ -42,7 +42,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.cell.shared.counters.connections.fetch_sub(1, Relaxed);
+        self.cell.terms.shared.counters.connections.fetch_sub(1, Relaxed);
         // Does nothing if the session knows already.
         self.cell.detach(self.id, Detached::Lost);
     }

@@ -87,7 +87,7 @@ impl Incoming {
             answers::too_many_sessions(StatusCode::TOO_MANY_REQUESTS)
         })?;
         let opening = Opening { request: info, token, ids, seat };
-        Ok(Cell::new(shared, terms, opening, machine))
+        Ok(Cell::new(terms, opening, machine))
     }
 
     /// The session of this token, if there is one.

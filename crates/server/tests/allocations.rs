@@ -1,11 +1,13 @@
-//! A broadcast allocates nothing for each of its members: counted by the allocator, with no clock.
+//! A broadcast allocates nothing for each of its members, and who says nothing has little: counted
+//! by the allocator, with no clock.
 #![cfg(unix)]
 
-use omniwire::{Namespace, NamespaceHandle, Omniwire, Origins, Peer, serve};
+use omniwire::{Namespace, NamespaceHandle, Omniwire, Origins, Peer, SockJsMount, serve};
 use omniwire_allocator as _;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
-use tikv_jemalloc_ctl::thread::allocatedp;
+use tikv_jemalloc_ctl::thread::{allocatedp, deallocatedp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -29,11 +31,121 @@ async fn a_broadcast_allocates_nothing_for_each_member() {
     assert_eq!(for_many, for_few, "bytes, for 200 members and for 10");
 }
 
+/// How a client of each protocol opens a connection that it then says nothing on.
+struct Opening {
+    protocol: &'static str,
+    path: &'static str,
+    headers: &'static str,
+    /// What follows the handshake at once.
+    says: &'static str,
+    /// Bytes of the server's that stay for each, in pieces as the allocator hands them out, the
+    /// namespace's, the room's and the timers' tables included.
+    len_max: u64,
+}
+
+const OPENINGS: [Opening; 5] = [
+    Opening { protocol: "raw", path: "/ws?", headers: "", says: "", len_max: 670 },
+    Opening {
+        protocol: "envelopes",
+        path: "/ws?",
+        headers: "Sec-WebSocket-Protocol: omniwire.json.v1\r\n",
+        says: "",
+        len_max: 700,
+    },
+    Opening {
+        protocol: "Socket.IO",
+        path: "/socket.io/?EIO=4&transport=websocket&",
+        headers: "",
+        says: "40",
+        len_max: 960,
+    },
+    Opening {
+        protocol: "SignalR",
+        path: "/signalr?",
+        headers: "",
+        says: "{\"protocol\":\"json\",\"version\":1}\x1e",
+        len_max: 850,
+    },
+    Opening {
+        protocol: "SockJS",
+        path: "/sockjs-raw/000/c00000000/websocket?",
+        headers: "",
+        says: "",
+        len_max: 785,
+    },
+];
+
+/// Clients here are bare sockets, which take nothing from the allocator.
+#[tokio::test]
+async fn an_idle_connection_in_a_room_is_small() {
+    let held = || allocatedp::read().unwrap().get() - deallocatedp::read().unwrap().get();
+    for opening in OPENINGS {
+        let (namespace, address) = open().await;
+        let mut sockets = Vec::with_capacity(FEW + MANY);
+        for _ in 0..FEW {
+            sockets.push(opening.open(address));
+        }
+        wait_for(|| namespace.room_len("r") == FEW).await;
+        settle().await;
+        let before = held();
+        for _ in 0..MANY {
+            sockets.push(opening.open(address));
+        }
+        wait_for(|| namespace.room_len("r") == FEW + MANY).await;
+        settle().await;
+        let len = held().saturating_sub(before) / MANY as u64;
+        let Opening { protocol, len_max, .. } = opening;
+        assert!((1..=len_max).contains(&len), "{protocol}: {len} bytes, not {len_max}");
+    }
+}
+
+/// Enough to fill the tables that grow by doubling about as far as before.
+const FEW: usize = 110;
+const MANY: usize = 110;
+
+impl Opening {
+    fn open(&self, address: SocketAddr) -> std::net::TcpStream {
+        let Self { path, headers, says, .. } = self;
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        let head = format!(
+            "GET {path}room=r HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
+             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{headers}\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        if !says.is_empty() {
+            // Masked by zeros (RFC 6455, 5.3).
+            let mut frame = vec![0x81, 0x80 | says.len() as u8, 0, 0, 0, 0];
+            frame.extend_from_slice(says.as_bytes());
+            stream.write_all(&frame).unwrap();
+        }
+        stream
+    }
+}
+
+/// What opened the connections, hyper's tasks among others, ends within some turns.
+async fn settle() {
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn wait_for(is_so: impl Fn() -> bool) {
+    timeout(PATIENCE, async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+}
+
 async fn open() -> (NamespaceHandle, SocketAddr) {
     let lobby = Namespace::new("/").on_connect(|peer: Peer| async move {
         peer.join(peer.request().query_value("room").unwrap())
     });
     let builder = Omniwire::builder().origins(Origins::any()).namespace(lobby);
+    let builder = builder.mount("/sockjs-raw", SockJsMount::new("/").raw());
     let omniwire = builder.build().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -67,13 +179,7 @@ async fn join(
         members.push(stream);
     }
     // Its answer may come before it is in its room.
-    timeout(PATIENCE, async {
-        while namespace.room_len(room) < count {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-    .unwrap();
+    wait_for(|| namespace.room_len(room) >= count).await;
     members
 }
 

@@ -32,9 +32,9 @@ use omniwire_session::ByteString;
 
 /// The public id that a Socket.IO 2 client gives itself in a namespace. The server must use the
 /// same: it is not told on the wire.
-pub fn legacy_id(sid: &ByteString, namespace: &str) -> ByteString {
+pub fn legacy_id(sid: &str, namespace: &str) -> ByteString {
     match namespace {
-        "/" => sid.clone(),
+        "/" => sid.into(),
         _ => format!("{namespace}#{sid}").into(),
     }
 }

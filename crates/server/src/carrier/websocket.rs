@@ -59,7 +59,7 @@ pub(crate) async fn run(
 /// By an engine of this runtime, without a task.
 #[cfg(unix)]
 fn drive_tcp(place: Place, io: TcpStream, leftover: Bytes, config: Arc<Config>) {
-    let shared = Arc::clone(&place.cell.shared);
+    let shared = Arc::clone(&place.cell.terms.shared);
     let driven = shared.engines.drive(io, |socket| Carried::new(place, socket, leftover, config));
     if let Err(error) = driven {
         tracing::warn!(%error, "a WebSocket can't be driven");
@@ -203,7 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         match catch_unwind(AssertUnwindSafe(|| self.turn(context))) {
             Ok(polled) => polled.map(|how| self.cell().detach(self.place.id, how)),
             Err(panic) => {
-                panics::count(&self.cell().shared, panics::text_of(&*panic));
+                panics::count(&self.cell().terms.shared, panics::text_of(&*panic));
                 Poll::Ready(())
             }
         }
@@ -256,7 +256,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let over = self.take_turn(context, &mut tally);
         // Counted once a turn: the counters are shared by all threads.
         if tally.count > 0 {
-            let counters = &self.cell().shared.counters;
+            let counters = &self.cell().terms.shared.counters;
             counters.messages_in.fetch_add(tally.count, Relaxed);
             counters.bytes_in.fetch_add(tally.len, Relaxed);
         }
@@ -321,7 +321,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 return;
             }
             Message::Ping(_) | Message::Pong(_) => {
-                if !self.watch.allow_control(&self.place.cell.shared.limits) {
+                if !self.watch.allow_control(&self.place.cell.terms.shared.limits) {
                     self.end(&Ending::close(1008, "too many pings"));
                 }
                 return;
@@ -347,7 +347,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if self.ended {
             return Poll::Pending;
         }
-        let timeout = self.cell().shared.limits.frame_timeout;
+        let timeout = self.cell().terms.shared.limits.frame_timeout;
         std::task::ready!(self.watch.poll_frame(self.socket.unfinished_frame(), timeout, context));
         tracing::debug!("a frame took too long");
         self.end(&Ending::close(1008, "the frame took too long"));
@@ -369,7 +369,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 }
             }
             let socket = &mut self.socket;
-            let counters = &self.place.cell.shared.counters;
+            let counters = &self.place.cell.terms.shared.counters;
             let step = self.place.cell.step(self.place.id, context, &mut |queue| {
                 let (mut count, mut len) = (0, 0);
                 while socket.buffered_amount() < UNWRITTEN_LEN_MAX {
@@ -420,14 +420,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             self.cell().outbox.set_unwritten(true);
         }
         let unwritten = self.socket.buffered_amount();
-        let timeout = self.cell().shared.limits.write_timeout;
+        let timeout = self.cell().terms.shared.limits.write_timeout;
         let stalled = match self.stalled.take() {
             Some((sleep, before)) if before == unwritten => (sleep, before),
             _ => (Box::pin(tokio::time::sleep(timeout)), unwritten),
         };
         let (sleep, _) = self.stalled.insert(stalled);
         sleep.as_mut().poll(context).map(|()| {
-            self.place.cell.shared.counters.slow_peers.fetch_add(1, Relaxed);
+            self.place.cell.terms.shared.counters.slow_peers.fetch_add(1, Relaxed);
             let why = format!("it has taken nothing for {timeout:?}, {unwritten} bytes wait");
             self.place.cell.log_slow(&(why + " beside its outbox: it is cut off"));
             Detached::Lost

@@ -51,7 +51,7 @@ pub(crate) async fn run(place: Place, talk: Talk, payload_len_max: usize) {
     driver.cell().detach(driver.place.id, how);
     if how == Detached::Done {
         // What was written is to arrive before the session's end overtakes it.
-        let close_timeout = driver.cell().shared.limits.close_timeout;
+        let close_timeout = driver.cell().terms.shared.limits.close_timeout;
         timeout(close_timeout, driver.talk.stream.shutdown()).await.ok();
     }
 }
@@ -116,7 +116,7 @@ impl Driver {
         let (mut count, mut len) = (0, 0);
         let over = self.take_turn(context, &mut count, &mut len);
         if count > 0 {
-            let counters = &self.cell().shared.counters;
+            let counters = &self.cell().terms.shared.counters;
             counters.messages_in.fetch_add(count, Relaxed);
             counters.bytes_in.fetch_add(len as u64, Relaxed);
         }
@@ -191,7 +191,7 @@ impl Driver {
         if unfinished.is_none() {
             self.talk.unread = BytesMut::new();
         }
-        let frame_timeout = self.cell().shared.limits.frame_timeout;
+        let frame_timeout = self.cell().terms.shared.limits.frame_timeout;
         ready!(self.watch.poll_frame(unfinished, frame_timeout, context));
         tracing::debug!("a frame took too long");
         Poll::Ready(Err(Detached::Closed { code: PROTOCOL_ERROR }))
@@ -206,7 +206,7 @@ impl Driver {
                 }
                 return;
             }
-            let (out, counters) = (&mut self.out, &self.place.cell.shared.counters);
+            let (out, counters) = (&mut self.out, &self.place.cell.terms.shared.counters);
             let step = self.place.cell.step(self.place.id, context, &mut |queue| {
                 let (mut count, mut len) = (0, 0);
                 while !out.is_full() {
@@ -252,7 +252,7 @@ impl Driver {
         if self.stalled.is_none() {
             self.cell().outbox.set_unwritten(true);
         }
-        let (unwritten, limits) = (self.out.len(), &self.place.cell.shared.limits);
+        let (unwritten, limits) = (self.out.len(), &self.place.cell.terms.shared.limits);
         let time = if self.ended { limits.close_timeout } else { limits.write_timeout };
         let stalled = match self.stalled.take() {
             Some((sleep, before)) if before == unwritten => (sleep, before),
@@ -263,7 +263,7 @@ impl Driver {
             if self.ended {
                 return Detached::Lost;
             }
-            self.place.cell.shared.counters.slow_peers.fetch_add(1, Relaxed);
+            self.place.cell.terms.shared.counters.slow_peers.fetch_add(1, Relaxed);
             let why = format!("it has taken nothing for {time:?}, {unwritten} bytes wait");
             self.place.cell.log_slow(&(why + " beside its outbox: it is cut off"));
             Detached::Lost

@@ -206,6 +206,7 @@ impl Endpoint {
         options: Options,
     ) -> Arc<dyn Mounted> {
         let terms = Terms {
+            shared: Arc::clone(site.shared),
             entrance,
             protocol: if matches!(speech, Speech::Bare) { "Engine.IO" } else { "Socket.IO" },
             transport: |carrier| match carrier {

@@ -91,6 +91,7 @@ impl IntoMounted for PlainMount {
             Way::Send => ("POST", |_| "post"),
         };
         let terms = Terms {
+            shared: Arc::clone(site.shared),
             entrance: Entrance::Fixed(site.space(&self.namespace)?),
             protocol,
             transport,

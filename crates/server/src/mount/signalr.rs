@@ -101,6 +101,7 @@ impl SignalRMount {
 impl IntoMounted for SignalRMount {
     fn into_mounted(self: Box<Self>, site: &Site<'_>) -> Result<Arc<dyn Mounted>, BuildError> {
         let terms = Terms {
+            shared: Arc::clone(site.shared),
             entrance: Entrance::Fixed(site.space(&self.namespace)?),
             protocol: "SignalR",
             transport: |carrier| match carrier {
@@ -179,7 +180,7 @@ impl Endpoint {
     ) -> Result<Arc<Cell>, Response<Body>> {
         let machine = SignalRSession::new(Arc::clone(&self.config), clock::now());
         let machine = if stateful { machine.stateful() } else { machine };
-        incoming.open_session(&self.terms, token, PeerIds::Known(id), Box::new(machine))
+        incoming.open_session(&self.terms, token, PeerIds::Known((*id).into()), Box::new(machine))
     }
 
     fn negotiate(

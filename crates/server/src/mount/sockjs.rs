@@ -83,6 +83,7 @@ impl IntoMounted for SockJsMount {
     fn into_mounted(self: Box<Self>, site: &Site<'_>) -> Result<Arc<dyn Mounted>, BuildError> {
         let limits = &site.shared.limits;
         let terms = Terms {
+            shared: Arc::clone(site.shared),
             entrance: Entrance::Fixed(site.space(&self.namespace)?),
             protocol: "SockJS",
             transport: |carrier| match carrier {

@@ -100,6 +100,7 @@ impl IntoMounted for WebSocketMount {
         let fragments_max = self.fragments_max.unwrap_or(limits.fragments_max);
         let door = Door::new(options, message_len_max, fragments_max, limits);
         let terms = Terms {
+            shared: Arc::clone(site.shared),
             entrance: Entrance::Fixed(site.space(&self.namespace)?),
             protocol: "WebSocket",
             transport: |_| "websocket",

@@ -39,6 +39,7 @@ fn server() -> Omniwire {
 
 fn open(server: &Omniwire, machine: Buggy) -> Arc<Cell> {
     let terms = Terms {
+        shared: Arc::clone(&server.shared),
         entrance: Entrance::Fixed(server.shared.space("/n").unwrap()),
         protocol: "test",
         transport: |_| "test",
@@ -48,7 +49,7 @@ fn open(server: &Omniwire, machine: Buggy) -> Arc<Cell> {
     };
     let request = RequestInfo::copy_of(&http::Request::new(()), None);
     let opening = Opening { request, token: fresh_id(), ids: PeerIds::Fresh, seat: None };
-    Cell::new(&server.shared, &Arc::new(terms), opening, Box::new(machine))
+    Cell::new(&Arc::new(terms), opening, Box::new(machine))
 }
 
 #[tokio::test]

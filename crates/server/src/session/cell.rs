@@ -49,6 +49,8 @@ pub(crate) enum Entrance {
 /// What a mount says of the sessions it opens.
 #[derive(Debug, Clone)]
 pub(crate) struct Terms {
+    /// What all sessions of the server share.
+    pub(crate) shared: Arc<Shared>,
     /// How peers find their namespace.
     pub(crate) entrance: Entrance,
     /// What [`crate::Peer::protocol`] says.
@@ -71,7 +73,7 @@ pub(crate) enum PeerIds {
     /// Each gets a new one.
     Fresh,
     /// Its only peer has this one, which the client was told before.
-    Known(ByteString),
+    Known(SmolStr),
     /// Made from the token, as Socket.IO 2 clients do by themselves.
     Legacy,
 }
@@ -88,7 +90,6 @@ pub(crate) struct Opening {
 
 /// One session.
 pub(crate) struct Cell {
-    pub(crate) shared: Arc<Shared>,
     pub(crate) terms: Arc<Terms>,
     /// How it and its peers are called. None: nothing finds it, and its peers have fresh ids.
     identity: Option<Box<Identity>>,
@@ -103,7 +104,7 @@ pub(crate) struct Cell {
 }
 
 struct Identity {
-    token: ByteString,
+    token: SmolStr,
     ids: PeerIds,
     /// What is known of a plain session that is carried by HTTP.
     past: Mutex<Option<Box<Past>>>,
@@ -189,21 +190,21 @@ struct After {
 impl Cell {
     /// A session with this state machine. Nothing happens until a carrier attaches.
     pub(crate) fn new(
-        shared: &Arc<Shared>,
         terms: &Arc<Terms>,
         opening: Opening,
         machine: Box<dyn Session>,
     ) -> Arc<Self> {
         let Opening { request, token, ids, seat } = opening;
         let is_named = !token.is_empty() || !matches!(ids, PeerIds::Fresh);
+        let token = SmolStr::from(&*token);
         let identity = is_named.then(|| Box::new(Identity { token, ids, past: Mutex::default() }));
+        let shared = &terms.shared;
         let limits = &shared.limits;
         let outbox = Outbox::new(OutboxLimits {
             len_max: limits.outbox_len_max,
             count_max: limits.outbox_count_max,
         });
         let cell = Arc::new(Self {
-            shared: Arc::clone(shared),
             terms: Arc::clone(terms),
             identity,
             outbox,
@@ -251,7 +252,7 @@ impl Cell {
         let mut after = After::default();
         let result = {
             let core = &mut *self.core.lock();
-            let result = contain(&self.shared, || {
+            let result = contain(&self.terms.shared, || {
                 let result = match core.closed {
                     Some(_) => Ok(()),
                     None => mutate(&mut *core.machine, clock::now()),
@@ -286,13 +287,13 @@ impl Cell {
                     if let Some(attached) = core.attached(id) {
                         let prepared = wires::prepare(&message);
                         attached.send_direct(prepared.frames().iter().cloned());
-                        attached.wake();
+                        core.wake(&self.outbox, id);
                     }
                 }
                 Output::Resend { id, frames } => {
                     if let Some(attached) = core.attached(id) {
                         attached.send_direct(frames);
-                        attached.wake();
+                        core.wake(&self.outbox, id);
                     }
                 }
                 Output::Carry(id) => {
@@ -307,7 +308,7 @@ impl Cell {
                     core.wake_congested();
                 }
                 Output::Release(link) => self.outbox.release(link),
-                Output::End { id, ending } => core.end(id, ending),
+                Output::End { id, ending } => core.end(&self.outbox, id, ending),
                 Output::Closed { reason, ending } => self.close(core, reason, &ending, after),
                 Output::Timeout(due) => {
                     core.due = due.map(Stamp::of);
@@ -419,7 +420,7 @@ impl Cell {
     fn peer_id(&self, namespace: &ByteString) -> SmolStr {
         match self.identity.as_deref() {
             None | Some(Identity { ids: PeerIds::Fresh, .. }) => (*fresh_id()).into(),
-            Some(Identity { ids: PeerIds::Known(id), .. }) => (**id).into(),
+            Some(Identity { ids: PeerIds::Known(id), .. }) => id.clone(),
             Some(Identity { ids: PeerIds::Legacy, token, .. }) => {
                 (*omniwire_socketio::legacy_id(token, namespace)).into()
             }
@@ -432,8 +433,8 @@ impl Cell {
     }
 
     /// What finds the session in the table; empty if nothing can.
-    pub(crate) fn token(&self) -> &ByteString {
-        static NO_TOKEN: ByteString = ByteString::from_static("");
+    pub(crate) fn token(&self) -> &SmolStr {
+        static NO_TOKEN: SmolStr = SmolStr::new_static("");
         self.identity.as_deref().map_or(&NO_TOKEN, |identity| &identity.token)
     }
 
@@ -448,7 +449,7 @@ impl Cell {
     fn find_space(&self, name: &ByteString) -> Option<Arc<Space>> {
         match &self.terms.entrance {
             Entrance::Fixed(space) => Some(Arc::clone(space)),
-            Entrance::ByName => self.shared.enter_space(name),
+            Entrance::ByName => self.terms.shared.enter_space(name),
         }
     }
 
@@ -460,8 +461,8 @@ impl Cell {
             self.handle(Input::Close { reason: Reason::OutOfTurn }).ok();
         }
         if after.closed {
-            self.shared.table.closed(self);
-            self.shared.counters.sessions_closed.fetch_add(1, Ordering::Relaxed);
+            self.terms.shared.table.closed(self);
+            self.terms.shared.counters.sessions_closed.fetch_add(1, Ordering::Relaxed);
         }
         for (peer, first) in after.arrivals {
             peer.pump(first);
@@ -512,7 +513,7 @@ impl Cell {
 
     pub(crate) fn event_started(&self) {
         let before = self.waiting.fetch_sub(1, Ordering::Relaxed);
-        if before as usize == self.shared.limits.inbox_count_max / 2 {
+        if before as usize == self.terms.shared.limits.inbox_count_max / 2 {
             self.core.lock().wake_congested();
         }
     }
@@ -523,14 +524,14 @@ impl Cell {
     }
 
     fn wake_congested(&self, core: &mut Core) {
-        if self.waiting() <= self.shared.limits.inbox_count_max / 2 {
+        if self.waiting() <= self.terms.shared.limits.inbox_count_max / 2 {
             core.wake_congested();
         }
     }
 
     /// Ready when another input may be taken.
     pub(crate) fn poll_uncongested(&self, context: &Context<'_>) -> Poll<()> {
-        let limit = self.shared.limits.inbox_count_max;
+        let limit = self.terms.shared.limits.inbox_count_max;
         if self.waiting() < limit {
             return Poll::Ready(());
         }
@@ -613,7 +614,7 @@ impl Cell {
     fn arm_at(self: &Arc<Self>, core: &mut Core, due: Stamp) {
         if core.armed.is_none_or(|armed| due < armed) {
             core.armed = Some(due);
-            self.shared.timers.arm(due, Sleeper::Session(Arc::downgrade(self)));
+            self.terms.shared.timers.arm(due, Sleeper::Session(Arc::downgrade(self)));
         }
     }
 
@@ -634,9 +635,9 @@ impl Cell {
                 if core.congested.is_some() || !self.outbox.has_room() {
                     core.excuse_silence(now);
                 }
-                core.ping_the_quiet(now, ping, &mut lost);
+                core.ping_the_quiet(&self.outbox, now, ping, &mut lost);
             }
-            let done = contain(&self.shared, || {
+            let done = contain(&self.terms.shared, || {
                 if core.due.is_some_and(|due| due <= stamp) {
                     core.due = None;
                     if core.congested.is_some() {
@@ -678,20 +679,26 @@ impl Core {
         }
     }
 
-    fn end(&mut self, id: CarrierId, ending: Ending) {
+    fn end(&mut self, outbox: &Outbox, id: CarrierId, ending: Ending) {
         if let Some(attached) = self.attached(id) {
             attached.end(ending);
+            self.wake(outbox, id);
+        }
+    }
+
+    /// A carrier is to look at what there is for it.
+    fn wake(&mut self, outbox: &Outbox, id: CarrierId) {
+        if self.main == Some(id) {
+            outbox.wake_all();
+        } else if let Some(attached) = self.attached(id) {
             attached.wake();
         }
     }
 
     /// Forgets a carrier; whether it was there.
-    fn remove(&mut self, id: CarrierId) -> bool {
-        if let Some(mut attached) = self.carriers.remove(|attached| attached.id == id) {
-            attached.wake();
-            return true;
-        }
-        false
+    fn remove(&mut self, outbox: &Outbox, id: CarrierId) -> bool {
+        self.wake(outbox, id);
+        self.carriers.remove(|attached| attached.id == id).is_some()
     }
 
     /// Wakes the context at the next occasion.
@@ -723,10 +730,12 @@ impl Core {
 
     fn ping_the_quiet(
         &mut self,
+        outbox: &Outbox,
         now: Instant,
         ping: (Duration, Duration),
         lost: &mut SmallVec<[CarrierId; 1]>,
     ) {
+        let main = self.main;
         for attached in self.carriers.iter_mut() {
             if attached.due(ping).is_none_or(|due| due > now) {
                 continue;
@@ -734,7 +743,10 @@ impl Core {
             match attached.ping {
                 Ping::Quiet => {
                     (attached.ping, attached.since) = (Ping::Owed, Stamp::of(now));
-                    attached.wake();
+                    match main == Some(attached.id) {
+                        true => outbox.wake(),
+                        false => attached.wake(),
+                    }
                 }
                 Ping::Owed | Ping::Sent => lost.push(attached.id),
             }

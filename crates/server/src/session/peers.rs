@@ -247,7 +247,7 @@ impl PeerCell {
         let Some(handler) = &self.space.handlers.admit else { return self.come_in() };
         let outcome = guard(handler, self.context(ByteString::from_static("admit")));
         let peer = Arc::clone(self);
-        conclude(&self.cell.shared.at_work, outcome, move |outcome| {
+        conclude(&self.cell.terms.shared.at_work, outcome, move |outcome| {
             let left = peer.inbox.lock().left;
             match outcome {
                 // Who has left meanwhile does not come in.
@@ -275,7 +275,7 @@ impl PeerCell {
         let Some(handler) = &space.handlers.connect else { return self.admit(Ok(())) };
         let outcome = guard(handler, self.context(ByteString::from_static("connect")));
         let peer = Arc::clone(self);
-        conclude(&self.cell.shared.at_work, outcome, move |outcome| {
+        conclude(&self.cell.terms.shared.at_work, outcome, move |outcome| {
             peer.admit(outcome.map(|_| ()));
             peer.pump(None);
         });
@@ -323,7 +323,7 @@ impl PeerCell {
         let mut context = self.context(ByteString::from_static("disconnect"));
         context.reason = Some(reason);
         let outcome = guard(handler, context);
-        conclude(&self.cell.shared.at_work, outcome, move |outcome| {
+        conclude(&self.cell.terms.shared.at_work, outcome, move |outcome| {
             if let Err(failure) = outcome {
                 peer.note(&ByteString::from_static("disconnect"), &failure);
             }
@@ -429,7 +429,7 @@ impl PeerCell {
         if more.streams.contains_key(id) {
             return Err((CallErrorKind::IdInUse, "another call that is not over has this id"));
         }
-        if more.streams.len() >= self.cell.shared.limits.calls_max {
+        if more.streams.len() >= self.cell.terms.shared.limits.calls_max {
             return Err((CallErrorKind::Failed, "there are too many streams"));
         }
         Ok(())
@@ -507,7 +507,7 @@ impl PeerCell {
     /// Does what a handler wanted done after its answer.
     fn finish(self: &Arc<Self>, after: OutcomeFuture) {
         let peer = Arc::clone(self);
-        conclude(&self.cell.shared.at_work, Guarded::new(after), move |outcome| {
+        conclude(&self.cell.terms.shared.at_work, Guarded::new(after), move |outcome| {
             if let Err(failure) = outcome {
                 peer.note(&ByteString::from_static("what followed an answer"), &failure);
             }
@@ -520,7 +520,7 @@ impl PeerCell {
         streaming: Option<CallId>,
         task: impl Future<Output = ()> + Send + 'static,
     ) {
-        let working = self.cell.shared.at_work.begin();
+        let working = self.cell.terms.shared.at_work.begin();
         let task = async move {
             task.await;
             drop(working);
@@ -599,7 +599,7 @@ impl PeerCell {
         if streams.is_empty() {
             return Vec::new();
         }
-        let (max, uploads) = (self.cell.shared.limits.calls_max, &mut inbox.more().uploads);
+        let (max, uploads) = (self.cell.terms.shared.limits.calls_max, &mut inbox.more().uploads);
         if uploads.len() + streams.len() > max {
             uploads.retain(|_, upload| !upload.is_closed());
         }

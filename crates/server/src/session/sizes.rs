@@ -10,7 +10,7 @@ fn what_an_idle_peer_is_made_of_is_small() {
     // Each but the state machine has two counts of references in front of it, and an allocator
     // rounds up: to 128 and 256 among others.
     let sizes = [
-        ("cell", size_of::<Cell>(), 232),
+        ("cell", size_of::<Cell>(), 208),
         ("outbox", size_of::<Outbox>(), 48),
         ("peer", size_of::<PeerCell>(), 144),
         ("state machine", size_of::<PlainSession>(), 40),

@@ -19,7 +19,6 @@ use std::time::{Duration, Instant};
 pub(super) struct Attached {
     pub(super) id: CarrierId,
     pub(super) carrier: Carrier,
-    pub(super) waker: Option<Waker>,
     /// Most have none of it until they end.
     pub(super) aside: Option<Box<Aside>>,
     pub(super) ping: Ping,
@@ -33,6 +32,8 @@ pub(super) struct Aside {
     /// What goes in front of the outbox.
     direct: VecDeque<Frame>,
     ending: Option<Ending>,
+    /// Of a carrier that does not drain the outbox: the one that does waits there.
+    waker: Option<Waker>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +97,7 @@ impl Cell {
             core.carriers.push(Attached::new(id, carrier));
             if core.closed.is_some() {
                 let ending = Ending::close(1001, "");
-                core.end(id, ending);
+                core.end(&self.outbox, id, ending);
             }
             id
         };
@@ -110,7 +111,7 @@ impl Cell {
                 Ok(id)
             }
             Err(fault) => {
-                self.core.lock().remove(id);
+                self.core.lock().remove(&self.outbox, id);
                 Err(fault)
             }
         }
@@ -118,7 +119,7 @@ impl Cell {
 
     /// A connection is gone.
     pub(crate) fn detach(self: &Arc<Self>, id: CarrierId, how: Detached) {
-        if self.core.lock().remove(id) {
+        if self.core.lock().remove(&self.outbox, id) {
             // How the peer went is not the peer's fault to hear.
             self.handle(Input::Detach { id, how }).ok();
         }
@@ -175,8 +176,8 @@ impl Cell {
                     attached.ping = Ping::Sent;
                     return Step::Ping;
                 }
-                attached.keep_waker(context);
                 if !main {
+                    attached.keep_waker(context);
                     return Step::Idle;
                 }
                 let mut passed = VecDeque::new();
@@ -247,8 +248,8 @@ impl Cell {
             self.done(core, id, after);
             return Ok(Poll::Ready(Chunk::End(ending)));
         }
-        attached.keep_waker(context);
         if !main {
+            attached.keep_waker(context);
             return Ok(Poll::Pending);
         }
         let mut out = BytesMut::new();
@@ -277,7 +278,7 @@ impl Cell {
 
     /// An HTTP carrier has done its work.
     fn done(self: &Arc<Self>, core: &mut Core, id: CarrierId, after: &mut After) {
-        core.remove(id);
+        core.remove(&self.outbox, id);
         if core.closed.is_none() {
             let input = Input::Detach { id, how: Detached::Done };
             core.machine.handle_input(clock::now(), input).ok();
@@ -311,7 +312,7 @@ impl Cell {
         if self.is_closed() {
             return;
         }
-        self.shared.counters.slow_peers.fetch_add(1, Ordering::Relaxed);
+        self.terms.shared.counters.slow_peers.fetch_add(1, Ordering::Relaxed);
         self.log_slow("its outbox is full: it is closed");
         self.handle(Input::Close { reason: Reason::Slow }).ok();
         // Else whoever drains the outbox would find it overflowed for ever.
@@ -346,7 +347,7 @@ struct Overflowed;
 impl Attached {
     pub(super) fn new(id: CarrierId, carrier: Carrier) -> Self {
         let since = Stamp::of(clock::now());
-        Self { id, carrier, waker: None, aside: None, ping: Ping::Quiet, since }
+        Self { id, carrier, aside: None, ping: Ping::Quiet, since }
     }
 
     /// Lets it end like this, unless it ends already.
@@ -369,22 +370,22 @@ impl Attached {
             return false;
         }
         take(&mut aside.direct);
-        if aside.direct.is_empty() && aside.ending.is_none() {
+        if aside.direct.is_empty() && aside.ending.is_none() && aside.waker.is_none() {
             self.aside = None;
         }
         true
     }
 
     pub(super) fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
+        if let Some(waker) = self.aside.as_mut().and_then(|aside| aside.waker.take()) {
             waker.wake();
         }
     }
 
     pub(super) fn keep_waker(&mut self, context: &Context<'_>) {
-        match &mut self.waker {
+        match &mut self.aside.get_or_insert_default().waker {
             Some(kept) => kept.clone_from(context.waker()),
-            None => self.waker = Some(context.waker().clone()),
+            none => *none = Some(context.waker().clone()),
         }
     }
 

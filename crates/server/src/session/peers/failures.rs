@@ -38,7 +38,7 @@ impl PeerCell {
     /// A panic costs one call, and is counted.
     pub(super) fn count_panic(&self, failure: &Failure) {
         if failure.cause == Cause::Panic {
-            self.cell.shared.counters.handler_panics.fetch_add(1, Ordering::Relaxed);
+            self.cell.terms.shared.counters.handler_panics.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -49,7 +49,7 @@ impl PeerCell {
         if failure.kind != CallErrorKind::Internal || failure.cause == Cause::Peer {
             return tracing::debug!(%peer, %event, %message, "a handler failed");
         }
-        let next = self.cell.shared.failures.lock().next(clock::now());
+        let next = self.cell.terms.shared.failures.lock().next(clock::now());
         if let Some(left_out) = next {
             tracing::error!(%peer, %event, %message, left_out, "a handler failed");
         }

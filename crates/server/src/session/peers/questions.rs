@@ -59,7 +59,7 @@ impl PeerCell {
     pub(crate) fn await_answer(&self, question: &Question) -> AnswerReceiver {
         let (sender, answer) = oneshot::channel();
         let mut inbox = self.inbox.lock();
-        if !inbox.left && inbox.more().askers.len() < self.cell.shared.limits.asks_max {
+        if !inbox.left && inbox.more().askers.len() < self.cell.terms.shared.limits.asks_max {
             inbox.more().askers.insert(question.call, sender);
         }
         answer

@@ -88,7 +88,7 @@ impl PeerCell {
     /// Sends what was missed, ahead of the answer to the client's wish to enter. Whether there was
     /// room for it.
     fn replay(&self, missed: &mut dyn Iterator<Item = &Entry>) -> bool {
-        let limits = &self.cell.shared.limits;
+        let limits = &self.cell.terms.shared.limits;
         let (mut len, mut count) = (0, 0);
         let mut prepared: Vec<Prepared> = Vec::new();
         for Entry { name, args, position, .. } in missed {
