@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
@@ -60,6 +61,12 @@ export class Server {
         if (found) resolve(found.groups.address);
       });
     });
+  }
+
+  /** What of it is in memory. */
+  residentKib() {
+    const status = readFileSync(`/proc/${this.#child.pid}/status`, "utf8");
+    return Number(/VmRSS:\s+(\d+)/.exec(status)[1]);
   }
 
   /** For what does not mind SIGTERM. */

@@ -207,9 +207,10 @@ impl Machine {
                 out.push_back(Output::Carry(Some(id)));
             }
             (Carried::Polling { waiting, .. }, Carrier::LongPoll) => {
-                // A second GET while one waits: the first gets `1`, the second 400.
+                // A second GET while one waits: the first gets `1`, the second 400 without a word.
                 if waiting.is_some() {
-                    out.push_back(refuse(id));
+                    let ending = Ending { answer: Answer::empty(400), ..plain_ending() };
+                    out.push_back(Output::End { id, ending });
                     self.finish(Reason::ConnectionLost, true);
                     return;
                 }

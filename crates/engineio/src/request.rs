@@ -273,9 +273,9 @@ pub fn post_answer() -> Answer {
 
 /// For a POST that comes while another POST of the session is being read. The second is answered
 /// with this, and the session is given [`omniwire_session::Input::Close`] with
-/// [`omniwire_session::Reason::ConnectionLost`].
+/// [`omniwire_session::Reason::ConnectionLost`]. The official server says no more than the status.
 pub fn overlapping_post() -> Fault {
-    Refused::BAD_REQUEST.fault()
+    Fault::new(400, "")
 }
 
 /// `Cache-Control` of every polling and POST answer.
