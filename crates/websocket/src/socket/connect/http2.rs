@@ -5,12 +5,13 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use h2::client::{Builder, Connection, SendRequest};
 use h2::ext::Protocol;
 use h2::{Ping, RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::stream::take_unread;
 use super::{begin, check, within};
 use crate::handshake::client::{Address, Established, Handshake, Options};
 use crate::socket::http1::HEAD_LEN_MAX;
@@ -152,9 +153,7 @@ impl AsyncRead for Http2Stream {
                 None => return Poll::Ready(Ok(())),
             }
         }
-        let len = this.unread.len().min(buf.remaining());
-        buf.put_slice(this.unread.get(..len).unwrap_or_default());
-        this.unread.advance(len);
+        let len = take_unread(&mut this.unread, buf);
         // What is taken may be sent anew. It fails only where nothing comes any more.
         let _ = this.receiving.flow_control().release_capacity(len);
         Poll::Ready(Ok(()))

@@ -57,6 +57,15 @@ impl ClientStream {
     }
 }
 
+/// Moves as much of what a stream of HTTP has brought as the reader takes now, and tells how much.
+#[cfg(any(feature = "http2", feature = "http3"))]
+pub(super) fn take_unread(unread: &mut bytes::Bytes, buf: &mut ReadBuf<'_>) -> usize {
+    let len = unread.len().min(buf.remaining());
+    buf.put_slice(unread.get(..len).unwrap_or_default());
+    bytes::Buf::advance(unread, len);
+    len
+}
+
 /// Calls the same method of whichever stream it is.
 macro_rules! forward {
     ($self:ident, $stream:ident => $call:expr) => {

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Http3, code};
 use crate::http3::{Answer, Code, Piece, write_data};
+use crate::socket::connect::stream::take_unread;
 
 /// A stream of an HTTP/3 connection: octets travel in its DATA frames, FIN is the end that TCP's
 /// would be, a reset is the loss of the connection (RFC 9220 section 3).
@@ -144,9 +145,7 @@ impl AsyncRead for Http3Stream {
                 None => return Poll::Ready(Ok(())),
             }
         }
-        let len = this.unread.len().min(buf.remaining());
-        buf.put_slice(this.unread.get(..len).unwrap_or_default());
-        this.unread.advance(len);
+        take_unread(&mut this.unread, buf);
         Poll::Ready(Ok(()))
     }
 }
