@@ -358,6 +358,11 @@ impl Outbox {
         self.queue.lock().unwritten = unwritten;
     }
 
+    /// Whether its carrier has written all that it took.
+    pub fn is_written(&self) -> bool {
+        !self.queue.lock().unwritten
+    }
+
     fn push_with(
         &self,
         prepared: &Prepared,

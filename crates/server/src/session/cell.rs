@@ -632,7 +632,8 @@ impl Cell {
                 return;
             }
             if let Some(ping) = self.terms.ping {
-                if core.congested.is_some() || !self.outbox.has_room() {
+                // What it has not taken yet is in front of a Ping; `write_timeout` bounds that.
+                if core.congested.is_some() || !self.outbox.is_written() {
                     core.excuse_silence(now);
                 }
                 core.ping_the_quiet(&self.outbox, now, ping, &mut lost);
@@ -721,7 +722,8 @@ impl Core {
         }
     }
 
-    /// A peer that is not read from can't be heard: its silence begins anew.
+    /// A peer that is not read from, or has not read what is in front of a Ping, can't be heard:
+    /// its silence begins anew.
     fn excuse_silence(&mut self, now: Instant) {
         for attached in self.carriers.iter_mut() {
             (attached.ping, attached.since) = (Ping::Quiet, Stamp::of(now));

@@ -80,6 +80,14 @@ async fn whole_frames_are_signs_of_life() {
     assert_eq!(omniwire.stats().sessions, 1);
 }
 
+/// One that comes now: whoever came before has been silent for longer.
+async fn another_is_dropped_for_its_silence(address: SocketAddr) {
+    let mut silent = Raw::open(address, "/ws/open", "").await;
+    let mut come = Vec::new();
+    let read = timeout(Duration::from_secs(15), silent.0.read_to_end(&mut come));
+    read.await.expect("it is dropped").ok();
+}
+
 /// A peer that is not read from, because its handlers don't keep up, can't be heard.
 #[tokio::test]
 async fn silence_does_not_count_while_a_peer_is_held_back() {
@@ -102,11 +110,7 @@ async fn silence_does_not_count_while_a_peer_is_held_back() {
     let mut held_back = Raw::open(address, "/ws/slow", "").await;
     // More than may run at once, and than may wait for that.
     held_back.0.write_all(&masked(0x81, b"x").repeat(1100)).await.unwrap();
-    // Another, which came later, is dropped for its silence meanwhile.
-    let mut silent = Raw::open(address, "/ws/open", "").await;
-    let mut come = Vec::new();
-    let read = timeout(Duration::from_secs(15), silent.0.read_to_end(&mut come));
-    read.await.expect("it is dropped").ok();
+    another_is_dropped_for_its_silence(address).await;
     go.notify_one();
     for _ in 0..1100 {
         while held_back.next(b"").await != (0x81, b"done".to_vec()) {
@@ -115,6 +119,30 @@ async fn silence_does_not_count_while_a_peer_is_held_back() {
         }
     }
     assert_eq!(omniwire.stats().sessions, 1);
+}
+
+/// A Ping behind a large message can't be answered before that has come.
+#[tokio::test]
+async fn silence_does_not_count_while_a_peer_takes_what_it_is_sent() {
+    let (omniwire, address) = limited(|limits| {
+        (limits.ping_interval, limits.ping_timeout) = (SHORT, SHORT);
+        limits.write_timeout = LONG;
+        limits.outbox_len_max = 256 << 20;
+    })
+    .await;
+    let mut slow = Raw::open(address, "/ws/open", "").await;
+    let space = omniwire.namespace("/open").unwrap();
+    until(|| space.len() == 1).await;
+    // More than the buffers of both sockets take.
+    space.everybody().emit("said", ("x".repeat(32 << 20),)).await.unwrap();
+    another_is_dropped_for_its_silence(address).await;
+    let mut text_len = 0;
+    while text_len == 0 {
+        let (first, payload) = slow.next(b"").await;
+        text_len = if first == 0x81 { payload.len() } else { 0 };
+    }
+    assert_eq!(text_len, 32 << 20);
+    assert_eq!(slow.next(b"").await, (0x89, Vec::new()), "it is asked, and is there");
 }
 
 #[tokio::test]
