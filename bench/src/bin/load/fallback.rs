@@ -285,5 +285,6 @@ const SCRATCH_LEN: usize = 64 << 10;
 /// More than all that surrounds a message, with the prelude of a SockJS stream.
 const STRAY_LEN_MAX: usize = 8 << 10;
 
-/// What the server has still to do when the last session is open.
-const SETTLING: Duration = Duration::from_millis(300);
+/// What the server has still to do when the last session is open: its allocator gives back what was
+/// freed within a second.
+const SETTLING: Duration = Duration::from_millis(1500);

@@ -236,7 +236,8 @@ impl Endpoint {
         match parsed {
             Err(refused) if upgrade => respond(refused.upgrade_answer()),
             Err(refused) => respond(refused.answer()),
-            Ok(Request::Open(open)) => self.open(incoming, open).await,
+            // Apart, so that a poll is the smaller.
+            Ok(Request::Open(open)) => Box::pin(self.open(incoming, open)).await,
             Ok(Request::Session { sid, protocol, asks }) => {
                 let refused = match self.find(&incoming, &sid) {
                     Ok(Some(cell)) if spoken(&cell) == protocol => {

@@ -60,37 +60,30 @@ impl Parking {
 
     /// The answer, or one for hyper alone, if the socket was taken back from it.
     pub(super) async fn answer(self, mut answering: Answering) -> Response<Body> {
-        let ready = tokio::time::timeout(PATIENCE, &mut answering).await.ok();
-        let ready = match ready {
-            Some(response) if response.extensions().get::<Endless>().is_none() => return response,
-            ready => ready,
+        let is_endless = |response: &Response<_>| response.extensions().get::<Endless>().is_some();
+        let waiting = match tokio::time::timeout(PATIENCE, &mut answering).await {
+            Err(_) => answering,
+            Ok(response) if is_endless(&response) => Box::pin(std::future::ready(response)),
+            Ok(response) => return response,
         };
-        match (self.loan.take(), ready) {
-            (Some(socket), ready) => {
-                tokio::spawn(self.go_on(socket, answering, ready));
+        match self.loan.take() {
+            Some(socket) => {
+                tokio::spawn(self.go_on(socket, waiting));
                 farewell()
             }
-            (None, Some(response)) => response,
-            (None, None) => answering.await,
+            None => waiting.await,
         }
     }
 
-    async fn go_on(self, socket: TcpStream, answering: Answering, ready: Option<Response<Body>>) {
+    async fn go_on(self, socket: TcpStream, answering: Answering) {
         let _witness = Witness(Arc::clone(&self.welcome.site.shared));
-        let write_timeout = self.welcome.site.limits.write_timeout;
-        let mut line = Line { socket, write_timeout };
-        let answered = async {
-            let response = match ready {
-                Some(response) => response,
-                None => line.attend(answering).await?,
-            };
-            let is_last = self.is_last
-                || says_close(response.headers())
-                || self.stopped.has_changed().unwrap_or(true);
-            line.write_response(response, is_last).await?;
-            Ok::<_, io::Error>(is_last)
+        let mut line = Line { socket, write_timeout: self.welcome.site.limits.write_timeout };
+        let answered = match line.attend(answering).await {
+            // Apart, so that what waits for an answer is the smaller.
+            Ok(response) => Box::pin(self.pass_on(response, &mut line)).await,
+            Err(error) => Err(error),
         };
-        match answered.await {
+        match answered {
             Ok(false) => {
                 let Self { welcome, visit, stopped, .. } = self;
                 tokio::spawn(super::receive_again(welcome, line.socket, visit, stopped));
@@ -98,6 +91,15 @@ impl Parking {
             Ok(true) => {}
             Err(error) => tracing::debug!(remote = %self.visit.remote, %error, "connection failed"),
         }
+    }
+
+    /// Writes the answer. Whether it is the last of its connection.
+    async fn pass_on(&self, response: Response<Body>, line: &mut Line) -> io::Result<bool> {
+        let is_last = self.is_last
+            || says_close(response.headers())
+            || self.stopped.has_changed().unwrap_or(true);
+        line.write_response(response, is_last).await?;
+        Ok(is_last)
     }
 }
 
