@@ -10,14 +10,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::bench::programs::{Program, Programs};
-use crate::bench::servers::{OMNIWIRE, Running, with_descriptors};
+use crate::bench::servers::{OMNIWIRE_PATIENT, Running, with_descriptors};
 use crate::bench::table::grouped;
 use crate::bench::{machine, programs};
 use crate::process::{self, Failure, Result};
 use crate::repository::Repository;
 
 /// What this suite starts.
-pub(crate) const PROGRAMS: [Program; 1] = [OMNIWIRE.program];
+pub(crate) const PROGRAMS: [Program; 1] = [OMNIWIRE_PATIENT.program];
 
 /// Descriptors of a process that are not connections, and some to spare.
 const SPARE_DESCRIPTORS: usize = 200;
@@ -51,9 +51,9 @@ pub(crate) fn run(
     let per_process = (machine::descriptors()? - SPARE_DESCRIPTORS).min(PORTS);
     let processes = connections.div_ceil(per_process);
     println!("── million: {connections} connections, {processes} servers and as many workers");
-    let servers: Result<Vec<_>> =
-        (0..processes).map(|_| Running::start_anywhere(repository, programs, &OMNIWIRE)).collect();
-    let servers = servers?;
+    let servers =
+        (0..processes).map(|_| Running::start_anywhere(repository, programs, &OMNIWIRE_PATIENT));
+    let servers = servers.collect::<Result<Vec<_>>>()?;
     let before = Memory::of(&servers)?;
     let begun = Instant::now();
     let mut pairs = Vec::with_capacity(processes);
@@ -151,7 +151,7 @@ impl Worker {
         command.arg(programs::beside(repository, "load")).arg("crowd");
         command.args(["--connections", &share.to_string(), "--from", &from]);
         command.args(["--address", &server.address, "--pid", &server.pid().to_string()]);
-        command.args(["--lane", "websocket=/ws?room={room}"]);
+        command.args(["--lane", "websocket=/ws?room={room}", "--patience-seconds", "300"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(|error| process::not_started(&command, &error))?;
         let orders = child.stdin.take();

@@ -27,6 +27,12 @@ pub(crate) static WEBSOCKET_CRATE: Server =
     Server::new("omniwire-websocket", Program::Ours("websocket-server"));
 /// Our crate `omniwire`: rooms and handlers for all protocols.
 pub(crate) static OMNIWIRE: Server = Server::new("omniwire", Program::Ours("omniwire-server"));
+/// The same, which waits for a generator that has more to do than it can.
+pub(crate) static OMNIWIRE_PATIENT: Server = Server {
+    name: "omniwire",
+    program: Program::Ours("omniwire-server"),
+    arguments: &["--patient"],
+};
 /// The binary, as the contract tests start it.
 pub(crate) static CONTRACT: Server = Server {
     name: "omniwire conformance",

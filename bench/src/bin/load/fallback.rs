@@ -58,7 +58,7 @@ impl Fallback {
     }
 
     fn open(&self, index: usize) -> Result<(Session, Line, Line)> {
-        let line = || connect(self.address, None).map(Line::new);
+        let line = || connect(self.address, None, SILENCE_MAX).map(Line::new);
         let (mut down, mut up) = (line()?, line()?);
         let (carrier, path) = (self.lane.0, &self.lane.1);
         let session = carrier.open(path, index, &mut down, &mut up)?;

@@ -19,6 +19,7 @@ mod rooms;
 mod server;
 mod window;
 
+use crate::client::SILENCE_MAX;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use protocol::Protocol;
 use std::fmt;
@@ -63,6 +64,9 @@ struct Common {
     /// The address that connections come from
     #[arg(long)]
     from: Option<Ipv4Addr>,
+    /// How long the server may take to answer a handshake
+    #[arg(long, default_value_t = SILENCE_MAX.as_secs())]
+    patience_seconds: u64,
     /// The server's process, whose time and memory are read
     #[arg(long)]
     pid: u32,

@@ -1,6 +1,5 @@
 //! Opens connections, in batches.
 
-use crate::client::SILENCE_MAX;
 use crate::frame::{self, TEXT};
 use crate::protocol::{ACCEPT, Protocol, Step};
 use crate::{Common, Failure, Result};
@@ -8,6 +7,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::ops::Range;
+use std::time::Duration;
 
 /// A connection on which messages can be exchanged.
 #[derive(Debug)]
@@ -50,14 +50,18 @@ pub(crate) fn each(
 }
 
 /// Connects, and waits.
-pub(crate) fn connect(address: SocketAddr, from: Option<Ipv4Addr>) -> Result<TcpStream> {
+pub(crate) fn connect(
+    address: SocketAddr,
+    from: Option<Ipv4Addr>,
+    patience: Duration,
+) -> Result<TcpStream> {
     let connect = || -> io::Result<TcpStream> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         if let Some(from) = from {
             socket.bind(&SockAddr::from(SocketAddr::from((from, 0))))?;
         }
         socket.set_tcp_nodelay(true)?;
-        socket.set_read_timeout(Some(SILENCE_MAX))?;
+        socket.set_read_timeout(Some(patience))?;
         socket.connect(&SockAddr::from(address))?;
         Ok(socket.into())
     };
@@ -73,7 +77,8 @@ struct Opening {
 
 impl Opening {
     fn begin(common: &Common, protocol: Protocol) -> Result<Self> {
-        let stream = connect(common.address, common.from)?;
+        let patience = Duration::from_secs(common.patience_seconds);
+        let stream = connect(common.address, common.from, patience)?;
         Ok(Self { stream, protocol, received: Vec::new() })
     }
 

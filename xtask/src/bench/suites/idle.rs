@@ -10,7 +10,9 @@ pub(crate) fn cases(scale: Scale) -> Vec<Case> {
     let connections = scale.connections;
     vec![Case {
         name: "idle",
-        title: format!("{connections} idle connections: bytes of user space each"),
+        title: format!(
+            "{connections} idle connections: bytes of user space each; ours are in a room"
+        ),
         load: format!("idle --connections {connections}"),
         entries: entries(),
         columns: CONNECTIONS,
@@ -20,12 +22,16 @@ pub(crate) fn cases(scale: Scale) -> Vec<Case> {
 
 fn entries() -> Vec<Entry> {
     vec![
-        Entry::named("omniwire, WebSocket", &OMNIWIRE, &["websocket=/ws"]),
-        Entry::named("omniwire, envelopes", &OMNIWIRE, &["envelope=/ws"]),
-        Entry::named("omniwire, Socket.IO", &OMNIWIRE, &["socketio=/socket.io"]),
-        Entry::named("omniwire, SignalR JSON", &OMNIWIRE, &["signalr-json=/signalr"]),
-        Entry::named("omniwire, SignalR MessagePack", &OMNIWIRE, &["signalr-messagepack=/signalr"]),
-        Entry::named("omniwire, SockJS", &OMNIWIRE, &["sockjs=/sockjs-raw"]),
+        Entry::named("omniwire, WebSocket", &OMNIWIRE, &["websocket=/ws?room=quiet"]),
+        Entry::named("omniwire, envelopes", &OMNIWIRE, &["envelope=/ws?room=quiet"]),
+        Entry::named("omniwire, Socket.IO", &OMNIWIRE, &["socketio=/socket.io?room=quiet"]),
+        Entry::named("omniwire, SignalR JSON", &OMNIWIRE, &["signalr-json=/signalr?room=quiet"]),
+        Entry::named(
+            "omniwire, SignalR MessagePack",
+            &OMNIWIRE,
+            &["signalr-messagepack=/signalr?room=quiet"],
+        ),
+        Entry::named("omniwire, SockJS", &OMNIWIRE, &["sockjs=/sockjs-raw?room=quiet"]),
         Entry::new(&WEBSOCKET_CRATE, &["websocket=/echo"]),
         Entry::new(&TCP, &["tcp=/echo"]),
         Entry::new(&UWEBSOCKETS, &["websocket=/echo"]),
