@@ -5,6 +5,7 @@ mod conformance;
 mod conformance_client;
 mod demo;
 mod limits;
+mod log;
 mod options;
 mod pages;
 mod run;

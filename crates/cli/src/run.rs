@@ -1,8 +1,10 @@
 //! Listening, serving, and ending in good order.
 
 use crate::Mistake;
+use crate::log::Lines;
 use axum::Router;
 use omniwire::{Drain, Listener, Omniwire, Tls};
+use std::backtrace::Backtrace;
 use std::future::Future;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
@@ -27,11 +29,19 @@ pub(crate) fn on_runtime(
 ) -> Result<(), Mistake> {
     let filter = tracing_subscriber::EnvFilter::try_new(log)
         .map_err(|error| Mistake(format!("bad value '{log}' for --log: {error}")))?;
+    let lines = Lines::to(io::stderr());
+    let lines = lines.map_err(|error| Mistake(format!("cannot start the log's thread: {error}")))?;
+    let writer = lines.clone();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr)
+        .with_writer(move || writer.clone())
         .init();
+    // The usual one writes to standard error, and waits.
+    std::panic::set_hook(Box::new(|panic| {
+        let backtrace = Backtrace::capture();
+        tracing::error!(panic = ?panic.to_string(), %backtrace, "a thread panicked");
+    }));
     let mut builder = match threads {
         // One thread needs no queue that others could take work from.
         Some(1) => tokio::runtime::Builder::new_current_thread(),
@@ -47,6 +57,7 @@ pub(crate) fn on_runtime(
     let done = runtime.block_on(work);
     // A handler that never ends must not keep the process.
     runtime.shutdown_background();
+    lines.finish();
     done
 }
 
