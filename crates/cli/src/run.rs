@@ -30,7 +30,8 @@ pub(crate) fn on_runtime(
     let filter = tracing_subscriber::EnvFilter::try_new(log)
         .map_err(|error| Mistake(format!("bad value '{log}' for --log: {error}")))?;
     let lines = Lines::to(io::stderr());
-    let lines = lines.map_err(|error| Mistake(format!("cannot start the log's thread: {error}")))?;
+    let lines =
+        lines.map_err(|error| Mistake(format!("cannot start the log's thread: {error}")))?;
     let writer = lines.clone();
     tracing_subscriber::fmt()
         .with_env_filter(filter)

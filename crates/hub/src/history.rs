@@ -1,5 +1,7 @@
 //! What a recoverable room remembers.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use omniwire_session::{Args, ByteString, Position};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -30,7 +32,7 @@ pub struct Stored {
 impl Stored {
     /// Bytes of its name and arguments.
     pub fn len(&self) -> usize {
-        self.name.len() + self.args.size_hint()
+        self.name.len().saturating_add(self.args.size_hint())
     }
 
     /// Whether it has neither a name nor arguments.
@@ -58,9 +60,9 @@ impl History {
     /// Remembers an event and says where it stands.
     pub fn append(&mut self, now: Instant, name: &ByteString, args: &Args) -> Position {
         let position = Position { epoch: self.epoch, offset: self.next };
-        self.next += 1;
+        self.next = self.next.saturating_add(1);
         let stored = Stored { position, name: name.clone(), args: args.clone(), at: now };
-        self.len += stored.len();
+        self.len = self.len.saturating_add(stored.len());
         self.events.push_back(stored);
         while self.events.len() > self.limits.count_max || self.len > self.limits.len_max {
             self.forget_oldest();
@@ -80,13 +82,13 @@ impl History {
 
     fn forget_oldest(&mut self) {
         if let Some(oldest) = self.events.pop_front() {
-            self.len -= oldest.len();
+            self.len = self.len.saturating_sub(oldest.len());
         }
     }
 
     /// Where the last event stands; offset 0 if there was none.
     pub fn position(&self) -> Position {
-        Position { epoch: self.epoch, offset: self.next - 1 }
+        Position { epoch: self.epoch, offset: self.next.saturating_sub(1) }
     }
 
     /// All that came after `since`, in order, or `None` if that can't be said: another epoch, an
@@ -95,7 +97,7 @@ impl History {
         if since.epoch != self.epoch || since.offset >= self.next {
             return None;
         }
-        let missed = self.next - 1 - since.offset;
+        let missed = self.position().offset.checked_sub(since.offset)?;
         let skip = self.events.len().checked_sub(usize::try_from(missed).ok()?)?;
         Some(self.events.range(skip..))
     }

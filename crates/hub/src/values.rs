@@ -1,5 +1,7 @@
 //! The current values of a room: the newest event of each key, for those who join.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use indexmap::IndexMap;
 use omniwire_session::{Args, ByteString};
 
@@ -30,7 +32,8 @@ pub struct Value {
 
 impl Value {
     fn len(&self) -> usize {
-        self.key.len() + self.name.len() + self.args.size_hint()
+        let words = self.key.len().saturating_add(self.name.len());
+        words.saturating_add(self.args.size_hint())
     }
 }
 
@@ -57,9 +60,9 @@ impl Values {
             None => self.fresh_slot(),
         };
         let value = Value { key: key.clone(), name: name.clone(), args: args.detached(), slot };
-        self.len += value.len();
+        self.len = self.len.saturating_add(value.len());
         if let Some(older) = self.entries.insert(key.clone(), value) {
-            self.len -= older.len();
+            self.len = self.len.saturating_sub(older.len());
         }
         let count_max = limits.count_max.min(KEYS_MAX);
         while self.entries.len() > count_max || self.len > limits.len_max {
@@ -93,7 +96,7 @@ impl Values {
 
     fn remove_at(&mut self, index: usize) {
         if let Some((_, value)) = self.entries.shift_remove_index(index) {
-            self.len -= value.len();
+            self.len = self.len.saturating_sub(value.len());
         }
     }
 

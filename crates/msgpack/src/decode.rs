@@ -29,13 +29,13 @@ pub fn values(reader: &mut Reader<'_>, count: usize, dialect: Dialect) -> Result
     let mut open: Vec<Container> = Vec::new();
     let mut current = Container { left: count, is_map: false, is_empty: true };
     loop {
-        if current.left == 0 {
+        let Some(left) = current.left.checked_sub(1) else {
             let Some(outer) = open.pop() else { break };
             writer.raw(if current.is_map { b"}" } else { b"]" });
             current = outer;
             continue;
-        }
-        current.left -= 1;
+        };
+        current.left = left;
         if !current.is_empty {
             writer.raw(b",");
         }

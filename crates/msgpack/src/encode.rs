@@ -137,12 +137,14 @@ pub fn map(out: &mut BytesMut, count: usize) {
     }
 }
 
-/// A length of 16 bits, or after the next marker of 32. None is longer than memory for one
+/// A length of 16 bits, or after the next marker, of which none is the last, of 32. None is longer than memory for one
 /// message.
 fn long(out: &mut BytesMut, marker: u8, len: usize) {
     match u16::try_from(len) {
         Ok(len) => head(out, marker, &len.to_be_bytes()),
-        Err(_) => head(out, marker + 1, &u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes()),
+        Err(_) => {
+            head(out, marker.wrapping_add(1), &u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes())
+        }
     }
 }
 
@@ -190,7 +192,7 @@ fn tokens(json: &str) -> impl Iterator<Item = (usize, Token<'_>)> {
     std::iter::from_fn(move || {
         let rest = json.get(at..)?;
         let rest = rest.trim_start_matches([',', ':', ' ', '\t', '\n', '\r']);
-        let start = json.len() - rest.len();
+        let start = json.len().saturating_sub(rest.len());
         let (len, token) = match rest.as_bytes().first()? {
             b'[' => (1, Token::Open { is_map: false }),
             b'{' => (1, Token::Open { is_map: true }),
@@ -205,19 +207,19 @@ fn tokens(json: &str) -> impl Iterator<Item = (usize, Token<'_>)> {
                 (word.len(), Token::Scalar(word))
             }
         };
-        at = start + len;
+        at = start.saturating_add(len);
         Some((start, token))
     })
 }
 
 /// The length of the text, quotes included, that `bytes` begin with.
 fn text_len(bytes: &[u8]) -> Option<usize> {
-    let mut at = 1;
+    let mut at = 1_usize;
     loop {
-        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        at = at.saturating_add(memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?);
         match bytes.get(at)? {
-            b'"' => return Some(at + 1),
-            _ => at += 2,
+            b'"' => return at.checked_add(1),
+            _ => at = at.saturating_add(2),
         }
     }
 }
@@ -233,7 +235,7 @@ fn counts(json: &str) -> Vec<usize> {
             continue;
         }
         if let Some(count) = open.last().and_then(|&index| counts.get_mut(index)) {
-            *count += 1;
+            *count = count.saturating_add(1);
         }
         if let Token::Open { .. } = token {
             open.push(counts.len());

@@ -4,7 +4,16 @@
 //! Extensions differ by [`Dialect`]. The tests are with the protocols: `omniwire-signalr`,
 //! `omniwire-socketio`.
 #![forbid(unsafe_code)]
-#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
+// No octet from the network may make us panic.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
 
 pub mod decode;
 pub mod encode;

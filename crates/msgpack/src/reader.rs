@@ -140,11 +140,11 @@ impl<'a> Reader<'a> {
             0xc1 => Err(Malformed("Bad MessagePack marker.")),
             0xc2 | 0xc3 => Ok(Token::Bool(marker == 0xc3)),
             0xc4..=0xc6 => {
-                let len = self.len(marker - 0xc4)?;
+                let len = self.len(marker.wrapping_sub(0xc4))?;
                 Ok(Token::Bytes(self.bytes(len)?))
             }
             0xc7..=0xc9 => {
-                let len = self.len(marker - 0xc7)?;
+                let len = self.len(marker.wrapping_sub(0xc7))?;
                 self.extension_of(len, false)
             }
             0xca => Ok(Token::Float(f32::from_be_bytes(self.octets()?).into())),
@@ -157,17 +157,17 @@ impl<'a> Reader<'a> {
             0xd1 => Ok(signed(i16::from_be_bytes(self.octets()?).into())),
             0xd2 => Ok(signed(i32::from_be_bytes(self.octets()?).into())),
             0xd3 => Ok(signed(i64::from_be_bytes(self.octets()?))),
-            0xd4..=0xd8 => self.extension_of(1 << (marker - 0xd4), true),
+            0xd4..=0xd8 => self.extension_of(1 << marker.wrapping_sub(0xd4), true),
             0xd9..=0xdb => {
-                let len = self.len(marker - 0xd9)?;
+                let len = self.len(marker.wrapping_sub(0xd9))?;
                 self.text_of(len)
             }
             0xdc | 0xdd => {
-                let count = self.len(marker - 0xdc + 1)?;
+                let count = self.len(marker.wrapping_sub(0xdb))?;
                 self.array_of(count)
             }
             0xde | 0xdf => {
-                let count = self.len(marker - 0xde + 1)?;
+                let count = self.len(marker.wrapping_sub(0xdd))?;
                 self.map_of(count)
             }
             0xe0..=0xff => Ok(signed(i8::from_be_bytes([marker]).into())),

@@ -30,6 +30,7 @@ pub fn marked_date(seconds: i64, nanos: u32) -> Option<String> {
 
 /// Seconds since 1970 and nanoseconds of a text in the form of ISO 8601: a date, `T`, a time with
 /// seconds and at most nine more digits, and `Z` or an offset such as `+02:00`.
+#[expect(clippy::arithmetic_side_effects, reason = "no more than five digits")]
 pub fn parse_date(text: &str) -> Option<(i64, u32)> {
     let (local, offset) = match text.strip_suffix('Z') {
         Some(local) => (local, 0),
@@ -58,18 +59,21 @@ pub fn parse_date(text: &str) -> Option<(i64, u32)> {
 }
 
 /// The same for milliseconds since 1970.
+#[expect(clippy::arithmetic_side_effects, reason = "less than 1000")]
 pub(crate) fn write_marked_millis(out: &mut BytesMut, millis: i64) -> Option<()> {
     let nanos = u32::try_from(millis.rem_euclid(1000)).ok()? * 1_000_000;
     write_marked(out, &wide(millis.div_euclid(1000), nanos))
 }
 
 /// The text, in the form of ISO 8601 and in UTC, of milliseconds since 1970.
+#[expect(clippy::arithmetic_side_effects, reason = "less than 1000")]
 pub fn date_text(millis: i64) -> Option<String> {
     let nanos = u32::try_from(millis.rem_euclid(1000)).ok()? * 1_000_000;
     to_text(&wide(millis.div_euclid(1000), nanos))
 }
 
 /// Milliseconds since 1970 of a marked text, in its quotes.
+#[expect(clippy::arithmetic_side_effects, reason = "between the years 1 and 9999")]
 pub(crate) fn millis_from_marked(quoted: &str) -> Option<i64> {
     let (seconds, nanos) = from_text(quoted.strip_prefix(MARK)?.strip_suffix('"')?)?;
     Some(seconds * 1000 + i64::from(nanos / 1_000_000))
@@ -143,6 +147,7 @@ fn to_text(bytes: &[u8]) -> Option<String> {
 
 /// The date, in the Gregorian calendar, that is so many days after 1970-01-01. Counts from
 /// 0000-03-01, so that the leap day is a year's last.
+#[expect(clippy::arithmetic_side_effects, reason = "between the years 1 and 9999")]
 fn date(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
@@ -158,6 +163,7 @@ fn date(days: i64) -> (i64, i64, i64) {
 }
 
 /// The inverse of [`date`].
+#[expect(clippy::arithmetic_side_effects, reason = "no more than five digits")]
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = year - i64::from(month <= 2);
     let era = year.div_euclid(400);

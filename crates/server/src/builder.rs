@@ -5,6 +5,7 @@ use crate::app::dynamic::{DynamicSpaces, Make};
 use crate::app::namespace::{Namespace, SpaceTerms};
 #[cfg(unix)]
 use crate::carrier::engine::Engines;
+use crate::carrier::intake::Intake;
 use crate::edge::access::Origins;
 use crate::edge::answers;
 use crate::edge::crowd::Crowd;
@@ -232,6 +233,7 @@ impl Builder {
         let shared = Arc::new(Shared {
             dynamic: DynamicSpaces::new(makers, terms),
             crowd: Crowd::new(&self.limits),
+            intake: Intake::new(self.limits.unfinished_len_max),
             hosts: self.hosts,
             limits: self.limits,
             spaces,

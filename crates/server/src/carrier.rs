@@ -5,6 +5,7 @@ pub(crate) mod compression;
 #[cfg(unix)]
 pub(crate) mod engine;
 pub(crate) mod gzip;
+pub(crate) mod intake;
 pub(crate) mod long_poll;
 pub(crate) mod stream;
 pub(crate) mod tunnel;

@@ -2,6 +2,7 @@
 
 use crate::app::dynamic::DynamicSpaces;
 use crate::app::namespace::{NamespaceHandle, Space};
+use crate::carrier::intake::Intake;
 #[cfg(unix)]
 use crate::carrier::{
     engine::{Engines, Socket},
@@ -28,6 +29,7 @@ use tokio::time::Instant;
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) crowd: Arc<Crowd>,
+    pub(crate) intake: Arc<Intake>,
     pub(crate) hosts: Hosts,
     pub(crate) spaces: HashMap<ByteString, Arc<Space>>,
     pub(crate) dynamic: DynamicSpaces,

@@ -121,7 +121,7 @@ impl Args {
             if blob.at < free_from || !stands_at_null(args.json(), blob.at) {
                 return Err(JsonError::new(blob.at, "no place for a byte string"));
             }
-            free_from = blob.at + 4;
+            free_from = blob.at.saturating_add(4);
         }
         if !blobs.is_empty() {
             args.blobs = Some(blobs.into());
@@ -149,8 +149,8 @@ impl Args {
     pub fn size_hint(&self) -> usize {
         let blobs: usize = self.blobs().iter().map(|blob| blob.bytes.len()).sum();
         match &self.elements {
-            Elements::Json(json) => json.len() + blobs,
-            Elements::Text(text) => text.text.len() + 2,
+            Elements::Json(json) => json.len().saturating_add(blobs),
+            Elements::Text(text) => text.text.len().saturating_add(2),
         }
     }
 
@@ -197,8 +197,7 @@ impl Args {
         let json = self.json();
         match json::elements(json).nth(count) {
             Some(first) => {
-                let start = first.as_ptr() as usize - json.as_ptr() as usize;
-                let rest = json.get(start..).unwrap_or_default();
+                let rest = json.get(place_in(json, first)..).unwrap_or_default();
                 self.part(rest)
             }
             None => Self::default(),
@@ -207,14 +206,14 @@ impl Args {
 
     /// The part of the arguments that `slice`, a slice of their JSON, spans.
     fn part(&self, slice: &str) -> Self {
-        let start = slice.as_ptr() as usize - self.json().as_ptr() as usize;
-        let end = start + slice.len();
+        let start = place_in(self.json(), slice);
+        let end = start.saturating_add(slice.len());
         // They stand in order, so that all parts together look at each of them a few times only.
         let index = |at| self.blobs().partition_point(|blob| blob.at < at);
         let inside = self.blobs().get(index(start)..index(end)).unwrap_or_default();
         let blobs: Vec<Blob> = inside
             .iter()
-            .map(|blob| Blob { at: blob.at - start, bytes: blob.bytes.clone() })
+            .map(|blob| Blob { at: blob.at.saturating_sub(start), bytes: blob.bytes.clone() })
             .collect();
         let blobs = (!blobs.is_empty()).then(|| blobs.into());
         Self { elements: self.json().slice_ref(slice).into(), blobs }
@@ -239,7 +238,7 @@ impl Args {
         for (index, blob) in self.blobs().iter().enumerate() {
             out.extend_from_slice(json.get(done..blob.at).unwrap_or_default());
             write_blob(out, index, &blob.bytes);
-            done = blob.at + 4;
+            done = blob.at.saturating_add(4);
         }
         out.extend_from_slice(json.get(done..).unwrap_or_default());
     }
@@ -248,7 +247,7 @@ impl Args {
     pub fn write_base64(&self, out: &mut BytesMut) {
         self.write_with(out, |out, _, bytes| {
             let text = STANDARD.encode(bytes);
-            out.reserve(text.len() + 2);
+            out.reserve(text.len().saturating_add(2));
             out.extend_from_slice(b"\"");
             out.extend_from_slice(text.as_bytes());
             out.extend_from_slice(b"\"");
@@ -282,6 +281,11 @@ impl fmt::Debug for Args {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Args").field("json", self.json()).field("blobs", &self.blobs()).finish()
     }
+}
+
+/// How far into a text a slice of it begins.
+fn place_in(text: &str, slice: &str) -> usize {
+    (slice.as_ptr() as usize).saturating_sub(text.as_ptr() as usize)
 }
 
 /// Whether a whole `null` value, not a part of a string, begins at `at`.

@@ -68,7 +68,7 @@ pub fn validate_elements(text: &str) -> Result<(), JsonError> {
         scanner.value()?;
         scanner.blanks();
         match scanner.peek() {
-            Some(b',') => scanner.at += 1,
+            Some(b',') => scanner.step(1),
             _ => return scanner.expect_end(),
         }
     }
@@ -84,9 +84,10 @@ const fn is_special(byte: u8) -> bool {
 fn find_special(bytes: &[u8]) -> Option<usize> {
     let is_plain =
         |block: &&[u8]| !block.iter().fold(false, |found, &byte| found | is_special(byte));
-    let plain = BLOCK_LEN * bytes.chunks_exact(BLOCK_LEN).take_while(is_plain).count();
+    let blocks = bytes.chunks_exact(BLOCK_LEN).take_while(is_plain).count();
+    let plain = blocks.wrapping_mul(BLOCK_LEN); // at most all of them
     let rest = bytes.get(plain..)?;
-    rest.iter().position(|&byte| is_special(byte)).map(|at| plain + at)
+    rest.iter().position(|&byte| is_special(byte)).map(|at| plain.wrapping_add(at))
 }
 
 const BLOCK_LEN: usize = 32;
@@ -101,13 +102,18 @@ impl Scanner<'_> {
         self.bytes.get(self.at).copied()
     }
 
+    /// Over what has just been looked at, so never beyond the end.
+    const fn step(&mut self, len: usize) {
+        self.at = self.at.wrapping_add(len);
+    }
+
     fn error<T>(&self, why: &'static str) -> Result<T, JsonError> {
         Err(JsonError::new(self.at, why))
     }
 
     fn blanks(&mut self) {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
-            self.at += 1;
+            self.step(1);
         }
     }
 
@@ -126,18 +132,18 @@ impl Scanner<'_> {
                     if depth == DEPTH_MAX {
                         return self.error("nested too deep");
                     }
-                    self.at += 1;
+                    self.step(1);
                     self.blanks();
                     let close = if bracket == b'{' { b'}' } else { b']' };
                     if self.peek() != Some(close) {
-                        depth += 1;
+                        depth = depth.saturating_add(1);
                         open = (open << 1) | u64::from(bracket == b'{');
                         if bracket == b'{' {
                             self.key()?;
                         }
                         continue;
                     }
-                    self.at += 1;
+                    self.step(1);
                 }
                 _ => self.scalar()?,
             }
@@ -150,7 +156,7 @@ impl Scanner<'_> {
                 let object = open & 1 == 1;
                 match (self.peek(), object) {
                     (Some(b','), _) => {
-                        self.at += 1;
+                        self.step(1);
                         self.blanks();
                         if object {
                             self.key()?;
@@ -158,8 +164,8 @@ impl Scanner<'_> {
                         break;
                     }
                     (Some(b'}'), true) | (Some(b']'), false) => {
-                        self.at += 1;
-                        depth -= 1;
+                        self.step(1);
+                        depth = depth.saturating_sub(1);
                         open >>= 1;
                     }
                     _ => return self.error("expected a comma or the end"),
@@ -177,7 +183,7 @@ impl Scanner<'_> {
         if self.peek() != Some(b':') {
             return self.error("expected a colon");
         }
-        self.at += 1;
+        self.step(1);
         self.blanks();
         Ok(())
     }
@@ -195,23 +201,23 @@ impl Scanner<'_> {
 
     fn word(&mut self, word: &[u8]) -> Result<(), JsonError> {
         if self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
-            self.at += word.len();
+            self.step(word.len());
             return Ok(());
         }
         self.error("expected a value")
     }
 
     fn string(&mut self) -> Result<(), JsonError> {
-        self.at += 1;
+        self.step(1);
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
             let Some(plain) = find_special(rest) else {
                 return self.error("string without an end");
             };
-            self.at += plain;
+            self.step(plain);
             match self.peek() {
                 Some(b'"') => {
-                    self.at += 1;
+                    self.step(1);
                     return Ok(());
                 }
                 Some(b'\\') => self.escape()?,
@@ -221,10 +227,11 @@ impl Scanner<'_> {
     }
 
     fn escape(&mut self) -> Result<(), JsonError> {
-        let (len, valid) = match self.bytes.get(self.at + 1) {
+        let escape = self.bytes.get(self.at..).unwrap_or_default();
+        let (len, valid) = match escape.get(1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => (2, true),
             Some(b'u') => {
-                let digits = self.bytes.get(self.at + 2..self.at + 6).unwrap_or_default();
+                let digits = escape.get(2..6).unwrap_or_default();
                 (6, digits.len() == 4 && digits.iter().all(u8::is_ascii_hexdigit))
             }
             _ => (0, false),
@@ -232,27 +239,27 @@ impl Scanner<'_> {
         if !valid {
             return self.error("bad escape");
         }
-        self.at += len;
+        self.step(len);
         Ok(())
     }
 
     fn number(&mut self) -> Result<(), JsonError> {
         if self.peek() == Some(b'-') {
-            self.at += 1;
+            self.step(1);
         }
         match self.peek() {
-            Some(b'0') => self.at += 1,
+            Some(b'0') => self.step(1),
             Some(b'1'..=b'9') => self.digits(),
             _ => return self.error("bad number"),
         }
         if self.peek() == Some(b'.') {
-            self.at += 1;
+            self.step(1);
             self.some_digits()?;
         }
         if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
+            self.step(1);
             if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
+                self.step(1);
             }
             self.some_digits()?;
         }
@@ -261,7 +268,7 @@ impl Scanner<'_> {
 
     fn digits(&mut self) {
         while let Some(b'0'..=b'9') = self.peek() {
-            self.at += 1;
+            self.step(1);
         }
     }
 
@@ -308,27 +315,27 @@ pub fn unescape(value: &str) -> Option<Cow<'_, str>> {
 
 /// The character that `uXXXX`, or `uXXXX\uXXXX` for a pair, stands for, and its length.
 fn unescape_unit(escape: &str) -> Option<(char, usize)> {
-    let unit = |from: usize| u32::from_str_radix(escape.get(from..from + 4)?, 16).ok();
-    let high = unit(1)?;
+    let unit = |digits: Option<&str>| u32::from_str_radix(digits?, 16).ok();
+    let high = unit(escape.get(1..5))?;
     if (0xd800..0xdc00).contains(&high)
         && escape.get(5..7) == Some("\\u")
-        && let Some(low @ 0xdc00..0xe000) = unit(7)
+        && let Some(low @ 0xdc00..0xe000) = unit(escape.get(7..11))
     {
-        let code = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
-        return Some((char::from_u32(code)?, 11));
+        let pair = [high as u16, low as u16];
+        return Some((char::decode_utf16(pair).next()?.ok()?, 11));
     }
     Some((char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER), 5))
 }
 
 /// Writes `text` as a JSON string, quotes included.
 pub fn write_str(out: &mut BytesMut, text: &str) {
-    out.reserve(text.len() + 2);
+    out.reserve(text.len().saturating_add(2));
     escape(text, |piece| out.extend_from_slice(piece.as_bytes()));
 }
 
 /// `text` as a JSON string, quotes included.
 pub fn quote(text: &str) -> ByteString {
-    let mut out = String::with_capacity(text.len() + 2);
+    let mut out = String::with_capacity(text.len().saturating_add(2));
     escape(text, |piece| out.push_str(piece));
     out.into()
 }
@@ -350,9 +357,8 @@ fn escape(text: &str, mut write: impl FnMut(&str)) {
 }
 
 fn split_special(text: &str) -> Option<(&str, u8, &str)> {
-    let at = find_special(text.as_bytes())?;
-    let special = *text.as_bytes().get(at)?;
-    Some((text.get(..at)?, special, text.get(at + 1..)?))
+    let (plain, rest) = text.split_at_checked(find_special(text.as_bytes())?)?;
+    Some((plain, *rest.as_bytes().first()?, rest.get(1..)?))
 }
 
 /// The escapes of the control characters.

@@ -20,7 +20,16 @@
 //! - [`Fault`] means that the peer broke the rules.
 //! - [`limits::Limits`] holds every bound in one place.
 #![forbid(unsafe_code)]
-#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
+// No octet from the network may make us panic.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
 
 pub mod args;
 mod carrier;

@@ -148,6 +148,9 @@ limits! {
     message_len_max: bytes = 4 << 20,
         "One incoming message, or one POST body, of plain and SockJS peers; Socket.IO and SignalR \
          have limits of their own, the official servers'.";
+    unfinished_len_max: bytes = 128 << 20,
+        "What all peers together have sent of messages and POST bodies that are not complete, but \
+         for 64 KiB of each; it takes twice the memory at most.";
     fragments_max: count = 4096,
         "Fragments of one WebSocket message, empty ones included.";
     control_burst_max: count = 1000,
@@ -208,6 +211,8 @@ limits! {
         "One POST body, from first to last byte.";
     frame_timeout: time = Duration::from_secs(30),
         "One frame of WebSocket or WebTransport, from first to last byte.";
+    message_timeout: time = Duration::from_secs(120),
+        "One WebSocket message of several frames, from the first to the last.";
     ping_interval: time = Duration::from_secs(25),
         "A WebSocket whose peer completes no frame for this long is pinged, where the protocol has \
          no heartbeat of its own.";

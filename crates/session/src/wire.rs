@@ -138,7 +138,10 @@ pub struct Encoding {
 impl Encoding {
     /// With room for a message of so many bytes; more is taken where it is needed.
     pub fn with_capacity(payload_len: usize) -> Self {
-        Self { buffer: BytesMut::with_capacity(HEADROOM + payload_len), starts: SmallVec::new() }
+        Self {
+            buffer: BytesMut::with_capacity(payload_len.saturating_add(HEADROOM)),
+            starts: SmallVec::new(),
+        }
     }
 
     /// Begins a text message. What is written to the buffer until the next message begins is its
@@ -153,7 +156,7 @@ impl Encoding {
     }
 
     fn begin(&mut self, kind: Kind) -> &mut BytesMut {
-        self.buffer.resize(self.buffer.len() + HEADROOM, 0);
+        self.buffer.resize(self.buffer.len().saturating_add(HEADROOM), 0);
         self.starts.push((kind, self.buffer.len()));
         &mut self.buffer
     }
@@ -173,13 +176,14 @@ impl Encoding {
     ) -> Option<Prepared> {
         let mut frames: SmallVec<[(Kind, usize, usize, usize); 1]> = SmallVec::new();
         for (index, &(kind, start)) in self.starts.iter().enumerate() {
-            let end = match self.starts.get(index + 1) {
-                Some(&(_, next)) => next - HEADROOM,
+            let end = match self.starts.get(index.saturating_add(1)) {
+                Some(&(_, next)) => next.checked_sub(HEADROOM)?,
                 None => self.buffer.len(),
             };
-            let room = self.buffer.get_mut(start - HEADROOM..start)?;
-            let header_len = write_header(kind, end - start, room.try_into().ok()?);
-            frames.push((kind, start - header_len, end, header_len));
+            let room = self.buffer.get_mut(start.checked_sub(HEADROOM)?..start)?;
+            let len = end.checked_sub(start)?;
+            let header_len = write_header(kind, len, room.try_into().ok()?);
+            frames.push((kind, start.checked_sub(header_len)?, end, header_len));
         }
         let bytes = self.buffer.freeze();
         let frame = |(index, (kind, from, to, header_len))| Frame {

@@ -362,6 +362,18 @@ impl Connection {
         self.receiver.missing(buf)
     }
 
+    /// See [`Receiver::unfinished_message`].
+    #[must_use]
+    pub fn unfinished_message(&self) -> Option<u32> {
+        self.receiver.unfinished_message()
+    }
+
+    /// See [`Receiver::held`].
+    #[must_use]
+    pub fn held(&self, buf: &BytesMut) -> usize {
+        self.receiver.held(buf)
+    }
+
     /// See [`Receiver::unfinished_frame`].
     #[must_use]
     pub fn unfinished_frame(&self, buf: &BytesMut) -> Option<u32> {

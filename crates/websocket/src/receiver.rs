@@ -57,6 +57,8 @@ struct Assembly {
     opcode: OpCode,
     compressed: bool,
     fragments: usize,
+    /// The number of its first frame.
+    began: u32,
     payload: BytesMut,
     text: Incremental,
 }
@@ -185,6 +187,20 @@ impl Receiver {
         }
     }
 
+    /// The number of the frame with which a message began whose last fragment has not come. A peer
+    /// may leave it so, and live on.
+    #[must_use]
+    pub fn unfinished_message(&self) -> Option<u32> {
+        self.assembly.as_ref().map(|assembly| assembly.began)
+    }
+
+    /// Octets that have come of what is unfinished, those in `buf` included.
+    #[must_use]
+    pub fn held(&self, buf: &BytesMut) -> usize {
+        let assembled = self.assembly.as_ref().map_or(0, |assembly| assembly.payload.len());
+        buf.len().saturating_add(assembled)
+    }
+
     /// Whether nothing is in progress.
     #[must_use]
     pub const fn is_idle(&self) -> bool {
@@ -257,6 +273,7 @@ impl Receiver {
                 opcode: header.opcode,
                 compressed: header.rsv1,
                 fragments: 1,
+                began: self.frames.wrapping_add(1),
                 payload: BytesMut::new(),
                 text: Incremental::default(),
             }));

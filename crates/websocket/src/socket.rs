@@ -172,9 +172,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
 
     /// The next message, for drivers. As long as messages are left of what was read before, it does
     /// no IO; then it writes what is queued, in one go, and reads. So a driver that calls it until
-    /// `Pending` has everything that its messages caused leave in one write.
+    /// `Pending` has everything that its messages caused leave in one write. A large message is
+    /// read in several calls, between which others have their turn.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
-        loop {
+        for _ in 0..READS_PER_POLL {
             match ready!(self.poll_read_on(cx)) {
                 ReadOn::Message(message) => return Poll::Ready(Some(Ok(message))),
                 ReadOn::Failed(error) => return Poll::Ready(Some(Err(error))),
@@ -185,6 +186,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                 return Poll::Ready(Some(Err(error)));
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// The next message of what was read before. If there is none, it writes what is queued.
@@ -370,6 +373,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.connection.unfinished_frame(&self.buf)
     }
 
+    /// The same for a message whose last fragment has not come: the number of its first frame.
+    #[must_use]
+    pub fn unfinished_message(&self) -> Option<u32> {
+        self.connection.unfinished_message()
+    }
+
+    /// Octets that have been read and are no whole message yet, for drivers that bound them over many
+    /// connections; asked when [`WebSocket::poll_recv`] is pending. They take twice the memory at
+    /// most.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.connection.held(&self.buf)
+    }
+
     /// How far the closing handshake has come.
     #[must_use]
     pub fn close_state(&self) -> CloseState {
@@ -471,6 +488,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<S> {
 
 /// The pieces of one vectored write.
 const SLICES_MAX: usize = 64;
+
+/// Reads of a message that is not complete after which [`WebSocket::poll_recv`] gives way.
+const READS_PER_POLL: usize = 8;
 
 #[cfg(test)]
 mod tests;

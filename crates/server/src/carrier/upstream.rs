@@ -8,6 +8,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::intake::{NoRoom, Portion};
 use crate::mount::Incoming;
 use crate::session::cell::Cell;
 
@@ -18,25 +19,34 @@ const DRAINED_LEN_MAX: usize = 16 << 20;
 /// How long that may take.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Reads a whole body of at most `len_max` bytes; reserves nothing that has not arrived.
+/// Reads a whole body of at most `len_max` bytes; reserves nothing that has not arrived. It counts
+/// among what is unfinished as long as the second value lives, which is until the session has it.
 ///
 /// # Errors
 /// 413 if it is longer, 408 if it takes too long (a client that stalls holds no memory for
-/// longer), 400 if it breaks off.
-pub(crate) async fn read_body(incoming: Incoming, len_max: usize) -> Result<Bytes, StatusCode> {
+/// longer), 400 if it breaks off, 503 if others have sent too much that is unfinished.
+pub(crate) async fn read_body(
+    incoming: Incoming,
+    len_max: usize,
+) -> Result<(Bytes, Portion), StatusCode> {
     let timeout = incoming.shared.limits.body_timeout;
+    let mut portion = incoming.shared.intake.portion();
     let mut body = incoming.into_body();
-    let read = collect(&mut body, len_max);
+    let read = collect(&mut body, len_max, &mut portion);
     let read = tokio::time::timeout(timeout, read).await;
     let read = read.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT));
     if read == Err(StatusCode::PAYLOAD_TOO_LARGE) {
         // Whether it ends is the client's affair: it has its answer.
         tokio::time::timeout(DRAIN_TIMEOUT, drain(&mut body)).await.ok();
     }
-    read
+    read.map(|bytes| (bytes, portion))
 }
 
-async fn collect(body: &mut Body, len_max: usize) -> Result<Bytes, StatusCode> {
+async fn collect(
+    body: &mut Body,
+    len_max: usize,
+    portion: &mut Portion,
+) -> Result<Bytes, StatusCode> {
     if http_body::Body::size_hint(body).lower() > len_max as u64 {
         return Err(StatusCode::PAYLOAD_TOO_LARGE);
     }
@@ -47,6 +57,8 @@ async fn collect(body: &mut Body, len_max: usize) -> Result<Bytes, StatusCode> {
         if whole.len() + data.len() > len_max {
             return Err(StatusCode::PAYLOAD_TOO_LARGE);
         }
+        let room = portion.set(whole.len() + data.len());
+        room.map_err(|NoRoom| StatusCode::SERVICE_UNAVAILABLE)?;
         whole.extend_from_slice(data);
     }
     Ok(whole.freeze())

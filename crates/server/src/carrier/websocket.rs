@@ -10,6 +10,7 @@ use self::watch::{Bucket, Watch};
 use super::Place;
 #[cfg(unix)]
 use super::engine::{Socket, Work};
+use super::intake::{NoRoom, Portion};
 use super::upgrade::{Upgrade, Upgraded};
 use crate::edge::crowd::Connection;
 use crate::panics;
@@ -23,7 +24,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
@@ -173,6 +174,8 @@ struct Driver<S> {
     /// Runs while the peer takes nothing of what is written to it.
     stalled: Option<(Pin<Box<Sleep>>, usize)>,
     watch: Watch,
+    /// Set while a long message has come in part.
+    portion: Option<Portion>,
 }
 
 /// What was taken in one turn.
@@ -194,7 +197,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let Idle { place, io, config, controls } = idle;
         let socket = WebSocket::from_parts(io, Role::Server, (*config).clone(), leftover)?;
         let (socket, gone, watch) = (socket.hold_close(), Detached::Lost, Watch::new(controls));
-        Ok(Self { place, socket, config, ended: false, gone, stalled: None, watch })
+        let (stalled, portion) = (None, None);
+        Ok(Self { place, socket, config, ended: false, gone, stalled, watch, portion })
     }
 
     /// Ready when the connection is over. A panic ends this one connection; its place is given up
@@ -275,7 +279,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 break;
             }
             let Poll::Ready(received) = self.socket.poll_recv(context) else {
-                return self.watch_frame(context);
+                return self.watch_unfinished(context);
             };
             match received {
                 Some(Ok(message)) => {
@@ -342,18 +346,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
     }
 
-    /// Pending, but for a frame that takes too long, with which the connection ends.
-    fn watch_frame(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    /// Pending; what has come in part may take too long or too much, with which the connection ends.
+    fn watch_unfinished(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.ended {
             return Poll::Pending;
         }
-        let timeout = self.cell().terms.shared.limits.frame_timeout;
-        std::task::ready!(self.watch.poll_frame(self.socket.unfinished_frame(), timeout, context));
-        tracing::debug!("a frame took too long");
-        self.end(&Ending::close(1008, "the frame took too long"));
+        let ending = if self.has_no_room() {
+            Ending::close(1013, "too much is unfinished, of all peers")
+        } else {
+            let unfinished = (self.socket.unfinished_frame(), self.socket.unfinished_message());
+            let limits = &self.place.cell.terms.shared.limits;
+            Ending::close(1008, ready!(self.watch.poll_unfinished(unfinished, limits, context)))
+        };
+        tracing::debug!(why = %ending.reason, "what is unfinished is given up");
+        self.end(&ending);
         // Turns to the Close at once, which bounds what is left by a timer of its own.
         context.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Whether all peers together have sent too much that is not complete.
+    fn has_no_room(&mut self) -> bool {
+        let held = self.socket.held();
+        if held == 0 {
+            self.portion = None;
+            return false;
+        }
+        let intake = &self.place.cell.terms.shared.intake;
+        self.portion.get_or_insert_with(|| intake.portion()).set(held) == Err(NoRoom)
     }
 
     /// Moves messages from the outbox to the socket. `Again`: the socket must be written first.

@@ -332,8 +332,8 @@ impl Endpoint {
             cell.handle(Input::Close { reason: Reason::ConnectionLost }).ok();
             return refuse(request::overlapping_post());
         };
-        let body = match upstream::read_body(incoming, self.engine.max_payload).await {
-            Ok(body) => body,
+        let (body, _portion) = match upstream::read_body(incoming, self.engine.max_payload).await {
+            Ok(read) => read,
             // The official server closes the connection without another word.
             Err(StatusCode::PAYLOAD_TOO_LARGE) => return respond(Answer::empty(413)),
             Err(status) => return respond(Answer::empty(status.as_u16())),

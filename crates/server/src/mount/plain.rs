@@ -273,8 +273,8 @@ impl Endpoint {
             },
         };
         let len_max = incoming.shared.limits.message_len_max;
-        let body = match upstream::read_body(incoming, len_max).await {
-            Ok(body) => body,
+        let (body, _portion) = match upstream::read_body(incoming, len_max).await {
+            Ok(read) => read,
             Err(status) => return answers::plain(status, "the body was not taken\n"),
         };
         let envelopes = match envelope::parse_body(&body) {

@@ -281,8 +281,8 @@ impl Endpoint {
             Err(fault) => return refuse(fault),
         };
         let len_max = self.door.message_len_max();
-        let body = match upstream::read_body(incoming, len_max).await {
-            Ok(body) => body,
+        let (body, _portion) = match upstream::read_body(incoming, len_max).await {
+            Ok(read) => read,
             Err(status) => {
                 if status == StatusCode::PAYLOAD_TOO_LARGE {
                     // That ends the connection, in the hub protocol's words.

@@ -277,8 +277,8 @@ impl Endpoint {
             Err(fault) => return refuse(fault, &head),
         };
         let len_max = self.door.message_len_max();
-        let body = match upstream::read_body(incoming, len_max).await {
-            Ok(body) => body,
+        let (body, _portion) = match upstream::read_body(incoming, len_max).await {
+            Ok(read) => read,
             Err(StatusCode::PAYLOAD_TOO_LARGE) => return to_response(sockjs::too_large()),
             Err(status) => return answers::plain(status, "the body was not taken\n"),
         };

@@ -53,6 +53,48 @@ async fn a_frame_has_its_time_however_its_octets_come() {
 }
 
 #[tokio::test]
+async fn a_message_has_its_time_however_its_frames_come() {
+    let (_omniwire, address) = limited(|limits| limits.message_timeout = SHORT).await;
+    let mut raw = Raw::open(address, "/ws/open", "").await;
+    raw.0.write_all(&masked(1, b"begun, and never ended")).await.unwrap();
+    // Alive it is.
+    raw.0.write_all(&masked(0x89, b"")).await.unwrap();
+    assert_eq!(raw.next(b"").await, (0x8a, Vec::new()));
+    assert_eq!(raw.next(b"").await.1[..2], 1008_u16.to_be_bytes());
+}
+
+/// A message of which so many octets have come, and never its end.
+async fn begin(address: SocketAddr, len: usize) -> Raw {
+    let mut raw = Raw::open(address, "/ws/open", "").await;
+    raw.0.write_all(&masked(2, &vec![0; len])).await.unwrap();
+    raw
+}
+
+#[tokio::test]
+async fn what_all_peers_have_not_finished_is_bounded() {
+    let (omniwire, address) = limited(|limits| limits.unfinished_len_max = 1 << 20).await;
+    let mut first = begin(address, 700 << 10).await;
+    // It has been read when what comes behind it is answered.
+    first.0.write_all(&masked(0x89, b"")).await.unwrap();
+    assert_eq!(first.next(b"").await, (0x8a, Vec::new()));
+    let mut second = begin(address, 700 << 10).await;
+    assert_eq!(second.next(b"").await.1[..2], 1013_u16.to_be_bytes());
+    let head = "POST /send/open HTTP/1.0\nHost: x\nContent-Length: 716800\n\n";
+    let answer = http(address, &(head.to_owned() + &" ".repeat(700 << 10))).await;
+    assert!(answer.starts_with("HTTP/1.0 503"), "{answer}");
+    // Short ones pass.
+    let mut short = begin(address, 1000).await;
+    short.0.write_all(&masked(0x89, b"")).await.unwrap();
+    assert_eq!(short.next(b"").await, (0x8a, Vec::new()));
+    // What the first held is given back with it.
+    drop((first, second, short));
+    until(|| omniwire.stats().connections == 0).await;
+    let mut third = begin(address, 700 << 10).await;
+    third.0.write_all(&masked(0x89, b"")).await.unwrap();
+    assert_eq!(third.next(b"").await, (0x8a, Vec::new()));
+}
+
+#[tokio::test]
 async fn octets_of_an_unfinished_frame_are_no_sign_of_life() {
     let (omniwire, address) = limited(|limits| {
         (limits.ping_interval, limits.ping_timeout) = (SHORT, SHORT);

@@ -11,9 +11,9 @@ pub fn elements(valid: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(valid).filter(|text| !text.trim_ascii().is_empty());
     std::iter::from_fn(move || {
         let text = rest?;
-        let end = value_end(text);
-        rest = text.get(end + 1..);
-        Some(text.get(..end)?.trim_ascii())
+        let (element, behind) = text.split_at_checked(value_end(text))?;
+        rest = behind.get(1..);
+        Some(element.trim_ascii())
     })
 }
 
@@ -54,20 +54,20 @@ pub fn member_slices(
 fn value_end(text: &str) -> usize {
     let bytes = text.as_bytes();
     let mut depth = 0_u32;
-    let mut at = 0;
+    let mut at = 0_usize;
     while let Some(byte) = bytes.get(at) {
         match byte {
             b'"' => {
                 let Some(len) = text.get(at..).and_then(string_end) else { break };
-                at += len;
+                at = at.saturating_add(len);
                 continue;
             }
-            b'[' | b'{' => depth += 1,
+            b'[' | b'{' => depth = depth.saturating_add(1),
             b']' | b'}' => depth = depth.saturating_sub(1),
             b',' if depth == 0 => return at,
             _ => {}
         }
-        at += 1;
+        at = at.saturating_add(1);
     }
     bytes.len()
 }
@@ -75,12 +75,12 @@ fn value_end(text: &str) -> usize {
 /// The length of the string, quotes included, that `text` begins with.
 fn string_end(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
-    let mut at = 1;
+    let mut at = 1_usize;
     loop {
-        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        at = at.saturating_add(memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?);
         match bytes.get(at)? {
-            b'"' => return Some(at + 1),
-            _ => at += 2,
+            b'"' => return at.checked_add(1),
+            _ => at = at.saturating_add(2),
         }
     }
 }

@@ -483,3 +483,31 @@ fn a_frame_is_unfinished_from_its_first_octet_to_its_last() {
     }
     assert_eq!(seen, [Some(1), Some(1), Some(1), None, Some(2), Some(2), None]);
 }
+
+#[test]
+fn a_message_is_unfinished_from_its_first_frame_to_its_last() {
+    let mut receiver = Receiver::new(Role::Client, Limits::default());
+    let mut buf = BytesMut::new();
+    let mut seen = Vec::new();
+    // A whole message, a fragment, a Ping, the last fragment.
+    for frame in [&b"\x81\x01a"[..], b"\x01\x01b", b"\x89\x00", b"\x80\x01c"] {
+        buf.extend_from_slice(frame);
+        while let Ok(Some(_)) = receiver.receive(&mut buf) {}
+        seen.push(receiver.unfinished_message());
+    }
+    assert_eq!(seen, [None, Some(2), Some(2), None]);
+}
+
+#[test]
+fn what_is_held_is_what_has_come() {
+    let mut receiver = Receiver::new(Role::Client, Limits::default());
+    let mut buf = BytesMut::new();
+    let mut held = Vec::new();
+    // A fragment, half a frame of a kilobyte, then its rest, which ends the message.
+    for piece in [&b"\x02\x01a"[..], b"\x80\x7e\x04\x00b", &[b'b'; 1023]] {
+        buf.extend_from_slice(piece);
+        while let Ok(Some(_)) = receiver.receive(&mut buf) {}
+        held.push(receiver.held(&buf));
+    }
+    assert_eq!(held, [1, 2, 0]);
+}

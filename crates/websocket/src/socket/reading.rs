@@ -31,7 +31,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         }
         // A large frame: read it where it will stay. Twice what has come is reserved at most, so
         // that a length alone costs us nothing (section 10.4).
-        let room = missing.min(self.buf.len().max(DIRECT_LEN_MIN));
+        let room = missing.min(self.buf.len().clamp(DIRECT_LEN_MIN, DIRECT_LEN_MAX));
         self.buf.reserve(room);
         let mut target = (&mut self.buf).limit(room);
         pin!(self.io.read_buf(&mut target)).poll(cx)
@@ -168,3 +168,6 @@ const SCRATCH_LEN: usize = 64 << 10;
 
 /// From here on the octets of a frame are not copied.
 const DIRECT_LEN_MIN: usize = 16 << 10;
+
+/// So many are read at once at most: what takes long, others wait for.
+const DIRECT_LEN_MAX: usize = 256 << 10;

@@ -1,5 +1,5 @@
-//! What a WebSocket's peer may do with time: how long a frame may take, how many pings may come.
-//! A frame of WebTransport may take as long.
+//! What a WebSocket's peer may do with time: how long a frame and a message may take, how many
+//! pings may come. A frame of WebTransport may take as long.
 
 use crate::clock;
 use omniwire_session::limits::Limits;
@@ -8,26 +8,49 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::time::Sleep;
 
-/// Watches one connection. It owns a timer only while a frame has come in part.
+/// Watches one connection. It owns timers only while something has come in part.
 #[derive(Debug, Default)]
 pub(in crate::carrier) struct Watch {
-    frame: Option<(u32, Pin<Box<Sleep>>)>,
+    frame: Timer,
+    message: Timer,
     pub(super) controls: Bucket,
+}
+
+/// Runs while what has this number is unfinished.
+#[derive(Debug, Default)]
+struct Timer(Option<(u32, Pin<Box<Sleep>>)>);
+
+impl Timer {
+    /// Ready once the same has been unfinished for so long.
+    fn poll(
+        &mut self,
+        unfinished: Option<u32>,
+        timeout: Duration,
+        context: &mut Context<'_>,
+    ) -> Poll<()> {
+        let Some(number) = unfinished else {
+            self.0 = None;
+            return Poll::Pending;
+        };
+        let watched = self.0.take().filter(|(watched, _)| *watched == number);
+        let watched = watched.unwrap_or_else(|| (number, Box::pin(tokio::time::sleep(timeout))));
+        self.0.insert(watched).1.as_mut().poll(context)
+    }
 }
 
 impl Watch {
     pub(super) fn new(controls: Bucket) -> Self {
-        Self { frame: None, controls }
+        Self { controls, ..Self::default() }
     }
 
     /// Whether there is nothing to watch but the rate of Pings and Pongs.
     pub(super) fn is_idle(&self) -> bool {
-        self.frame.is_none()
+        self.frame.0.is_none() && self.message.0.is_none()
     }
 
-    /// We don't read from the peer: it can't help it that its frame stays unfinished.
+    /// We don't read from the peer: it can't help it that what it says stays unfinished.
     pub(in crate::carrier) fn look_away(&mut self) {
-        self.frame = None;
+        (self.frame, self.message) = Default::default();
     }
 
     /// Ready once the same frame has been unfinished for so long.
@@ -37,13 +60,22 @@ impl Watch {
         timeout: Duration,
         context: &mut Context<'_>,
     ) -> Poll<()> {
-        let Some(number) = unfinished else {
-            self.frame = None;
-            return Poll::Pending;
-        };
-        let watched = self.frame.take().filter(|(watched, _)| *watched == number);
-        let watched = watched.unwrap_or_else(|| (number, Box::pin(tokio::time::sleep(timeout))));
-        self.frame.insert(watched).1.as_mut().poll(context)
+        self.frame.poll(unfinished, timeout, context)
+    }
+
+    /// Ready, and says why, once the same frame or the same message, by the numbers that they have
+    /// if they are unfinished, has taken too long.
+    pub(super) fn poll_unfinished(
+        &mut self,
+        (frame, message): (Option<u32>, Option<u32>),
+        limits: &Limits,
+        context: &mut Context<'_>,
+    ) -> Poll<&'static str> {
+        if self.poll_frame(frame, limits.frame_timeout, context).is_ready() {
+            return Poll::Ready("the frame took too long");
+        }
+        let late = self.message.poll(message, limits.message_timeout, context);
+        late.map(|()| "the message took too long")
     }
 
     /// Whether one more Ping or Pong may come now.
@@ -106,27 +138,39 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_the_same_frame_runs_out_of_time() {
-        let (mut watch, limit) = (Watch::default(), Duration::from_secs(30));
-        let poll = async |frame: Option<u32>, watch: &mut Watch| {
+    async fn only_the_same_frame_or_message_runs_out_of_time() {
+        let (mut watch, mut limits) = (Watch::default(), Limits::default());
+        limits.frame_timeout = Duration::from_secs(30);
+        limits.message_timeout = Duration::from_secs(100);
+        let poll = async |unfinished, watch: &mut Watch| {
             std::future::poll_fn(|context| {
-                Poll::Ready(watch.poll_frame(frame, limit, context).is_ready())
+                Poll::Ready(watch.poll_unfinished(unfinished, &limits, context))
             })
             .await
         };
         let later = || tokio::time::advance(Duration::from_secs(20));
-        assert!(!poll(Some(1), &mut watch).await);
+        assert!(poll((Some(1), None), &mut watch).await.is_pending());
         later().await;
-        assert!(!poll(Some(2), &mut watch).await);
+        assert!(poll((Some(2), None), &mut watch).await.is_pending());
         later().await;
-        assert!(!poll(Some(2), &mut watch).await);
+        assert!(poll((Some(2), None), &mut watch).await.is_pending());
         watch.look_away();
-        assert!(!poll(Some(2), &mut watch).await);
+        assert!(poll((Some(2), None), &mut watch).await.is_pending());
         later().await;
-        assert!(!poll(None, &mut watch).await);
-        assert!(!poll(Some(3), &mut watch).await);
+        assert!(poll((None, None), &mut watch).await.is_pending());
+        assert!(watch.is_idle());
+        assert!(poll((Some(3), None), &mut watch).await.is_pending());
         later().await;
         later().await;
-        assert!(poll(Some(3), &mut watch).await);
+        let frame = Poll::Ready("the frame took too long");
+        assert_eq!(poll((Some(3), None), &mut watch).await, frame);
+        watch.look_away();
+        // Each frame is quick, but the message has no end.
+        for frame in 4..9 {
+            assert!(poll((Some(frame), Some(4)), &mut watch).await.is_pending());
+            later().await;
+        }
+        let message = Poll::Ready("the message took too long");
+        assert_eq!(poll((None, Some(4)), &mut watch).await, message);
     }
 }
