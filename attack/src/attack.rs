@@ -25,6 +25,8 @@ pub(crate) struct Attack {
     /// Flags that switch off the one defence. Empty: the defence is a rule of the protocol or of
     /// hyper, which nothing switches off.
     pub(crate) without: &'static [&'static str],
+    /// Nobody reads what the server logs.
+    pub(crate) log_unread: bool,
     /// How much the server's memory may grow meanwhile.
     pub(crate) growth_max_mib: u64,
     /// Whether it is quick enough for every test run.
@@ -40,6 +42,7 @@ impl Attack {
         with: &[],
         environment: &[],
         without: &[],
+        log_unread: false,
         growth_max_mib: 32,
         short: true,
         run: |_| Box::pin(async { Err("nothing to run".to_owned()) }),

@@ -5,7 +5,9 @@ mod deflate;
 mod flow;
 mod frames;
 mod handshake;
+mod http1;
 mod http2;
+mod plain;
 mod signalr;
 mod socketio;
 mod sockjs;
@@ -20,9 +22,11 @@ pub(crate) fn all() -> Vec<Attack> {
         flow::ATTACKS,
         deflate::ATTACKS,
         closing::ATTACKS,
+        http1::ATTACKS,
         socketio::ATTACKS,
         sockjs::ATTACKS,
         signalr::ATTACKS,
+        plain::ATTACKS,
         http2::ATTACKS,
     ]
     .concat()

@@ -2,10 +2,12 @@
 //! connects anew now and then, until its input ends. Then it reports.
 
 use crate::attack::{Outcome, Target};
+use crate::relay::relay;
 use crate::wire::frame;
 use crate::wire::socket::Socket;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt as _;
 
@@ -16,6 +18,9 @@ pub(crate) struct Options {
     address: SocketAddr,
     /// Its suite
     suite: String,
+    /// Its certificate, to which there is TLS
+    #[arg(long, value_name = "FILE")]
+    tls: Option<PathBuf>,
 }
 
 /// How it was served.
@@ -56,13 +61,26 @@ fn speech(suite: &str) -> Speech {
             say: "{\"type\":1,\"invocationId\":\"#\",\"target\":\"Echo\",\"arguments\":[\"x\"]}\u{1e}",
             hear: "\"invocationId\":\"#\"",
         },
+        "plain" => Speech { path: "/ws/chat", opening: &[], say: "good #", hear: "good #" },
         _ => Speech { path: "/echo", opening: &[], say: "good #", hear: "good #" },
     }
 }
 
 /// Is good until the input ends, and prints the report.
 pub(crate) async fn run(options: &Options) -> bool {
-    let target = Target { address: options.address };
+    let address = match &options.tls {
+        None => Ok(options.address),
+        // Not that of the attackers: what this client waits is a measure of the server.
+        Some(file) => relay(file, options.address).await,
+    };
+    let address = match address {
+        Ok(address) => address,
+        Err(failure) => {
+            eprintln!("{failure}");
+            return false;
+        }
+    };
+    let target = Target { address };
     let speech = speech(&options.suite);
     let mut report = Report::default();
     let mut latencies = Vec::new();

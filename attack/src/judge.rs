@@ -4,7 +4,7 @@ use crate::advisories::attacks_for;
 use crate::attack::{Attack, Outcome};
 use crate::attacks;
 use crate::good::Report;
-use crate::relay::Certificate;
+use crate::relay::{Certificate, relay};
 use crate::server::{Held, Server};
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -25,8 +25,7 @@ pub(crate) struct Options {
     /// Only those that are quick
     #[arg(long)]
     short: bool,
-    /// Over TLS, by a relay in the attackers' own process: what the good client waits is no measure
-    /// of the server then
+    /// Over TLS: the attackers by a relay in their own process, the good client by one in its
     #[arg(long)]
     tls: bool,
     /// Switch each attack's one defence off: now the server must not withstand
@@ -69,10 +68,10 @@ async fn stand(attack: &Attack, options: &Options) -> Outcome<String> {
     let certificate = options.tls.then(Certificate::make).transpose()?;
     let files = certificate.as_ref().map(|certificate| &certificate.files);
     let mut server = Server::start(&options.server, attack, options.bite, files).await?;
-    if let Some(certificate) = &certificate {
-        server.target.address = certificate.relay(server.target.address).await?;
+    let good = Good::start(&server, attack, files)?;
+    if let Some([certificate, _]) = files {
+        server.target.address = relay(certificate, server.target.address).await?;
     }
-    let good = Good::start(&server, attack)?;
     // A first look once everything that a served client needs is there.
     tokio::time::sleep(WARM_UP).await;
     let before = server.held()?;
@@ -166,10 +165,14 @@ fn judge(
 struct Good(Child);
 
 impl Good {
-    fn start(server: &Server, attack: &Attack) -> Outcome<Self> {
+    /// Of the server itself, not of the relay that the attackers go through.
+    fn start(server: &Server, attack: &Attack, tls: Option<&[PathBuf; 2]>) -> Outcome<Self> {
         let this = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut command = Command::new(this);
         command.args(["good", &server.target.address.to_string(), attack.suite]);
+        if let Some([certificate, _]) = tls {
+            command.arg("--tls").arg(certificate);
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         command.spawn().map(Self).map_err(|error| format!("the good client: {error}"))
     }

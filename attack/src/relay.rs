@@ -5,10 +5,11 @@ use crate::attack::Outcome;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
@@ -16,14 +17,12 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 #[derive(Debug)]
 pub(crate) struct Certificate {
     pub(crate) files: [PathBuf; 2],
-    der: CertificateDer<'static>,
 }
 
 impl Certificate {
     pub(crate) fn make() -> Outcome<Self> {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
         let made = made.map_err(|error| format!("no certificate: {error}"))?;
-        let der = made.cert.der().clone();
         let pem = |kind: &str, der: &[u8]| {
             format!("-----BEGIN {kind}-----\n{}\n-----END {kind}-----\n", STANDARD.encode(der))
         };
@@ -31,28 +30,34 @@ impl Certificate {
         let file = |name: &str| std::env::temp_dir().join(format!("attack-{process}-{name}.pem"));
         let files = [file("certificate"), file("key")];
         let key = pem("PRIVATE KEY", &made.signing_key.serialize_der());
-        for (file, text) in files.iter().zip([pem("CERTIFICATE", &der), key]) {
+        for (file, text) in files.iter().zip([pem("CERTIFICATE", made.cert.der()), key]) {
             std::fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))?;
         }
-        Ok(Self { files, der })
+        Ok(Self { files })
     }
+}
 
-    /// Listens on a port whose connections end in TLS at the server.
-    pub(crate) async fn relay(&self, server: SocketAddr) -> Outcome<SocketAddr> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.der.clone()).map_err(|error| error.to_string())?;
-        // No ALPN: the server finds out by itself whether HTTP/2 is spoken.
-        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        let connector = TlsConnector::from(Arc::new(config));
-        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| error.to_string())?;
-        let address = listener.local_addr().map_err(|error| error.to_string())?;
-        tokio::spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
-                tokio::spawn(carry(near, server, connector.clone()));
-            }
-        });
-        Ok(address)
-    }
+/// Listens on a port whose connections end in TLS at the server with the certificate in `file`.
+pub(crate) async fn relay(file: &Path, server: SocketAddr) -> Outcome<SocketAddr> {
+    let connector = TlsConnector::from(Arc::new(trusting(file)?));
+    let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| error.to_string())?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    tokio::spawn(async move {
+        while let Ok((near, _)) = listener.accept().await {
+            tokio::spawn(carry(near, server, connector.clone()));
+        }
+    });
+    Ok(address)
+}
+
+/// A client that trusts the certificate in `file` alone, without ALPN: over TCP the server finds
+/// out by itself whether HTTP/2 is spoken.
+pub(crate) fn trusting(file: &Path) -> Outcome<ClientConfig> {
+    let der = CertificateDer::from_pem_file(file);
+    let der = der.map_err(|error| format!("{}: {error}", file.display()))?;
+    let mut roots = RootCertStore::empty();
+    roots.add(der).map_err(|error| error.to_string())?;
+    Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }
 
 impl Drop for Certificate {

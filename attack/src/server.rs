@@ -41,6 +41,9 @@ impl Server {
         }
         command.envs(attack.environment.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        if attack.log_unread {
+            command.stderr(Stdio::piped());
+        }
         let mut child = command.spawn().map_err(|error| format!("{binary:?}: {error}"))?;
         let pid = child.id().ok_or("the server ended at once")?;
         let output = child.stdout.take().ok_or("the server has no output")?;

@@ -18,8 +18,7 @@ pub(crate) struct Attack {
     /// Only those that `cargo xtask test` runs
     #[arg(long)]
     short: bool,
-    /// Over TLS, by a relay in the attackers' own process: what the good client waits is no measure
-    /// of the server then
+    /// Over TLS: the attackers by a relay in their own process, the good client by one in its
     #[arg(long)]
     tls: bool,
     /// Switch each attack's one defence off, and check that the judge sees it

@@ -38,7 +38,7 @@ pub(super) const ATTACKS: &[Attack] = &[
 ];
 
 /// Makes the kernel send a reset rather than an end.
-fn reset(stream: &TcpStream) {
+pub(super) fn reset(stream: &TcpStream) {
     stream.set_zero_linger().ok();
 }
 

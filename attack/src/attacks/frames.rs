@@ -54,6 +54,23 @@ pub(super) const ATTACKS: &[Attack] = &[
         ..Attack::DEFAULT
     },
     Attack {
+        name: "message-hold",
+        what: "200 messages whose next fragment never comes, of peers that are alive",
+        with: &["--limit", "message_timeout_ms=2000"],
+        without: &["--limit", "message_timeout_ms=600000"],
+        run: |target| Box::pin(message_hold(target)),
+        ..Attack::DEFAULT
+    },
+    Attack {
+        name: "half-messages",
+        what: "40 peers that send 4 MiB each of a message that they never finish",
+        with: &["--limit", "unfinished_len_max=16777216"],
+        without: &["--limit", "unfinished_len_max=1000000000"],
+        growth_max_mib: 64,
+        run: |target| Box::pin(half_messages(target)),
+        ..Attack::DEFAULT
+    },
+    Attack {
         name: "unmasked",
         what: "client frames without a mask",
         run: |target| Box::pin(broken_rules(target, unmasked_frames())),
@@ -165,6 +182,49 @@ async fn length_hold(target: Target) -> Outcome {
         socket.closes(&[1008], SOON).await
     })
     .await
+}
+
+async fn message_hold(target: Target) -> Outcome {
+    all(200, move |_| async move {
+        let mut socket = Socket::open(target, "/broadcast").await?;
+        let begun = [masked(TEXT, b"begun"), masked(FIN | PING, b"alive")].concat();
+        socket.flood(&begun, SOON).await;
+        socket.closes(&[1008], SOON).await
+    })
+    .await
+}
+
+async fn half_messages(target: Target) -> Outcome {
+    let mut peers = Vec::new();
+    for number in 0..40 {
+        let mut socket = Socket::open(target, "/broadcast").await?;
+        let mut half = match number % 2 {
+            0 => head(FIN | BINARY, 60 << 20, true),
+            _ => masked(BINARY, b""),
+        };
+        let piece = vec![7; 1 << 20];
+        for _ in 0..4 {
+            match number % 2 {
+                0 => half.extend_from_slice(&piece),
+                _ => half.extend(masked(CONTINUATION, &piece)),
+            }
+        }
+        socket.flood(&half, SOON).await;
+        peers.push(socket);
+    }
+    let mut refused = 0;
+    for peer in &mut peers {
+        match peer.end(Duration::from_millis(100)).await {
+            Ok(End::Close(1013)) => refused += 1,
+            Ok(end) => return Err(format!("ended by {end:?}")),
+            Err(_) => {}
+        }
+    }
+    // Four of them fit, and nobody's ordinary message is refused: the good client says so.
+    match refused {
+        30..40 => Ok(()),
+        _ => Err(format!("{refused} of 40 were refused")),
+    }
 }
 
 /// What is sent, and the codes that answer it.

@@ -3,6 +3,9 @@
 use crate::attack::{Attack, Outcome, Target, all, cases, within};
 use crate::wire::http::{exchange, get};
 use crate::wire::socket::request;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -23,6 +26,24 @@ pub(super) const ATTACKS: &[Attack] = &[
         with: &["--limit", "body_timeout_ms=3000"],
         without: &["--limit", "body_timeout_ms=600000"],
         run: |target| Box::pin(slow_body(target)),
+        ..Attack::DEFAULT
+    },
+    Attack {
+        name: "half-bodies",
+        what: "40 POSTs that stop an octet before their end, at 3 MiB",
+        suite: "sockjs",
+        with: &["--limit", "unfinished_len_max=16777216", "--limit", "body_timeout_ms=3000"],
+        without: &["--limit", "unfinished_len_max=1000000000"],
+        growth_max_mib: 64,
+        run: |target| Box::pin(half_bodies(target)),
+        ..Attack::DEFAULT
+    },
+    Attack {
+        name: "log-unread",
+        what: "2,000 refusals that a server logs whose log nobody reads",
+        with: &["--log", "debug"],
+        log_unread: true,
+        run: |target| Box::pin(log_unread(target)),
         ..Attack::DEFAULT
     },
     Attack {
@@ -127,6 +148,47 @@ async fn slow_body(target: Target) -> Outcome {
 }
 
 const FAST: Duration = Duration::from_secs(5);
+
+async fn half_bodies(target: Target) -> Outcome {
+    let refused = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&refused);
+    all(40, move |number| {
+        let refused = Arc::clone(&counted);
+        async move {
+            let path = format!("/default_echo/000/half{number}");
+            let open = crate::wire::http::post(target, &format!("{path}/xhr"), "", b"");
+            exchange(target, &open, FAST).await?;
+            let body = vec![b' '; 3 << 20];
+            let mut post = crate::wire::http::post(target, &format!("{path}/xhr_send"), "", &body);
+            post.pop();
+            match exchange(target, &post, SLOW_TIME_MAX).await?.status {
+                408 => Ok(()),
+                503 => {
+                    refused.fetch_add(1, Relaxed);
+                    Ok(())
+                }
+                status => Err(format!("half a body was answered {status}")),
+            }
+        }
+    })
+    .await?;
+    match refused.load(Relaxed) {
+        0 => Err("all of them were taken".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+async fn log_unread(target: Target) -> Outcome {
+    for number in 0..2000 {
+        let more = format!("Origin: http://{}{number}.example\r\n", "evil".repeat(20));
+        let octets = request(target, "/origin", &more).into_bytes();
+        match exchange(target, &octets, FAST).await?.status {
+            403 => {}
+            status => return Err(format!("page {number} was answered {status}")),
+        }
+    }
+    Ok(())
+}
 
 async fn big_headers(target: Target) -> Outcome {
     let one = format!("X-Big: {}\r\n", "x".repeat(1 << 20));

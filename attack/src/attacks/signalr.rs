@@ -2,7 +2,7 @@
 
 use crate::attack::{Attack, Outcome, Target, all, cases};
 use crate::wire::frame::{BINARY, CONTINUATION, FIN, TEXT, masked, text};
-use crate::wire::http::{exchange, post};
+use crate::wire::http::{exchange, get, post};
 use crate::wire::socket::{End, Socket};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -32,6 +32,25 @@ pub(super) const ATTACKS: &[Attack] = &[
         name: "signalr-handshake",
         what: "100 clients that never shake hands",
         run: |target| Box::pin(no_handshake(target)),
+        ..SIGNALR
+    },
+    Attack {
+        name: "signalr-poll-races",
+        what: "200 long polls with DELETE, polls and POSTs of the same connection at once",
+        run: |target| Box::pin(poll_races(target)),
+        ..SIGNALR
+    },
+    Attack {
+        name: "signalr-ids",
+        what: "calls and streams whose ids have a megabyte each",
+        growth_max_mib: 48,
+        run: |target| Box::pin(long_ids(target)),
+        ..SIGNALR
+    },
+    Attack {
+        name: "signalr-uploads",
+        what: "calls that announce 3,000 streams each, and items of streams that nobody announced",
+        run: |target| Box::pin(uploads(target)),
         ..SIGNALR
     },
     Attack {
@@ -197,6 +216,77 @@ async fn streams(target: Target) -> Outcome {
             "{{\"type\":4,\"invocationId\":\"{number}\",\"target\":\"Infinite\",\
              \"arguments\":[\"k{number}\",60000]}}\u{1e}"
         )));
+    }
+    socket.flood(&flood, SOON).await;
+    Ok(())
+}
+
+async fn poll_races(target: Target) -> Outcome {
+    all(200, move |_| async move {
+        let negotiate = post(target, "/hubs/test/negotiate?negotiateVersion=1", "", b"");
+        let answer = exchange(target, &negotiate, SOON).await?;
+        let token = answer.body.split("\"connectionToken\":\"").nth(1);
+        let token = token.and_then(|rest| rest.split('"').next()).unwrap_or_default();
+        let path = format!("/hubs/test?id={token}");
+        let poll = get(target, &path, "");
+        let delete = String::from_utf8_lossy(&poll).replacen("GET", "DELETE", 1).into_bytes();
+        let hello = post(target, &path, "", b"{\"protocol\":\"json\",\"version\":1}\x1e");
+        let ping = post(target, &path, "", b"{\"type\":6}\x1e");
+        exchange(target, &poll, SOON).await?;
+        let all = [&poll, &hello, &poll, &delete, &ping, &poll, &delete, &poll];
+        let all = all.map(|request| exchange(target, request, SOON));
+        for answer in futures_util::future::join_all(all).await {
+            match answer?.status {
+                200..=499 => {}
+                status => return Err(format!("a race was answered {status}")),
+            }
+        }
+        // Whoever won, it is gone.
+        match exchange(target, &ping, SOON).await?.status {
+            404 => Ok(()),
+            status => Err(format!("a deleted connection answers {status}")),
+        }
+    })
+    .await
+}
+
+async fn enter_big(target: Target) -> Outcome<Socket> {
+    let mut socket = Socket::open(target, "/hubs/big").await?;
+    let hello = text("{\"protocol\":\"json\",\"version\":1}\u{1e}");
+    socket.send(&hello).await.map_err(|error| error.to_string())?;
+    socket.expect("{}\u{1e}").await?;
+    Ok(socket)
+}
+
+async fn long_ids(target: Target) -> Outcome {
+    let mut socket = enter_big(target).await?;
+    let id = "i".repeat(1 << 20);
+    for number in 0..30 {
+        let (kind, method) = if number < 15 { (1, "Echo") } else { (4, "Infinite") };
+        let call = format!(
+            "{{\"type\":{kind},\"invocationId\":\"{number}{id}\",\"target\":\"{method}\",\
+             \"arguments\":[\"k{number}\"{}]}}\u{1e}",
+            if number < 15 { "" } else { ",60000" }
+        );
+        socket.flood(&text(&call), SOON).await;
+    }
+    Ok(())
+}
+
+async fn uploads(target: Target) -> Outcome {
+    let mut socket = enter(target, "json").await?;
+    let ids: Vec<_> = (0..3000).map(|id| format!("\"{id}\"")).collect();
+    let ids = ids.join(",");
+    let mut flood = Vec::new();
+    for number in 0..50 {
+        flood.extend(text(&format!(
+            "{{\"type\":1,\"invocationId\":\"u{number}\",\"target\":\"Echo\",\
+             \"arguments\":[],\"streamIds\":[{ids}]}}\u{1e}"
+        )));
+    }
+    for number in 0..20_000 {
+        let item = format!("{{\"type\":2,\"invocationId\":\"{number}\",\"item\":1}}\u{1e}");
+        flood.extend(text(&item));
     }
     socket.flood(&flood, SOON).await;
     Ok(())

@@ -77,6 +77,13 @@ pub(super) const ATTACKS: &[Attack] = &[
         ..SIO
     },
     Attack {
+        name: "sio-probes",
+        what: "50 polling sessions with 20 WebSockets each that begin to take over, and stop",
+        environment: &[("SIO_UPGRADE_TIMEOUT", "1500")],
+        run: |target| Box::pin(probes(target)),
+        ..SIO
+    },
+    Attack {
         name: "sio-violations",
         what: "broken frames on a WebSocket that upgrades a poll",
         run: |target| Box::pin(violations(target)),
@@ -288,6 +295,24 @@ async fn attachments(target: Target) -> Outcome {
         }
         let ended = socket.ends(SOON).await;
         ended.map_err(|why| format!("{packet:.30}: {why}"))
+    })
+    .await
+}
+
+async fn probes(target: Target) -> Outcome {
+    all(50, move |_| async move {
+        let path = format!("{SOCKET}&sid={}", poll_open(target).await?);
+        let mut sockets = Vec::new();
+        for _ in 0..20 {
+            let mut socket = Socket::open(target, &path).await?;
+            socket.flood(&text("2probe"), SOON).await;
+            sockets.push(socket);
+        }
+        // The first has its time; the others are refused at once.
+        for socket in &mut sockets {
+            socket.ends(SOON).await?;
+        }
+        Ok(())
     })
     .await
 }

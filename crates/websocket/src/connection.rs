@@ -380,6 +380,14 @@ impl Connection {
         self.receiver.unfinished_frame(buf)
     }
 
+    /// Gives the peer up as after a violation: our Close is queued, and what the peer says is thrown
+    /// away, its Close too.
+    pub fn give_up(&mut self, close: CloseFrame) {
+        self.start_close(close);
+        self.failed = true;
+        self.receiver.end();
+    }
+
     /// The peer is gone: nothing can be sent any more.
     pub fn lost(&mut self) {
         self.close_state = CloseState::Closed;

@@ -160,7 +160,8 @@ impl Receiver {
         Ok(Some((message, rest)))
     }
 
-    fn end(&mut self) {
+    /// From now on, whatever comes is thrown away, and what has come in part.
+    pub(crate) fn end(&mut self) {
         self.ended = true;
         self.frame = None;
         self.assembly = None;

@@ -344,6 +344,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.connection.start_close(close);
     }
 
+    /// Fails the connection, as after a violation (section 7.1.7): our Close says why, and is the last
+    /// that goes; what has come in part is freed, and whatever still comes thrown away.
+    pub fn fail(&mut self, close: CloseFrame) {
+        self.connection.give_up(close);
+        self.buf = BytesMut::new();
+        self.ending = Ending::Write;
+    }
+
     /// Finishes the closing handshake, which it starts with 1000 if nobody has: writes our Close,
     /// drops messages until the peer's comes, and ends TCP, within the time limit.
     pub fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

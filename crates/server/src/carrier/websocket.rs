@@ -351,15 +351,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if self.ended {
             return Poll::Pending;
         }
-        let ending = if self.has_no_room() {
-            Ending::close(1013, "too much is unfinished, of all peers")
+        let (code, why) = if self.has_no_room() {
+            (CloseCode::TryAgainLater, "all peers together have too much unfinished")
         } else {
             let unfinished = (self.socket.unfinished_frame(), self.socket.unfinished_message());
             let limits = &self.place.cell.terms.shared.limits;
-            Ending::close(1008, ready!(self.watch.poll_unfinished(unfinished, limits, context)))
+            let why = ready!(self.watch.poll_unfinished(unfinished, limits, context));
+            (CloseCode::Policy, why)
         };
-        tracing::debug!(why = %ending.reason, "what is unfinished is given up");
-        self.end(&ending);
+        tracing::debug!("{why}");
+        // What has come of it must not be kept until the peer has closed too.
+        self.socket.fail(CloseFrame::new(code, why));
+        (self.ended, self.portion) = (true, None);
         // Turns to the Close at once, which bounds what is left by a timer of its own.
         context.waker().wake_by_ref();
         Poll::Pending
