@@ -1,6 +1,7 @@
 //! What an attack is.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -25,6 +26,8 @@ pub(crate) struct Attack {
     /// Flags that switch off the one defence. Empty: the defence is a rule of the protocol or of
     /// hyper, which nothing switches off.
     pub(crate) without: &'static [&'static str],
+    /// It goes over HTTP/3, so the server has TLS.
+    pub(crate) quic: bool,
     /// Nobody reads what the server logs.
     pub(crate) log_unread: bool,
     /// How much the server's memory may grow meanwhile.
@@ -42,6 +45,7 @@ impl Attack {
         with: &[],
         environment: &[],
         without: &[],
+        quic: false,
         log_unread: false,
         growth_max_mib: 32,
         short: true,
@@ -53,6 +57,15 @@ impl Attack {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
+    /// Where it speaks HTTP/3, if it does.
+    pub(crate) quic: Option<Quic>,
+}
+
+/// A UDP port, and the certificate that is shown there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Quic {
+    pub(crate) address: SocketAddr,
+    pub(crate) certificate: &'static Path,
 }
 
 /// Runs so many at once, and fails as the first that fails.

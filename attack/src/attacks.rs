@@ -7,6 +7,7 @@ mod frames;
 mod handshake;
 mod http1;
 mod http2;
+mod http3;
 mod plain;
 mod signalr;
 mod socketio;
@@ -28,6 +29,7 @@ pub(crate) fn all() -> Vec<Attack> {
         signalr::ATTACKS,
         plain::ATTACKS,
         http2::ATTACKS,
+        http3::ATTACKS,
     ]
     .concat()
 }

@@ -80,7 +80,7 @@ pub(crate) async fn run(options: &Options) -> bool {
             return false;
         }
     };
-    let target = Target { address };
+    let target = Target { address, quic: None };
     let speech = speech(&options.suite);
     let mut report = Report::default();
     let mut latencies = Vec::new();

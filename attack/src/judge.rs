@@ -1,7 +1,7 @@
 //! Runs attacks, one server for each, and says whether the server withstood.
 
 use crate::advisories::attacks_for;
-use crate::attack::{Attack, Outcome};
+use crate::attack::{Attack, Outcome, Quic};
 use crate::attacks;
 use crate::good::Report;
 use crate::relay::{Certificate, relay};
@@ -65,11 +65,14 @@ pub(crate) async fn run(options: &Options) -> bool {
 
 /// Runs one attack; says what it cost the server, or why it did not withstand.
 async fn stand(attack: &Attack, options: &Options) -> Outcome<String> {
-    let certificate = options.tls.then(Certificate::make).transpose()?;
+    let certificate = (options.tls || attack.quic).then(Certificate::make).transpose()?;
     let files = certificate.as_ref().map(|certificate| &certificate.files);
     let mut server = Server::start(&options.server, attack, options.bite, files).await?;
     let good = Good::start(&server, attack, files)?;
     if let Some([certificate, _]) = files {
+        // For as long as this process is there, as attackers may be.
+        let kept = Box::leak(certificate.clone().into_boxed_path());
+        server.target.quic = Some(Quic { address: server.target.address, certificate: kept });
         server.target.address = relay(certificate, server.target.address).await?;
     }
     // A first look once everything that a served client needs is there.

@@ -52,7 +52,7 @@ impl Server {
         let line = line.ok().and_then(Result::ok).flatten().unwrap_or_default();
         let address = line.strip_prefix("listening on ").and_then(|address| address.parse().ok());
         let address = address.ok_or_else(|| format!("no address in {line:?}"))?;
-        Ok(Self { child, pid, target: Target { address } })
+        Ok(Self { child, pid, target: Target { address, quic: None } })
     }
 
     /// What it holds now. Fails if it is gone.

@@ -3,4 +3,5 @@
 pub(crate) mod frame;
 pub(crate) mod http;
 pub(crate) mod http2;
+pub(crate) mod http3;
 pub(crate) mod socket;

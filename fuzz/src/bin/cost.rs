@@ -58,6 +58,18 @@ const CASES: &[Case] = &[
     Case { name: "sockjs_escapes", len: 1_000, prepare: sockjs_escapes },
     Case { name: "sockjs_messages", len: 1_000, prepare: sockjs_messages },
     Case { name: "plain_envelope", len: 1_000, prepare: envelope },
+    Case { name: "plain_body", len: 100, prepare: plain_body },
+    Case { name: "client_handshake_answer", len: 1_000, prepare: client_answer },
+    Case { name: "websocket_url", len: 10_000, prepare: websocket_url },
+    Case { name: "http3_field_section", len: 5_000, prepare: field_section },
+    Case { name: "engineio_query", len: 2_000, prepare: engineio_query },
+    Case { name: "engineio_jsonp", len: 2_000, prepare: engineio_jsonp },
+    Case { name: "socketio_messagepack", len: 2_000, prepare: socketio_messagepack },
+    Case { name: "signalr_query", len: 2_000, prepare: signalr_query },
+    Case { name: "signalr_handshake_in_pieces", len: 3_000, prepare: signalr_handshake },
+    Case { name: "sockjs_request", len: 5_000, prepare: sockjs_request },
+    Case { name: "sockjs_form", len: 3_000, prepare: sockjs_form },
+    Case { name: "configuration_file", len: 500, prepare: configuration },
 ];
 
 fn main() {
@@ -403,4 +415,116 @@ fn sockjs_messages(count: usize) -> Reading {
 fn envelope(count: usize) -> Reading {
     let text = format!("{{\"event\":\"a\"{}}}", ",\"args\":[\"\\n\"]".repeat(count)).into();
     Box::new(move || assert!(black_box(Envelope::parse(&text)).is_ok()))
+}
+
+fn plain_body(count: usize) -> Reading {
+    let body = Bytes::from(format!("[{}]", vec!["{\"event\":\"a\"}"; count].join(",")));
+    Box::new(move || {
+        let envelopes = omniwire_plain::envelope::parse_body(&body).expect("a good body");
+        assert_eq!(envelopes.len(), count);
+    })
+}
+
+/// What a fuzz target does with one input, which must be linear too.
+fn target(name: &str, input: Vec<u8>) -> Reading {
+    let target = omniwire_fuzz::find(name).expect("a target that there is");
+    Box::new(move || (target.run)(&input))
+}
+
+fn client_answer(count: usize) -> Reading {
+    let answer = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Extensions: permessage-deflate{}\r\n\r\n",
+        "; x=\"\\1\"".repeat(count)
+    );
+    target("handshake_client", answer.into_bytes())
+}
+
+fn websocket_url(len: usize) -> Reading {
+    target("websocket_url", format!("ws://a/{}", "%41".repeat(len / 3)).into_bytes())
+}
+
+/// RFC 9204, 4.5: a prefix, then lines `a: b` with literal names.
+fn field_section(count: usize) -> Reading {
+    target("field_section", [&[0, 0][..], &b"\x21a\x01b".repeat(count)].concat())
+}
+
+fn engineio_query(count: usize) -> Reading {
+    let query = format!("{}EIO=4&transport=polling", "x=%41&".repeat(count));
+    Box::new(move || {
+        let (config, headers) = (omniwire_engineio::Config::default(), http::HeaderMap::new());
+        let get = http::Method::GET;
+        let read = omniwire_engineio::request::parse(&config, &get, &query, &headers, false);
+        assert!(read.is_ok());
+    })
+}
+
+fn engineio_jsonp(count: usize) -> Reading {
+    let body = format!("d={}", "%5Cn".repeat(count));
+    Box::new(move || {
+        assert!(omniwire_engineio::jsonp::unwrap(body.as_bytes()).is_some());
+    })
+}
+
+fn socketio_messagepack(count: usize) -> Reading {
+    let arguments = u32::try_from(count + 1).expect("a short list").to_be_bytes();
+    let data = [b"\xa4data\xdd", &arguments[..], b"\xa1a", &b"\x91\x01".repeat(count)].concat();
+    let packet = [b"\x83\xa4type\x02\xa3nsp\xa1/", &data[..]].concat();
+    let parser = omniwire_socketio::Parser::MsgPack;
+    let config = omniwire_socketio::Config { parser, ..Default::default() };
+    let mut decoder = Decoder::default();
+    Box::new(move || {
+        let read = decoder.add(&config, Message::Binary(packet.into())).expect("a good packet");
+        assert!(read.is_some());
+    })
+}
+
+fn signalr_query(count: usize) -> Reading {
+    let query = format!("{}id=token", "x=%41&".repeat(count));
+    Box::new(move || {
+        let head = omniwire_signalr::Head {
+            tail: "",
+            method: &http::Method::DELETE,
+            query: Some(&query),
+            headers: &http::HeaderMap::new(),
+            is_websocket_upgrade: false,
+        };
+        assert!(omniwire_signalr::Request::read(0, &head).is_ok());
+    })
+}
+
+fn signalr_handshake(len: usize) -> Reading {
+    let mut session = attached(signalr(), Carrier::WebSocket);
+    let text = "x".repeat(len);
+    let record = format!("{{\"protocol\":\"json\",\"version\":1,\"more\":\"{text}\"}}\u{1e}");
+    let octets: Vec<_> = record.bytes().map(|octet| Bytes::copy_from_slice(&[octet])).collect();
+    Box::new(move || {
+        let events: usize = octets.into_iter().map(|octet| say(&mut session, octet)).sum();
+        assert_eq!(events, 1);
+    })
+}
+
+fn sockjs_request(count: usize) -> Reading {
+    use omniwire_sockjs::request::{Found, Request, Service, find};
+    let path = format!("/000/{}/xhr", "a".repeat(count));
+    let cookie = "x=1; ".repeat(count);
+    let mut service = Service::default();
+    service.cookie = true;
+    Box::new(move || {
+        let cookie = Some(cookie.as_str());
+        let request = Request { method: "POST", path: &path, cookie, ..Request::default() };
+        assert!(matches!(find(&service, &request), Found::Receive { .. }));
+    })
+}
+
+fn sockjs_form(count: usize) -> Reading {
+    let form = Bytes::from(format!("d={}", "%5B".repeat(count)));
+    let kind = Some("application/x-www-form-urlencoded");
+    Box::new(move || {
+        assert!(omniwire_sockjs::request::decode_form(kind, &form).is_ok());
+    })
+}
+
+fn configuration(count: usize) -> Reading {
+    target("configuration", "# said of nothing\n".repeat(count).into_bytes())
 }
