@@ -67,16 +67,17 @@ pub struct PlainSession {
     /// The carrier that drains the outbox.
     carrier: Option<CarrierId>,
     listener: Listener,
-    /// Set until a WebSocket has come, which needs nothing of it.
-    http: Option<Box<Http>>,
-    /// Envelopes that wait until `open` has been said.
-    early: Option<Box<Early>>,
+    rest: Option<Box<Rest>>,
     outputs: Outputs,
 }
 
+/// What a WebSocket that has been let in needs nothing of.
 #[derive(Debug, Default)]
-struct Early {
-    envelopes: Vec<ByteString>,
+struct Rest {
+    /// Set until a WebSocket has come.
+    http: Option<Http>,
+    /// Envelopes that wait until `open` has been said.
+    early: Vec<ByteString>,
 }
 
 /// What only a session that is carried by HTTP keeps.
@@ -141,10 +142,23 @@ impl PlainSession {
             speech: Speech::Raw,
             carrier: None,
             listener: Listener::default(),
-            http: Some(Box::new(http)),
-            early: None,
+            rest: Some(Box::new(Rest { http: Some(http), early: Vec::new() })),
             outputs: Outputs::new(),
         }
+    }
+
+    fn http(&self) -> Option<&Http> {
+        self.rest.as_ref()?.http.as_ref()
+    }
+
+    fn http_mut(&mut self) -> Option<&mut Http> {
+        self.rest.as_mut()?.http.as_mut()
+    }
+
+    fn take_early(&mut self) -> Vec<ByteString> {
+        let early = self.rest.as_mut().map(|rest| std::mem::take(&mut rest.early));
+        self.rest.take_if(|rest| rest.http.is_none());
+        early.unwrap_or_default()
     }
 
     fn attach(&mut self, now: Instant, id: CarrierId, carrier: Carrier) -> Result<(), Fault> {
@@ -174,7 +188,7 @@ impl PlainSession {
             return self.turn_away(id, "this session has another carrier");
         }
         // The newest wins: the client has given up on the older one.
-        let spent = self.http.as_ref().is_some_and(|http| http.spent);
+        let spent = self.http().is_some_and(|http| http.spent);
         if let Some(older) = self.carrier.take().filter(|_| !spent) {
             self.outputs.push_back(Output::End { id: older, ending: self.idle_ending() });
         }
@@ -197,11 +211,13 @@ impl PlainSession {
 
     fn carry(&mut self, now: Instant, id: CarrierId) {
         self.carrier = Some(id);
-        match (&mut self.http, self.speech) {
-            (http, Speech::Raw | Speech::Socket) => *http = None,
-            (Some(http), Speech::Stream) => http.begin(now + http.config.heartbeat_interval),
-            (Some(http), Speech::Poll) => http.begin(now + http.config.poll_timeout),
-            (None, _) => {}
+        if !self.speech.is_http() {
+            self.rest = None;
+        }
+        let is_stream = self.speech == Speech::Stream;
+        if let Some(http) = self.http_mut() {
+            let Config { heartbeat_interval, poll_timeout, .. } = http.config;
+            http.begin(now + if is_stream { heartbeat_interval } else { poll_timeout });
         }
         self.outputs.push_back(Output::Carry(Some(id)));
     }
@@ -209,7 +225,7 @@ impl PlainSession {
     /// Until the next poll the outbox gathers.
     fn wait(&mut self, now: Instant, gap_max: impl FnOnce(&Config) -> Duration) {
         self.carrier = None;
-        if let Some(http) = &mut self.http {
+        if let Some(http) = self.http_mut() {
             http.begin(now + gap_max(&http.config));
         }
         self.outputs.push_back(Output::Carry(None));
@@ -291,11 +307,11 @@ impl PlainSession {
             return;
         }
         self.state = State::Entered;
-        let token = self.http.as_ref().map(|http| &*http.token);
+        let token = self.http().map(|http| &*http.token);
         let mut open = BytesMut::new();
         envelope::write_open(&mut open, id, token);
         self.say(json::into_text(open));
-        for envelope in self.early.take().unwrap_or_default().envelopes {
+        for envelope in self.take_early() {
             self.say(envelope);
         }
         self.outputs.push_back(Output::Release(Link::FIRST));
@@ -317,9 +333,9 @@ impl PlainSession {
         match self.state {
             State::Entered => self.transmit(envelope),
             State::Entering => {
-                let Early { envelopes } = &mut **self.early.get_or_insert_default();
-                if envelopes.len() < EARLY_COUNT_MAX {
-                    envelopes.push(envelope);
+                let early = &mut self.rest.get_or_insert_default().early;
+                if early.len() < EARLY_COUNT_MAX {
+                    early.push(envelope);
                 }
             }
             _ => {}
@@ -358,10 +374,10 @@ impl PlainSession {
         self.outputs.push_back(Output::Closed { reason, ending });
         self.state = State::Closed;
         self.carrier = None;
-        if let Some(http) = &mut self.http {
+        if let Some(http) = self.http_mut() {
             http.deadline = None;
         }
-        self.early = None;
+        self.take_early();
     }
 
     /// How an HTTP carrier ends that has nothing more to bring.
@@ -374,7 +390,7 @@ impl PlainSession {
     }
 
     fn timeout(&mut self, now: Instant) {
-        let Some(http) = &mut self.http else { return };
+        let Some(http) = self.rest.as_mut().and_then(|rest| rest.http.as_mut()) else { return };
         if http.deadline.is_none_or(|deadline| now < deadline) {
             return;
         }
@@ -435,7 +451,7 @@ impl Session for PlainSession {
     fn poll_output(&mut self) -> Output {
         self.outputs
             .pop_front()
-            .unwrap_or_else(|| Output::Timeout(self.http.as_ref().and_then(|http| http.deadline)))
+            .unwrap_or_else(|| Output::Timeout(self.http().and_then(|http| http.deadline)))
     }
 
     fn pack(
@@ -445,7 +461,8 @@ impl Session for PlainSession {
         queue: &mut VecDeque<Frame>,
         out: &mut BytesMut,
     ) -> Packed {
-        let Some(http) = &mut self.http else { return Packed::Open };
+        let http = self.rest.as_mut().and_then(|rest| rest.http.as_mut());
+        let Some(http) = http else { return Packed::Open };
         match carrier {
             Carrier::LongPoll => {
                 http.pack_poll(queue, out);

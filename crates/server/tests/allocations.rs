@@ -44,13 +44,13 @@ struct Opening {
 }
 
 const OPENINGS: [Opening; 5] = [
-    Opening { protocol: "raw", path: "/ws?", headers: "", says: "", len_max: 670 },
+    Opening { protocol: "raw", path: "/ws?", headers: "", says: "", len_max: 655 },
     Opening {
         protocol: "envelopes",
         path: "/ws?",
         headers: "Sec-WebSocket-Protocol: omniwire.json.v1\r\n",
         says: "",
-        len_max: 700,
+        len_max: 690,
     },
     Opening {
         protocol: "Socket.IO",

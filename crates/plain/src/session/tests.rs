@@ -354,7 +354,7 @@ fn a_cursor_says_where_the_client_stands() {
 #[test]
 fn a_long_answer_is_cut_between_messages() {
     let (mut bench, _) = Bench::entered(Manner::Raw, Carrier::LongPoll);
-    bench.session.http.as_mut().unwrap().config.poll_len_max = 10;
+    bench.session.http_mut().unwrap().config.poll_len_max = 10;
     let (id, _) = bench.attach(Carrier::LongPoll);
     bench.queue.extend([frame("\"12345\""), frame("\"6789\""), frame("0")]);
     assert_eq!(bench.pack(id, Carrier::LongPoll).0, r#"["12345","6789",{"cursor":"token.2"}]"#);
