@@ -122,7 +122,7 @@ async def bridge(address):
     async def cross(reader, writer):
         crossings.add(asyncio.current_task())
         # Some cases break off in the middle; the suite judges what came of it.
-        broken = (ConnectionError, asyncio.IncompleteReadError, ProtocolError)
+        broken = (OSError, asyncio.IncompleteReadError, ProtocolError)
         with contextlib.suppress(*broken, asyncio.CancelledError):
             await Crossing(reader, writer).run(address)
         crossings.discard(asyncio.current_task())
