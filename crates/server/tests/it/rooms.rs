@@ -41,6 +41,49 @@ async fn a_room_hears_everything_once_and_in_order_and_others_nothing() {
     assert_eq!(stranger.next().await, json!({"event": "said", "args": ["psst"]}));
 }
 
+/// Also those who are in it twice, by two rooms or as a user and in a room.
+#[tokio::test]
+async fn an_audience_hears_everything_once_and_nobody_else_does() {
+    let users = rooms().identify(|request| request.query_value("user"));
+    let (omniwire, address) = serve(Omniwire::builder().namespace(users)).await;
+    let space = omniwire.namespace("/rooms").unwrap();
+    let mut clients = Vec::new();
+    for (user, rooms) in
+        [("ann", &["a"][..]), ("ann", &["a", "b"]), ("bob", &["b", "c"]), ("eve", &[])]
+    {
+        let mut client = Client::connect(address, &format!("/ws/rooms?user={user}")).await;
+        for room in rooms {
+            client.call("join", json!([room])).await;
+        }
+        clients.push(client);
+    }
+    let id = |index: usize| clients[index].id.clone();
+    let audiences = [
+        (space.everybody(), &[0, 1, 2, 3][..]),
+        (space.everybody().except("a"), &[2, 3]),
+        (space.everybody().except(id(3)), &[0, 1, 2]),
+        (space.to("a").and("b"), &[0, 1, 2]),
+        (space.to("a").and("b").except("c"), &[0, 1]),
+        (space.to("a").and("b").except("c").except(id(0)), &[1]),
+        (space.to(id(3)).and("c"), &[2, 3]),
+        (space.user("ann"), &[0, 1]),
+        (space.user("ann").and_user("bob").except("b"), &[0]),
+        (space.user("ann").and("a").and("c"), &[0, 1, 2]),
+        (space.user("nobody").and("nowhere"), &[]),
+    ];
+    for (number, (audience, hearing)) in audiences.iter().enumerate() {
+        let delivery = audience.emit("said", (number,)).await.unwrap();
+        assert_eq!(delivery.taken, hearing.len(), "audience {number}");
+        space.everybody().emit("over", ()).await.unwrap();
+        for (index, client) in clients.iter_mut().enumerate() {
+            if hearing.contains(&index) {
+                assert_eq!(client.next().await["args"], json!([number]), "client {index}");
+            }
+            assert_eq!(client.next().await["event"], "over", "client {index}, audience {number}");
+        }
+    }
+}
+
 /// Each event and each peer once, whoever says it and however; answers are no events.
 #[tokio::test]
 async fn what_is_said_is_overheard() {
