@@ -90,9 +90,11 @@ impl Driver {
         }
         loop {
             self.take_output(context);
+            // What the outbox still has wakes nobody.
+            let may_have_more = self.out.is_full();
             match self.write(context) {
                 Poll::Ready(Ok(())) if self.ended => return Poll::Ready(Detached::Done),
-                Poll::Ready(Ok(())) if self.out.is_full() => {}
+                Poll::Ready(Ok(())) if may_have_more => {}
                 Poll::Ready(Ok(())) => {
                     if self.stalled.take().is_some() {
                         self.cell().outbox.set_unwritten(false);

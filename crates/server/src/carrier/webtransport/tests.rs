@@ -55,9 +55,14 @@ struct Client {
 
 impl Client {
     async fn connect(server: &Omniwire, query: &str) -> Self {
+        Self::connect_with(server, query, 4096).await
+    }
+
+    /// So many bytes may be under way.
+    async fn connect_with(server: &Omniwire, query: &str, len: usize) -> Self {
         let (status, far) = ask(server, query).await;
         assert_eq!(status, StatusCode::OK);
-        let (near, stream) = tokio::io::duplex(4096);
+        let (near, stream) = tokio::io::duplex(len);
         assert!(far.stream.send(Box::new(near)).is_ok());
         Self { stream, read: BytesMut::new(), over: Some(far.open), gone: far.gone }
     }
@@ -236,6 +241,24 @@ async fn what_is_left_for_a_peer_that_was_closed_has_its_time() {
     let begun = tokio::time::Instant::now();
     client.ended().await;
     assert_eq!(begun.elapsed(), ms(2000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_takes_all_gets_all_at_once() {
+    let server = server(Namespace::new("/"), |_| ());
+    let mut client = Client::connect_with(&server, ANY, 4 << 20).await;
+    client.send("0").await;
+    assert!(client.receive().await.unwrap().starts_with("0{"));
+    let begun = tokio::time::Instant::now();
+    let everybody = server.namespace("/").unwrap().everybody();
+    for _ in 0..2000 {
+        everybody.emit("message", ("x".repeat(1000),)).await.unwrap();
+    }
+    for _ in 0..2000 {
+        assert_eq!(client.receive().await.unwrap().len(), 1001);
+    }
+    // No ping had to come and wake anybody.
+    assert_eq!(begun.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test]
