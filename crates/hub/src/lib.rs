@@ -1,8 +1,8 @@
 //! Rooms, without IO: who is where, and how what is said reaches them.
 //!
 //! The hub knows no protocol. A [`Member`] is one peer with its [`Outbox`] and its wire form,
-//! whatever else it is; a broadcast asks its caller to encode the event once per wire form that it meets
-//! ([`Hub::broadcast`]) and hands every member a shared copy of the result.
+//! whatever else it is; a broadcast asks its caller to encode the event once per wire form that it
+//! meets ([`Hub::broadcast`]) and hands every member a shared copy of the result.
 //!
 //! Locks: a namespace's [`Journal`] if it has one, a room's shard, then an outbox, and nothing
 //! else nests. That order is what makes a room's order total: whoever holds the shard is the only
