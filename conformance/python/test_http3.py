@@ -20,6 +20,7 @@ from http3 import (
     H3_FRAME_UNEXPECTED,
     H3_MESSAGE_ERROR,
     H3_REQUEST_CANCELLED,
+    H3_SETTINGS_ERROR,
     Closed,
     Reset,
     connected,
@@ -78,6 +79,12 @@ class WebSockets(Http3):
         """RFC 9220, 3."""
         connection = await self.connect()
         self.assertEqual((await connection.settings()).get(ENABLE_CONNECT_PROTOCOL), 1)
+
+    async def test_g1_another_value_of_the_setting_is_an_error(self):
+        """RFC 9220, 3."""
+        connection = await self.connect(settings=[(ENABLE_CONNECT_PROTOCOL, 2)])
+        closed = await connection.until(lambda: connection.closed)
+        self.assertEqual(closed, H3_SETTINGS_ERROR)
 
     async def test_g2_a_connect_with_something_missing_is_malformed(self):
         """RFC 9114, 4.1.2: an error of the stream, and the connection lives."""

@@ -1,8 +1,9 @@
-//! QUIC as `h3-quinn` brings it, with two things that `h3` leaves open made safe.
+//! QUIC as `h3-quinn` brings it, with three things that `h3` leaves open made safe.
 //!
 //! `h3` gathers each frame that is not DATA as a whole before it looks at it, however long it says
 //! it is and whatever its type. So frame headers are read here too, as they pass, and a frame that
-//! is too long ends the connection (RFC 9114, 10.5). And a receiving stream of `h3-quinn` that waits
+//! is too long ends the connection (RFC 9114, 10.5). So does a wrong value of the setting for extended
+//! CONNECT, which `h3` takes for 1 (RFC 9220, 3). And a receiving stream of `h3-quinn` that waits
 //! for more panics when it is to be stopped or asked for its number.
 
 use super::fail;
@@ -22,6 +23,11 @@ const WEBTRANSPORT_STREAM: u64 = 0x41;
 /// The type of a control stream.
 const CONTROL: u64 = 0x0;
 
+const SETTINGS: u64 = 0x4;
+
+/// A setting that is 0 or 1.
+const ENABLE_CONNECT_PROTOCOL: u64 = 0x8;
+
 /// What is on a stream, as far as it has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
@@ -29,6 +35,8 @@ enum At {
     StreamType(Integer),
     FrameType(Integer),
     FrameLen(u64, Integer),
+    /// So much is left of SETTINGS, of which an identifier may have come without its value.
+    Settings(u64, Option<u64>, Integer),
     Payload(u64),
     /// No frames, or none that `h3` gathers.
     Free,
@@ -69,12 +77,25 @@ struct Follower {
     frame_len_max: u64,
 }
 
-/// A frame says that it is longer than a frame may be.
+/// What ends the connection.
 #[derive(Debug, PartialEq, Eq)]
-struct TooLong;
+enum Broken {
+    /// A frame says that it is longer than a frame may be.
+    TooLong,
+    Setting,
+}
+
+impl Broken {
+    const fn told(&self) -> (Code, &'static str) {
+        match self {
+            Self::TooLong => (Code::H3_EXCESSIVE_LOAD, "a frame is too long"),
+            Self::Setting => (Code::H3_SETTINGS_ERROR, "a setting is neither 0 nor 1"),
+        }
+    }
+}
 
 impl Follower {
-    fn follow(&mut self, mut octets: &[u8]) -> Result<(), TooLong> {
+    fn follow(&mut self, mut octets: &[u8]) -> Result<(), Broken> {
         let octets = &mut octets;
         while !octets.is_empty() {
             self.at = match self.at {
@@ -89,11 +110,15 @@ impl Follower {
                     None => At::FrameType(integer),
                 },
                 At::FrameLen(kind, mut integer) => match integer.read(octets) {
-                    Some(len) if kind != DATA && len > self.frame_len_max => return Err(TooLong),
+                    Some(len) if kind != DATA && len > self.frame_len_max => {
+                        return Err(Broken::TooLong);
+                    }
                     Some(0) => At::FrameType(Integer::default()),
+                    Some(len) if kind == SETTINGS => At::Settings(len, None, Integer::default()),
                     Some(len) => At::Payload(len),
                     None => At::FrameLen(kind, integer),
                 },
+                At::Settings(left, id, integer) => follow_settings(octets, left, id, integer)?,
                 At::Payload(left) => {
                     let skipped = octets.len().min(usize::try_from(left).unwrap_or(usize::MAX));
                     *octets = octets.get(skipped..).unwrap_or_default();
@@ -107,6 +132,30 @@ impl Follower {
         }
         Ok(())
     }
+}
+
+/// Reads an identifier or a value, or what has come of it.
+fn follow_settings(
+    octets: &mut &[u8],
+    left: u64,
+    id: Option<u64>,
+    mut integer: Integer,
+) -> Result<At, Broken> {
+    let len = octets.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+    let (mut within, _) = octets.split_at_checked(len).unwrap_or_default();
+    let read = integer.read(&mut within);
+    let taken = len - within.len();
+    *octets = octets.get(taken..).unwrap_or_default();
+    let (id, integer) = match (read, id) {
+        (None, id) => (id, integer),
+        (Some(value), Some(ENABLE_CONNECT_PROTOCOL)) if value > 1 => return Err(Broken::Setting),
+        (Some(_), Some(_)) => (None, Integer::default()),
+        (id, None) => (id, Integer::default()),
+    };
+    Ok(match left - taken as u64 {
+        0 => At::FrameType(Integer::default()),
+        left => At::Settings(left, id, integer),
+    })
 }
 
 /// A connection, or what opens streams on it, whose streams are followed.
@@ -214,8 +263,9 @@ impl quic::RecvStream for RecvStream {
         let polled = inner.poll_data(context);
         self.waits = polled.is_pending();
         let data = ready!(polled)?;
-        if self.frames.follow(data.as_deref().unwrap_or_default()).is_err() {
-            fail(&self.quic, Code::H3_EXCESSIVE_LOAD, "a frame is too long");
+        if let Err(broken) = self.frames.follow(data.as_deref().unwrap_or_default()) {
+            let (code, why) = broken.told();
+            fail(&self.quic, code, why);
             self.inner = None;
             return Poll::Ready(Ok(None));
         }
@@ -317,12 +367,27 @@ mod tests {
     fn rfc9114_10_5_a_frame_may_be_so_long_and_no_longer() {
         // SETTINGS of 100 octets, then one of 101; HEADERS of 2^62 - 1; a type that nobody knows.
         assert_eq!(follower(FRAMES).follow(&[&[4, 0x40, 100][..], &[0; 100]].concat()), Ok(()));
-        assert_eq!(follower(FRAMES).follow(&[4, 0x40, 101]), Err(TooLong));
+        assert_eq!(follower(FRAMES).follow(&[4, 0x40, 101]), Err(Broken::TooLong));
         let whole = [&[1][..], &[0xff; 8]].concat();
-        assert_eq!(follower(FRAMES).follow(&whole), Err(TooLong));
-        assert_eq!(follower(FRAMES).follow(&[0x21, 0x40, 101]), Err(TooLong));
+        assert_eq!(follower(FRAMES).follow(&whole), Err(Broken::TooLong));
+        assert_eq!(follower(FRAMES).follow(&[0x21, 0x40, 101]), Err(Broken::TooLong));
         let second = [&[0x21, 3, 1, 2, 3][..], &[1, 0x40, 101]].concat();
-        assert_eq!(follower(FRAMES).follow(&second), Err(TooLong));
+        assert_eq!(follower(FRAMES).follow(&second), Err(Broken::TooLong));
+    }
+
+    #[test]
+    fn rfc9220_3_the_setting_for_extended_connect_is_0_or_1() {
+        let settings = |settings: &[u8]| {
+            let frame = [&[0, 4, settings.len() as u8][..], settings, &[0x21, 1, 2]].concat();
+            follower(At::StreamType(Integer::default())).follow(&frame)
+        };
+        for good in [&[8, 0][..], &[8, 1], &[6, 8, 8, 1], &[1, 0x40, 0x08, 7, 5], &[6, 2, 0x33, 2]]
+        {
+            assert_eq!(settings(good), Ok(()), "{good:?}");
+        }
+        for bad in [&[8, 2][..], &[6, 1, 8, 0x40, 0x64], &[0x40, 8, 3]] {
+            assert_eq!(settings(bad), Err(Broken::Setting), "{bad:?}");
+        }
     }
 
     #[test]
@@ -333,14 +398,14 @@ mod tests {
             assert_eq!(follower.follow(&[0xff]), Ok(()));
         }
         assert_eq!(follower.at, FRAMES);
-        assert_eq!(follower.follow(&[1, 0x40, 101]), Err(TooLong));
+        assert_eq!(follower.follow(&[1, 0x40, 101]), Err(Broken::TooLong));
     }
 
     #[test]
     fn only_control_streams_have_frames_among_those_of_one_direction() {
         let kind =
             |kind: u8| follower(At::StreamType(Integer::default())).follow(&[kind, 4, 0x7f, 0xff]);
-        assert_eq!(kind(0), Err(TooLong));
+        assert_eq!(kind(0), Err(Broken::TooLong));
         // What is on them is not gathered: the encoder's, one of WebTransport, one that nobody knows.
         assert!([2, 0x21].into_iter().all(|other| kind(other) == Ok(())));
         assert_eq!(follower(FRAMES).follow(&[0x40, 0x41, 0, 0xff, 0xff, 0xff]), Ok(()));
