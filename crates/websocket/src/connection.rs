@@ -380,8 +380,8 @@ impl Connection {
         self.receiver.unfinished_frame(buf)
     }
 
-    /// Gives the peer up as after a violation: our Close is queued, and what the peer says is thrown
-    /// away, its Close too.
+    /// Gives the peer up as after a violation: our Close is queued, and what the peer says is
+    /// thrown away, its Close too.
     pub fn give_up(&mut self, close: CloseFrame) {
         self.start_close(close);
         self.failed = true;

@@ -344,8 +344,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.connection.start_close(close);
     }
 
-    /// Fails the connection, as after a violation (section 7.1.7): our Close says why, and is the last
-    /// that goes; what has come in part is freed, and whatever still comes thrown away.
+    /// Fails the connection, as after a violation (section 7.1.7): our Close says why, and is the
+    /// last that goes; what has come in part is freed, and whatever still comes thrown away.
     pub fn fail(&mut self, close: CloseFrame) {
         self.connection.give_up(close);
         self.buf = BytesMut::new();
@@ -387,9 +387,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.connection.unfinished_message()
     }
 
-    /// Octets that have been read and are no whole message yet, for drivers that bound them over many
-    /// connections; asked when [`WebSocket::poll_recv`] is pending. They take twice the memory at
-    /// most.
+    /// Octets that have been read and are no whole message yet, for drivers that bound them over
+    /// many connections; asked when [`WebSocket::poll_recv`] is pending. They take twice the
+    /// memory at most.
     #[must_use]
     pub fn held(&self) -> usize {
         self.connection.held(&self.buf)

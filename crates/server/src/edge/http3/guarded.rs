@@ -2,9 +2,9 @@
 //!
 //! `h3` gathers each frame that is not DATA as a whole before it looks at it, however long it says
 //! it is and whatever its type. So frame headers are read here too, as they pass, and a frame that
-//! is too long ends the connection (RFC 9114, 10.5). So does a wrong value of the setting for extended
-//! CONNECT, which `h3` takes for 1 (RFC 9220, 3). And a receiving stream of `h3-quinn` that waits
-//! for more panics when it is to be stopped or asked for its number.
+//! is too long ends the connection (RFC 9114, 10.5). So does a wrong value of the setting for
+//! extended CONNECT, which `h3` takes for 1 (RFC 9220, 3). And a receiving stream of `h3-quinn` that
+//! waits for more panics when it is to be stopped or asked for its number.
 
 use super::fail;
 use bytes::{Buf, Bytes};
