@@ -2,7 +2,7 @@
 
 use super::Place;
 use super::gzip::Gzip;
-use crate::edge::answers::{Endless, Headers};
+use crate::edge::answers::Headers;
 use crate::session::cell::{Cell, Chunk};
 use axum::body::Body;
 use bytes::Bytes;
@@ -30,7 +30,6 @@ pub(crate) fn respond(
     let is_gzip = gzip.is_some();
     let stream = Stream { place, prelude, gzip: gzip.map(Box::new), ended: false };
     let mut response = Response::new(Body::new(stream));
-    response.extensions_mut().insert(Endless);
     let fields = response.headers_mut();
     if is_gzip {
         fields.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));

@@ -1,7 +1,7 @@
 //! The bytes behind a handshake, wherever they come from.
 
 use super::tunnel::Tunnel;
-use crate::edge::listener::Lent;
+use crate::edge::prefixed::Prefixed;
 use bytes::Bytes;
 use http::Request;
 use hyper::upgrade::OnUpgrade;
@@ -51,24 +51,42 @@ impl Upgrade {
             Self::Tunnel(tunnel) => return Ok(Upgraded::Other(Box::new(tunnel), Bytes::new())),
             Self::Hyper(upgrade) => upgrade.await?,
         };
-        let upgraded = match auto::upgrade::downcast::<TokioIo<Lent>>(upgraded) {
-            Ok(parts) => {
-                return Ok(match parts.io.into_inner().into_inner() {
-                    Ok(socket) => Upgraded::Tcp(socket, parts.read_buf),
-                    Err(lent) => Upgraded::Other(Box::new(lent), parts.read_buf),
-                });
+        // Of our own listener, then of whoever else serves the router by hyper.
+        let upgraded = match downcast::<Prefixed<TcpStream>>(upgraded) {
+            Ok((stream, read)) => {
+                let (stream, rest) = stream.into_parts();
+                return Ok(Upgraded::Tcp(stream, joined(read, rest)));
             }
             Err(upgraded) => upgraded,
         };
+        let upgraded = match downcast::<TcpStream>(upgraded) {
+            Ok((stream, read)) => return Ok(Upgraded::Tcp(stream, read)),
+            Err(upgraded) => upgraded,
+        };
         #[cfg(feature = "tls")]
-        let upgraded = match auto::upgrade::downcast::<TokioIo<TlsStream>>(upgraded) {
-            Ok(parts) => {
-                return Ok(Upgraded::Other(Box::new(parts.io.into_inner()), parts.read_buf));
+        let upgraded = match downcast::<Prefixed<TlsStream>>(upgraded) {
+            Ok((stream, read)) => {
+                let (stream, rest) = stream.into_parts();
+                return Ok(Upgraded::Other(Box::new(stream), joined(read, rest)));
             }
             Err(upgraded) => upgraded,
         };
         Ok(Upgraded::Other(Box::new(TokioIo::new(upgraded)), Bytes::new()))
     }
+}
+
+/// Hyper's stream itself, and what hyper has read of it, if that is what it is.
+fn downcast<S>(upgraded: hyper::upgrade::Upgraded) -> Result<(S, Bytes), hyper::upgrade::Upgraded>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let parts = auto::upgrade::downcast::<TokioIo<S>>(upgraded)?;
+    Ok((parts.io.into_inner(), parts.read_buf))
+}
+
+/// What hyper has read, and what it has not.
+fn joined(read: Bytes, rest: Bytes) -> Bytes {
+    if rest.is_empty() { read } else { [read, rest].concat().into() }
 }
 
 #[cfg(feature = "tls")]

@@ -17,10 +17,6 @@ impl Headers {
     }
 }
 
-/// Among a response's extensions: it goes on for as long as there is something to say.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Endless;
-
 /// The answer as a response.
 pub(crate) fn respond(answer: Answer) -> Response<Body> {
     let Answer { status, content_type, body } = answer;

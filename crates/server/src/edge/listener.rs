@@ -1,12 +1,8 @@
 //! A server of its own: accepts connections and serves HTTP/1.1 and HTTP/2 on one port, over TLS
 //! where there is a certificate, and HTTP/3 on the UDP port of the same number.
 
-mod lent;
-mod parked;
-
-pub(crate) use self::lent::Lent;
-use self::lent::Loan;
-use self::parked::Parking;
+use super::http1;
+use super::prefixed::Prefixed;
 use super::site::{Site, Visit};
 #[cfg(feature = "tls")]
 use super::tls::Tls;
@@ -15,7 +11,6 @@ use crate::panics::Witness;
 use crate::server::Omniwire;
 use axum::Router;
 use axum::body::Body;
-use h2::Reason;
 use http::{Request, header};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -24,7 +19,6 @@ use omniwire_session::limits::Limits;
 use socket2::SockRef;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -252,17 +246,14 @@ async fn receive(
     // One timer from accept to the first request, which no byte resets.
     let deadline = Instant::from_std(clock::now()) + limits.handshake_timeout;
     match &welcome.security {
-        Security::None => {
-            let (lent, loan) = Lent::new(stream);
-            converse(&welcome, lent, Some(loan), visit, deadline, stopped).await;
-        }
+        Security::None => converse(&welcome, stream, visit, deadline, stopped).await,
         #[cfg(feature = "tls")]
         Security::Tls(acceptor) => {
             let remote = visit.remote;
             match tokio::time::timeout_at(deadline, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => {
                     let visit = Visit { secure: true, ..visit };
-                    converse(&welcome, stream, None, visit, deadline, stopped).await;
+                    converse(&welcome, stream, visit, deadline, stopped).await;
                 }
                 Ok(Err(error)) => tracing::debug!(%remote, %error, "TLS handshake failed"),
                 Err(_) => tracing::debug!(%remote, "no TLS handshake in time"),
@@ -271,26 +262,26 @@ async fn receive(
     }
 }
 
-/// Goes on with a connection of plain TCP that hyper has been without for an answer.
-fn receive_again(
-    welcome: Arc<Welcome>,
-    stream: TcpStream,
+/// Answers requests, by the short way as long as that does. What follows it is large, and
+/// most connections that wait never need it, so it has its own memory.
+async fn converse<S>(
+    welcome: &Welcome,
+    stream: S,
     visit: Visit,
-    stopped: watch::Receiver<()>,
-) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-    Box::pin(async move {
-        let _witness = Witness(Arc::clone(&welcome.site.shared));
-        let (lent, loan) = Lent::new(stream);
-        // It has sent a request before, so no first one is due.
-        converse(&welcome, lent, Some(loan), visit, Instant::now(), stopped).await;
-    })
+    deadline: Instant,
+    mut stopped: watch::Receiver<()>,
+) where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let rest = http1::serve(&welcome.site, &visit, stream, deadline, &mut stopped).await;
+    if let Some(stream) = rest {
+        Box::pin(converse_by_hyper(welcome, stream, visit, deadline, stopped)).await;
+    }
 }
 
-/// `loan`: the socket may be taken back by it.
-async fn converse<S>(
-    welcome: &Arc<Welcome>,
-    stream: S,
-    loan: Option<Loan>,
+async fn converse_by_hyper<S>(
+    welcome: &Welcome,
+    stream: Prefixed<S>,
     visit: Visit,
     deadline: Instant,
     mut stopped: watch::Receiver<()>,
@@ -298,23 +289,15 @@ async fn converse<S>(
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let Visit { remote, connection, .. } = visit.clone();
-    let (host, stop) = (Arc::clone(welcome), stopped.clone());
+    let site = Arc::clone(&welcome.site);
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let parking = loan.as_ref().and_then(|loan| {
-            loan.note_request();
-            Parking::offer(&request, loan, &host, &visit, &stop)
-        });
-        // Hyper resets the stream with this.
-        let broken = lacks_authority(&request).then(|| h2::Error::from(Reason::PROTOCOL_ERROR));
-        let answer = host.site.answer(&visit, request.map(Body::new));
+        let (site, visit) = (Arc::clone(&site), visit.clone());
         async move {
-            if let Some(broken) = broken {
-                return Err(broken);
+            if lacks_authority(&request) {
+                // Hyper resets the stream with this.
+                return Err(h2::Error::from(h2::Reason::PROTOCOL_ERROR));
             }
-            Ok(match parking {
-                Some(parking) => parking.answer(Box::pin(answer)).await,
-                None => answer.await,
-            })
+            Ok(site.answer(&visit, request.map(Body::new)).await)
         }
     });
     let io = TokioIo::new(stream);

@@ -1,0 +1,157 @@
+//! HTTP/1.1 by the short way: a request that has come whole in one piece is answered without hyper.
+//!
+//! Hyper keeps 16 to 24 KB of buffers as long as a connection lives. Polls and event streams do
+//! nothing but wait, by the ten thousand, so what waits here keeps no buffer at all. What is not
+//! plainly a whole and ordinary request (half of one, a long body, chunks, an upgrade, HTTP/2,
+//! nonsense) is hyper's, with the connection and all that has been read of it.
+
+mod head;
+mod reply;
+
+use super::prefixed::Prefixed;
+use super::site::{Site, Visit};
+use crate::clock;
+use axum::body::Body;
+use bytes::{Buf, Bytes};
+use http::Response;
+use http_body::{Body as _, Frame};
+use http_body_util::BodyExt as _;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+/// How much is read at once, and so how long a request by the short way may be.
+const READ_LEN: usize = 16 << 10;
+
+/// Answers requests until the connection ends (`None`) or brings something for hyper. The first
+/// request must have begun by `deadline`, each further one within the limit after the last answer.
+pub(super) async fn serve<S>(
+    site: &Site,
+    visit: &Visit,
+    stream: S,
+    mut deadline: Instant,
+    stopped: &mut watch::Receiver<()>,
+) -> Option<Prefixed<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut line = Line { stream, unread: Bytes::new() };
+    loop {
+        if line.unread.is_empty() {
+            let read = std::future::poll_fn(|context| line.poll_read(context));
+            let read = tokio::select! {
+                read = timeout_at(deadline, read) => read,
+                _ = stopped.changed() => return None,
+            };
+            read.ok()?.ok()?;
+        }
+        let Some(head::Whole { request, lasts }) = head::take(&mut line.unread, &site.limits)
+        else {
+            return Some(Prefixed::new(line.stream, line.unread));
+        };
+        let response = line.unless_gone(site.answer(visit, request)).await.ok()?;
+        let lasts = lasts && !reply::is_last(&response) && !stopped.has_changed().unwrap_or(true);
+        let is_whole = line.write(response, lasts).await.ok()?;
+        if !(lasts && is_whole) {
+            line.stream.shutdown().await.ok();
+            return None;
+        }
+        deadline = Instant::from_std(clock::now()) + site.limits.handshake_timeout;
+    }
+}
+
+/// A connection.
+struct Line<S> {
+    stream: S,
+    /// What has come and is not answered.
+    unread: Bytes,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
+    /// Waits for bytes, and has no buffer until they are there. An end is an error.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut space = [MaybeUninit::uninit(); READ_LEN];
+        let mut buffer = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+        if buffer.filled().is_empty() {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.unread = Bytes::copy_from_slice(buffer.filled());
+        Poll::Ready(Ok(()))
+    }
+
+    /// What `work` comes to, unless the client goes away before. A client that sends its next
+    /// request meanwhile is watched no more: it waits its turn.
+    async fn unless_gone<T>(&mut self, work: impl Future<Output = T>) -> io::Result<T> {
+        let mut work = pin!(work);
+        std::future::poll_fn(|context| {
+            if let Poll::Ready(done) = work.as_mut().poll(context) {
+                return Poll::Ready(Ok(done));
+            }
+            if self.unread.is_empty()
+                && let Poll::Ready(Err(gone)) = self.poll_read(context)
+            {
+                return Poll::Ready(Err(gone));
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Writes a response, each piece as soon as it is there. Whether it came to its end.
+    async fn write(&mut self, response: Response<Body>, lasts: bool) -> io::Result<bool> {
+        let (parts, mut body) = response.into_parts();
+        let (mut head, mut framing) = reply::head(&parts, &body, lasts);
+        drop(parts);
+        if framing.is_ended() {
+            self.send(&mut head).await?;
+            return Ok(true);
+        }
+        let mut next = piece_at_hand(&mut body).await;
+        if next.is_none() {
+            self.send(&mut head).await?;
+        }
+        loop {
+            let piece = match next.take() {
+                Some(piece) => piece,
+                None => self.unless_gone(body.frame()).await?,
+            };
+            let Some(piece) = piece else { break };
+            // A body that fails has no end by which the client could take it for whole.
+            let data = piece.map_err(io::Error::other)?.into_data().unwrap_or_default();
+            let mut space = [0; reply::SIZE_LEN_MAX];
+            let (before, after) = framing.around(data.len(), &mut space)?;
+            let end = if body.is_end_stream() { framing.end() } else { &[] };
+            self.send(&mut (&mut head).chain(before).chain(data).chain(after).chain(end)).await?;
+            if framing.is_ended() {
+                return Ok(true);
+            }
+        }
+        self.send(&mut (&mut head).chain(framing.end())).await?;
+        Ok(framing.is_ended())
+    }
+
+    /// All of it in one system call, if the kernel takes it.
+    async fn send(&mut self, bytes: &mut impl Buf) -> io::Result<()> {
+        self.stream.write_all_buf(bytes).await?;
+        self.stream.flush().await
+    }
+}
+
+/// The next piece of a body, if it need not be waited for; the one within is what a body gives.
+async fn piece_at_hand(body: &mut Body) -> Option<Option<Result<Frame<Bytes>, axum::Error>>> {
+    std::future::poll_fn(|context| {
+        Poll::Ready(match Pin::new(&mut body.frame()).poll(context) {
+            Poll::Ready(piece) => Some(piece),
+            Poll::Pending => None,
+        })
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests;

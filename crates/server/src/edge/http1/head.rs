@@ -1,0 +1,91 @@
+//! Which requests go by the short way. Whatever two readers of HTTP could read in two ways does not:
+//! one reader, hyper, decides.
+
+use axum::body::Body;
+use bytes::{Buf as _, Bytes};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use omniwire_session::limits::Limits;
+
+/// A request with all of its body.
+pub(super) struct Whole {
+    pub(super) request: Request<Body>,
+    /// The client does not ask to close the connection after the answer.
+    pub(super) lasts: bool,
+}
+
+/// As many as are looked at; a request with more is hyper's.
+const HEADERS_MAX: usize = 64;
+
+/// Takes a whole and ordinary request off the front of `unread`. `None`: it is not one, and `unread`
+/// is as it was.
+pub(super) fn take(unread: &mut Bytes, limits: &Limits) -> Option<Whole> {
+    let mut fields = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut parsed = httparse::Request::new(&mut fields);
+    let httparse::Status::Complete(head_len) = parsed.parse(unread).ok()? else { return None };
+    if head_len > limits.head_len_max || parsed.headers.len() > limits.headers_max {
+        return None;
+    }
+    let (method, target, Some(1)) = (parsed.method?, parsed.path?, parsed.version) else {
+        return None;
+    };
+    let method = match method {
+        "GET" => Method::GET,
+        "POST" => Method::POST,
+        "OPTIONS" => Method::OPTIONS,
+        "DELETE" => Method::DELETE,
+        _ => return None,
+    };
+    // No absolute form, `*` or authority (RFC 9112, 3.2.1).
+    if !target.starts_with('/') {
+        return None;
+    }
+    let uri = Uri::from_maybe_shared(unread.slice_ref(target.as_bytes())).ok()?;
+    let mut headers = HeaderMap::with_capacity(parsed.headers.len());
+    for field in &*parsed.headers {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
+        let value = HeaderValue::from_maybe_shared(unread.slice_ref(field.value)).ok()?;
+        headers.append(name, value);
+    }
+    let body_len = body_len(&headers)?;
+    let lasts = lasts(&headers)?;
+    if headers.get_all(HOST).iter().count() != 1 || unread.len() - head_len < body_len {
+        return None;
+    }
+    unread.advance(head_len);
+    let body = unread.split_to(body_len);
+    let body = if body.is_empty() { Body::empty() } else { Body::from(body) };
+    let mut request = Request::new(body);
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers;
+    Some(Whole { request, lasts })
+}
+
+/// How long the body is. `None`: that takes more than one number to say, or the client waits for
+/// leave to send it.
+fn body_len(headers: &HeaderMap) -> Option<usize> {
+    let unusual = [TRANSFER_ENCODING, EXPECT, UPGRADE];
+    if unusual.iter().any(|name| headers.contains_key(name)) {
+        return None;
+    }
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(length) = lengths.next() else { return Some(0) };
+    let digits = length.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()))?;
+    // Two numbers, even alike, are for hyper to judge (RFC 9112, 6.3).
+    if lengths.next().is_some() { None } else { digits.parse().ok() }
+}
+
+/// Whether the connection stays open. `None`: it says something else about the connection.
+fn lasts(headers: &HeaderMap) -> Option<bool> {
+    let mut options = headers.get_all(CONNECTION).iter();
+    let Some(option) = options.next() else { return Some(true) };
+    if options.next().is_some() {
+        return None;
+    }
+    match option.as_bytes() {
+        option if option.eq_ignore_ascii_case(b"keep-alive") => Some(true),
+        option if option.eq_ignore_ascii_case(b"close") => Some(false),
+        _ => None,
+    }
+}
