@@ -232,14 +232,15 @@ impl Mounts {
         self.by_path.iter().any(|(_, mounted)| mounted.has_webtransport())
     }
 
-    fn find(&self, path: &str) -> Option<(Arc<dyn Mounted>, String)> {
+    /// What is mounted there, and what the path has behind the mount's own.
+    pub(crate) fn find<'a>(&self, path: &'a str) -> Option<(&Arc<dyn Mounted>, &'a str)> {
         self.by_path.iter().find_map(|(mount, mounted)| {
             let tail = path.strip_prefix(mount.as_str())?;
             let mine = match tail {
                 "" | "/" => true,
                 _ => mounted.has_tail() && tail.starts_with('/'),
             };
-            mine.then(|| (Arc::clone(mounted), tail.to_owned()))
+            mine.then_some((mounted, tail))
         })
     }
 
@@ -283,6 +284,7 @@ impl Mounts {
             let asked = request.headers().get(header::ORIGIN);
             *origin = asked.and_then(|origin| HeaderValue::from_bytes(origin.as_bytes()).ok());
         }
+        let (mounted, tail) = (Arc::clone(mounted), tail.to_owned());
         Ok(mounted.serve(Incoming::new(request, tail, shared)))
     }
 }

@@ -3,17 +3,22 @@
 use super::tunnel::Tunnel;
 use crate::edge::prefixed::Prefixed;
 use bytes::Bytes;
-use http::Request;
+use http::{Extensions, Request};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
-use std::fmt;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::{fmt, io};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 
 /// What a handshake will have when it is answered.
 #[derive(Debug)]
 pub(crate) enum Upgrade {
+    /// A connection of our own listener.
+    Ours(oneshot::Receiver<Upgraded>),
     /// Hyper's connection, or a stream of it.
     Hyper(OnUpgrade),
     /// A stream of HTTP/3.
@@ -25,6 +30,36 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
+/// A stream that HTTP came over.
+pub(crate) trait Socket: Stream + 'static {
+    /// What it is after a handshake, with what was read of it already.
+    fn upgraded(self, read: Bytes) -> Upgraded;
+}
+
+impl Socket for TcpStream {
+    fn upgraded(self, read: Bytes) -> Upgraded {
+        Upgraded::Tcp(self, read)
+    }
+}
+
+#[cfg(feature = "tls")]
+impl Socket for TlsStream {
+    fn upgraded(self, read: Bytes) -> Upgraded {
+        Upgraded::Other(Box::new(self), read)
+    }
+}
+
+#[cfg(test)]
+impl Socket for tokio::io::DuplexStream {
+    fn upgraded(self, read: Bytes) -> Upgraded {
+        Upgraded::Other(Box::new(self), read)
+    }
+}
+
+/// The connection among a request's extensions, until somebody takes it.
+#[derive(Debug, Clone)]
+struct Offered(Arc<Mutex<Option<oneshot::Receiver<Upgraded>>>>);
+
 /// The stream, and what was read of it already.
 pub(crate) enum Upgraded {
     /// A plain TCP socket, taken out of hyper: no layer stays between it and the frames.
@@ -34,8 +69,21 @@ pub(crate) enum Upgraded {
 }
 
 impl Upgrade {
+    /// Offers the request's connection to whoever answers the request; it is to be sent when that
+    /// answer is written.
+    pub(crate) fn offer(extensions: &mut Extensions) -> oneshot::Sender<Upgraded> {
+        let (sender, receiver) = oneshot::channel();
+        extensions.insert(Offered(Arc::new(Mutex::new(Some(receiver)))));
+        sender
+    }
+
     /// Of the request that asks for it.
     pub(crate) fn of(request: &mut Request<()>) -> Self {
+        if let Some(offered) =
+            request.extensions().get::<Offered>().and_then(|it| it.0.lock().take())
+        {
+            return Self::Ours(offered);
+        }
         match Tunnel::take(request.extensions()) {
             Some(tunnel) => Self::Tunnel(tunnel),
             None => Self::Hyper(hyper::upgrade::on(request)),
@@ -46,32 +94,26 @@ impl Upgrade {
     ///
     /// # Errors
     /// The connection was lost before.
-    pub(crate) async fn wait(self) -> hyper::Result<Upgraded> {
+    pub(crate) async fn wait(self) -> io::Result<Upgraded> {
         let upgraded = match self {
+            Self::Ours(upgraded) => return upgraded.await.map_err(io::Error::other),
             Self::Tunnel(tunnel) => return Ok(Upgraded::Other(Box::new(tunnel), Bytes::new())),
-            Self::Hyper(upgrade) => upgrade.await?,
+            Self::Hyper(upgrade) => upgrade.await.map_err(io::Error::other)?,
         };
         // Of our own listener, then of whoever else serves the router by hyper.
-        let upgraded = match downcast::<Prefixed<TcpStream>>(upgraded) {
-            Ok((stream, read)) => {
-                let (stream, rest) = stream.into_parts();
-                return Ok(Upgraded::Tcp(stream, joined(read, rest)));
-            }
-            Err(upgraded) => upgraded,
-        };
-        let upgraded = match downcast::<TcpStream>(upgraded) {
-            Ok((stream, read)) => return Ok(Upgraded::Tcp(stream, read)),
+        let upgraded = match prefixed::<TcpStream>(upgraded) {
+            Ok((stream, read)) => return Ok(stream.upgraded(read)),
             Err(upgraded) => upgraded,
         };
         #[cfg(feature = "tls")]
-        let upgraded = match downcast::<Prefixed<TlsStream>>(upgraded) {
-            Ok((stream, read)) => {
-                let (stream, rest) = stream.into_parts();
-                return Ok(Upgraded::Other(Box::new(stream), joined(read, rest)));
-            }
+        let upgraded = match prefixed::<TlsStream>(upgraded) {
+            Ok((stream, read)) => return Ok(stream.upgraded(read)),
             Err(upgraded) => upgraded,
         };
-        Ok(Upgraded::Other(Box::new(TokioIo::new(upgraded)), Bytes::new()))
+        match downcast::<TcpStream>(upgraded) {
+            Ok((stream, read)) => Ok(stream.upgraded(read)),
+            Err(upgraded) => Ok(Upgraded::Other(Box::new(TokioIo::new(upgraded)), Bytes::new())),
+        }
     }
 }
 
@@ -84,9 +126,13 @@ where
     Ok((parts.io.into_inner(), parts.read_buf))
 }
 
-/// What hyper has read, and what it has not.
-fn joined(read: Bytes, rest: Bytes) -> Bytes {
-    if rest.is_empty() { read } else { [read, rest].concat().into() }
+/// The same where hyper was given what had been read before.
+fn prefixed<S: Socket>(
+    upgraded: hyper::upgrade::Upgraded,
+) -> Result<(S, Bytes), hyper::upgrade::Upgraded> {
+    let (stream, read) = downcast::<Prefixed<S>>(upgraded)?;
+    let (stream, rest) = stream.into_parts();
+    Ok((stream, if rest.is_empty() { read } else { [read, rest].concat().into() }))
 }
 
 #[cfg(feature = "tls")]

@@ -2,18 +2,18 @@
 //!
 //! Hyper keeps 16 to 24 KB of buffers as long as a connection lives. Polls and event streams do
 //! nothing but wait, by the ten thousand, so what waits here keeps no buffer at all. What is not
-//! plainly a whole and ordinary request (half of one, a long body, chunks, an upgrade, HTTP/2,
-//! nonsense) is hyper's, with the connection and all that has been read of it.
+//! plainly a whole and ordinary request (half of one, a long body, chunks, HTTP/2, nonsense) is hyper's, with the connection and all that has been read of it.
 
 mod head;
 mod reply;
 
 use super::prefixed::Prefixed;
 use super::site::{Site, Visit};
+use crate::carrier::upgrade::{Socket, Upgrade};
 use crate::clock;
 use axum::body::Body;
 use bytes::{Buf, Bytes};
-use http::Response;
+use http::{Response, StatusCode};
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
 use std::io;
@@ -27,7 +27,8 @@ use tokio::time::{Instant, timeout_at};
 /// How much is read at once, and so how long a request by the short way may be.
 const READ_LEN: usize = 16 << 10;
 
-/// Answers requests until the connection ends (`None`) or brings something for hyper. The first
+/// Answers requests until the connection ends, changes its protocol (`None`) or brings something
+/// for hyper. The first
 /// request must have begun by `deadline`, each further one within the limit after the last answer.
 pub(super) async fn serve<S>(
     site: &Site,
@@ -37,7 +38,7 @@ pub(super) async fn serve<S>(
     stopped: &mut watch::Receiver<()>,
 ) -> Option<Prefixed<S>>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Socket,
 {
     let mut line = Line { stream, unread: Bytes::new() };
     loop {
@@ -49,11 +50,18 @@ where
             };
             read.ok()?.ok()?;
         }
-        let Some(head::Whole { request, lasts }) = head::take(&mut line.unread, &site.limits)
-        else {
+        let is_ours = |path: &str| site.has_mount(path);
+        let Some(whole) = head::take(&mut line.unread, &site.limits, is_ours) else {
             return Some(Prefixed::new(line.stream, line.unread));
         };
+        let head::Whole { mut request, lasts, asks_for_upgrade } = whole;
+        let offer = asks_for_upgrade.then(|| Upgrade::offer(request.extensions_mut()));
         let response = line.unless_gone(site.answer(visit, request)).await.ok()?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            line.write(response, true).await.ok()?;
+            offer?.send(line.stream.upgraded(line.unread)).ok();
+            return None;
+        }
         let lasts = lasts && !reply::is_last(&response) && !stopped.has_changed().unwrap_or(true);
         let is_whole = line.write(response, lasts).await.ok()?;
         if !(lasts && is_whole) {

@@ -6,6 +6,7 @@ use super::prefixed::Prefixed;
 use super::site::{Site, Visit};
 #[cfg(feature = "tls")]
 use super::tls::Tls;
+use crate::carrier::upgrade::Socket;
 use crate::clock;
 use crate::panics::Witness;
 use crate::server::Omniwire;
@@ -271,7 +272,7 @@ async fn converse<S>(
     deadline: Instant,
     mut stopped: watch::Receiver<()>,
 ) where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Socket,
 {
     let rest = http1::serve(&welcome.site, &visit, stream, deadline, &mut stopped).await;
     if let Some(stream) = rest {

@@ -4,7 +4,7 @@
 use super::answers;
 use super::crowd::{Connection, Crowd};
 use super::hosts::{Hosts, Verdict};
-use crate::mount::Remote;
+use crate::mount::{Mounts, Remote};
 use crate::quoted::quoted;
 use crate::request::Secure;
 use crate::server::{Omniwire, Shared};
@@ -25,6 +25,7 @@ pub(super) struct Site {
     /// Whether a mount serves WebTransport.
     #[cfg(feature = "http3")]
     pub(super) webtransport: bool,
+    mounts: Arc<Mounts>,
     hosts: Hosts,
     local: IpAddr,
     /// Tells those who come by TCP that the same is there by QUIC (RFC 7838).
@@ -54,6 +55,7 @@ impl Site {
             crowd: Arc::clone(&shared.crowd),
             #[cfg(feature = "http3")]
             webtransport: omniwire.mounts.has_webtransport(),
+            mounts: Arc::clone(&omniwire.mounts),
             hosts: shared.hosts.clone(),
             local: local.ip(),
             alternative: None,
@@ -65,6 +67,12 @@ impl Site {
     pub(super) fn tell_http3(&mut self, port: u16) {
         let value = format!("h3=\":{port}\"; ma={ALTERNATIVE_AGE_S}");
         self.alternative = HeaderValue::try_from(value).ok();
+    }
+
+    /// Whether who asks for a WebSocket there is answered by a mount of ours. Other routes may
+    /// expect hyper.
+    pub(super) fn has_mount(&self, path: &str) -> bool {
+        self.mounts.find(path).is_some()
     }
 
     /// Answers a request that came over `visit`. What is to come keeps neither of them.

@@ -12,14 +12,20 @@ pub(super) struct Whole {
     pub(super) request: Request<Body>,
     /// The client does not ask to close the connection after the answer.
     pub(super) lasts: bool,
+    /// It wants the connection for a WebSocket.
+    pub(super) asks_for_upgrade: bool,
 }
 
 /// As many as are looked at; a request with more is hyper's.
 const HEADERS_MAX: usize = 64;
 
 /// Takes a whole and ordinary request off the front of `unread`. `None`: it is not one, and `unread`
-/// is as it was.
-pub(super) fn take(unread: &mut Bytes, limits: &Limits) -> Option<Whole> {
+/// is as it was. WebSockets are ordinary where `is_ours` has the path.
+pub(super) fn take(
+    unread: &mut Bytes,
+    limits: &Limits,
+    is_ours: impl FnOnce(&str) -> bool,
+) -> Option<Whole> {
     let mut fields = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut parsed = httparse::Request::new(&mut fields);
     let httparse::Status::Complete(head_len) = parsed.parse(unread).ok()? else { return None };
@@ -48,7 +54,13 @@ pub(super) fn take(unread: &mut Bytes, limits: &Limits) -> Option<Whole> {
         headers.append(name, value);
     }
     let body_len = body_len(&headers)?;
-    let lasts = lasts(&headers)?;
+    let asks_for_upgrade = headers.contains_key(UPGRADE);
+    let lasts = if asks_for_upgrade {
+        let is_plain = method == Method::GET && body_len == 0 && asks_for_websocket(&headers);
+        (is_plain && is_ours(uri.path())).then_some(true)
+    } else {
+        lasts(&headers)
+    }?;
     if headers.get_all(HOST).iter().count() != 1 || unread.len() - head_len < body_len {
         return None;
     }
@@ -59,14 +71,13 @@ pub(super) fn take(unread: &mut Bytes, limits: &Limits) -> Option<Whole> {
     *request.method_mut() = method;
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
-    Some(Whole { request, lasts })
+    Some(Whole { request, lasts, asks_for_upgrade })
 }
 
 /// How long the body is. `None`: that takes more than one number to say, or the client waits for
 /// leave to send it.
 fn body_len(headers: &HeaderMap) -> Option<usize> {
-    let unusual = [TRANSFER_ENCODING, EXPECT, UPGRADE];
-    if unusual.iter().any(|name| headers.contains_key(name)) {
+    if headers.contains_key(TRANSFER_ENCODING) || headers.contains_key(EXPECT) {
         return None;
     }
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
@@ -88,4 +99,18 @@ fn lasts(headers: &HeaderMap) -> Option<bool> {
         option if option.eq_ignore_ascii_case(b"close") => Some(false),
         _ => None,
     }
+}
+
+/// Whether it asks for a WebSocket and for nothing else of its connection.
+fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    let only = |name| {
+        let mut values = headers.get_all(name).iter();
+        let value = values.next().and_then(|value| value.to_str().ok());
+        value.filter(|_| values.next().is_none()).unwrap_or_default()
+    };
+    only(UPGRADE).eq_ignore_ascii_case("websocket")
+        && only(CONNECTION).split(',').all(|option| {
+            let option = option.trim();
+            option.eq_ignore_ascii_case("upgrade") || option.eq_ignore_ascii_case("keep-alive")
+        })
 }

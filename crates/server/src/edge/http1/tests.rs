@@ -25,7 +25,7 @@ const POST: &str = "POST /echo HTTP/1.1\r\nHost: here\r\nContent-Length: 4\r\n\r
 
 fn take(request: &str) -> Option<(Request<Body>, bool, Bytes)> {
     let mut unread = Bytes::copy_from_slice(request.as_bytes());
-    let whole = head::take(&mut unread, &Limits::default())?;
+    let whole = head::take(&mut unread, &Limits::default(), |_| false)?;
     Some((whole.request, whole.lasts, unread))
 }
 
@@ -78,12 +78,29 @@ fn what_could_be_read_in_two_ways_is_hypers() {
 }
 
 #[test]
+fn who_asks_for_a_websocket_and_nothing_else_is_answered_where_one_is_mounted() {
+    let takes = |method: &str, fields: &str| {
+        let request = format!("{method} /ws?a=b HTTP/1.1\r\nHost: here\r\n{fields}\r\n\r\n");
+        let mut unread = Bytes::from(request);
+        head::take(&mut unread, &Limits::default(), |path| path == "/ws")
+            .is_some_and(|whole| whole.asks_for_upgrade)
+    };
+    assert!(takes("GET", "Upgrade: WebSocket\r\nConnection: keep-alive, Upgrade"));
+    assert!(!takes("POST", "Upgrade: websocket\r\nConnection: Upgrade"));
+    assert!(!takes("GET", "Upgrade: h2c, websocket\r\nConnection: Upgrade"));
+    assert!(!takes("GET", "Upgrade: websocket\r\nUpgrade: h2c\r\nConnection: Upgrade"));
+    assert!(!takes("GET", "Upgrade: websocket"), "nothing says that it concerns the connection");
+    assert!(!takes("GET", "Upgrade: websocket\r\nConnection: Upgrade, HTTP2-Settings"));
+    assert!(!takes("GET", "Upgrade: websocket\r\nConnection: Upgrade\r\nExpect: 100-continue"));
+}
+
+#[test]
 fn a_head_beyond_the_limits_is_hypers() {
     let request = "GET / HTTP/1.1\r\nHost: here\r\nA: b\r\n\r\n";
     let takes = |set: &dyn Fn(&mut Limits)| {
         let mut limits = Limits::default();
         set(&mut limits);
-        head::take(&mut Bytes::from_static(request.as_bytes()), &limits).is_some()
+        head::take(&mut Bytes::from_static(request.as_bytes()), &limits, |_| false).is_some()
     };
     assert!(takes(&|limits| limits.headers_max = 2));
     assert!(!takes(&|limits| limits.headers_max = 1));
@@ -95,7 +112,7 @@ proptest! {
     #[test]
     fn nothing_that_comes_breaks_it(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let mut unread = Bytes::from(bytes.clone());
-        if head::take(&mut unread, &Limits::default()).is_none() {
+        if head::take(&mut unread, &Limits::default(), |_| false).is_none() {
             prop_assert_eq!(&unread[..], &bytes[..]);
         }
     }
