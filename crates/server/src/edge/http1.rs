@@ -20,9 +20,10 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// How much is read at once, and so how long a request by the short way may be.
 const READ_LEN: usize = 16 << 10;
@@ -40,7 +41,8 @@ pub(super) async fn serve<S>(
 where
     S: Socket,
 {
-    let mut line = Line { stream, unread: Bytes::new() };
+    let write_timeout = site.limits.write_timeout;
+    let mut line = Line { stream, unread: Bytes::new(), write_timeout };
     loop {
         if line.unread.is_empty() {
             let read = std::future::poll_fn(|context| line.poll_read(context));
@@ -77,6 +79,7 @@ struct Line<S> {
     stream: S,
     /// What has come and is not answered.
     unread: Bytes,
+    write_timeout: Duration,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
@@ -143,10 +146,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         Ok(framing.is_ended())
     }
 
-    /// All of it in one system call, if the kernel takes it.
+    /// All of it in one system call, if the kernel takes it. A client that does not read is let go.
     async fn send(&mut self, bytes: &mut impl Buf) -> io::Result<()> {
-        self.stream.write_all_buf(bytes).await?;
-        self.stream.flush().await
+        let sent = async {
+            self.stream.write_all_buf(bytes).await?;
+            self.stream.flush().await
+        };
+        timeout(self.write_timeout, sent).await.map_err(io::Error::from)?
     }
 }
 

@@ -291,6 +291,16 @@ async fn who_asks_nothing_in_time_is_let_go() {
     assert_eq!(begun.elapsed().as_secs(), 19);
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_reads_nothing_is_let_go() {
+    let pieces = || Body::from_stream(stream::repeat(Ok::<_, Infallible>([0; 1 << 16].as_slice())));
+    let mut here = here(Router::new().route("/", get(move || async move { pieces() })));
+    here.client.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let begun = Instant::now();
+    assert_eq!(here.serving.await.unwrap(), None);
+    assert_eq!(begun.elapsed(), Limits::default().write_timeout);
+}
+
 #[tokio::test]
 async fn a_server_that_stops_ends_who_waits_and_answers_who_has_asked() {
     let idle = here(routes());
