@@ -9,11 +9,14 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 /// No answer takes longer, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// More than any test hears before it listens.
+const HEARD_MAX: usize = 64;
 
 fn url() -> String {
     std::env::var("OMNIWIRE_URL").expect("OMNIWIRE_URL says where the server is")
@@ -167,16 +170,16 @@ fn a_connection_that_is_lost_is_made_anew() {
 /// The asynchronous client, and what it heard.
 async fn asynchronous(
     builder: asynchronous::ClientBuilder,
-) -> (asynchronous::Client, UnboundedReceiver<Heard>) {
-    let (say, heard) = unbounded_channel();
+) -> (asynchronous::Client, mpsc::Receiver<Heard>) {
+    let (say, heard) = mpsc::channel(HEARD_MAX);
     let hear = move |event: Event, payload: Payload, _: asynchronous::Client| {
-        let _ = say.send((event.to_string(), payload));
+        let _ = say.try_send((event.to_string(), payload));
         async {}.boxed()
     };
     (builder.on_any(hear).connect().await.expect("connected"), heard)
 }
 
-async fn next(heard: &mut UnboundedReceiver<Heard>, wanted: &str) -> Payload {
+async fn next(heard: &mut mpsc::Receiver<Heard>, wanted: &str) -> Payload {
     loop {
         let heard = timeout(PATIENCE, heard.recv()).await.expect(wanted);
         let (event, payload) = heard.expect("the client lives");
@@ -197,9 +200,9 @@ async fn the_asynchronous_client_over_each_transport() {
         client.emit("echo", vec![0, 1, 255]).await.unwrap();
         let bytes = next(&mut heard, "echo-back").await;
         assert_eq!(bytes, Payload::Binary(vec![0, 1, 255].into()));
-        let (say, mut answer) = unbounded_channel();
+        let (say, mut answer) = mpsc::channel(HEARD_MAX);
         let heed = move |payload: Payload, _: asynchronous::Client| {
-            let _ = say.send(payload);
+            let _ = say.try_send(payload);
             async {}.boxed()
         };
         let nothing = Payload::Text(vec![]);
