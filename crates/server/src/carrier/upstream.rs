@@ -77,3 +77,8 @@ async fn drain(body: &mut Body) {
 pub(crate) async fn wait_for_room(cell: &Arc<Cell>) {
     poll_fn(|context| cell.poll_uncongested(context)).await;
 }
+
+/// Waits until what came has reached the handlers, so that the next POST does not overtake it.
+pub(crate) async fn wait_until_taken(cell: &Arc<Cell>) {
+    poll_fn(|context| cell.poll_caught_up(context)).await;
+}

@@ -349,6 +349,7 @@ impl Endpoint {
         upstream::wait_for_room(cell).await;
         match cell.handle(Input::Body { kind, body }) {
             Ok(()) => {
+                upstream::wait_until_taken(cell).await;
                 let mut response = respond(request::post_answer());
                 UNCACHED.apply(response.headers_mut());
                 response

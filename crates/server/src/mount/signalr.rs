@@ -293,7 +293,10 @@ impl Endpoint {
         };
         upstream::wait_for_room(&cell).await;
         match cell.handle(Input::Body { kind: Kind::Binary, body }) {
-            Ok(()) => respond(official::sent()),
+            Ok(()) => {
+                upstream::wait_until_taken(&cell).await;
+                respond(official::sent())
+            }
             Err(fault) => refuse(fault),
         }
     }

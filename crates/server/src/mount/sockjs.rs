@@ -289,7 +289,10 @@ impl Endpoint {
         };
         upstream::wait_for_room(&cell).await;
         match cell.handle(Input::Body { kind: Kind::Text, body }) {
-            Ok(()) => to_response(head),
+            Ok(()) => {
+                upstream::wait_until_taken(&cell).await;
+                to_response(head)
+            }
             Err(fault) => refuse(fault, &head),
         }
     }

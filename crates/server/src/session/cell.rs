@@ -5,10 +5,12 @@
 //! Locks nest in this order only: core, then a peer's inbox, then the outbox.
 
 mod carriers;
+mod pace;
 
 pub(crate) use carriers::{Chunk, Step};
 
 use self::carriers::{Attached, Ping};
+use self::pace::EVENTS_PER_TURN;
 use super::peers::{Admission, Answered, Arrival, PeerCell, Pending, Queued, RoomWish};
 use super::timers::Sleeper;
 use crate::app::namespace::{Denied, Space};
@@ -99,6 +101,8 @@ pub(crate) struct Cell {
     waiting: AtomicU32,
     /// A POST of this session is being read.
     pub(crate) posting: AtomicBool,
+    /// The state machine has more to say than one turn takes.
+    behind: AtomicBool,
     /// Counts as long as the session is there.
     _seat: Option<Seat>,
 }
@@ -181,6 +185,8 @@ struct After {
     arrivals: SmallVec<[(Arc<PeerCell>, Option<Queued>); 1]>,
     strays: SmallVec<[(Link, Refusal); 1]>,
     closed: bool,
+    /// There is more to be carried out, and nobody does it yet.
+    behind: bool,
     /// The client answered what somebody else was asked.
     forged: bool,
     /// Those whose session went over to a WebSocket, where an Admin UI shows them.
@@ -223,6 +229,7 @@ impl Cell {
             }),
             waiting: AtomicU32::new(0),
             posting: AtomicBool::new(false),
+            behind: AtomicBool::new(false),
             _seat: seat,
         });
         shared.table.opened(&cell);
@@ -274,11 +281,19 @@ impl Cell {
         result
     }
 
-    /// Drains the state machine's outputs.
+    /// Drains the state machine's outputs, as many as one turn takes.
     fn carry_out(self: &Arc<Self>, core: &mut Core, after: &mut After) {
+        let mut events = 0;
         while core.closed.is_none() {
+            if events == EVENTS_PER_TURN {
+                after.behind = !self.behind.swap(true, Ordering::Relaxed);
+                return;
+            }
             match core.machine.poll_output() {
-                Output::Event(event) => self.deliver(core, event, after),
+                Output::Event(event) => {
+                    events += 1;
+                    self.deliver(core, event, after);
+                }
                 Output::Transmit(message) => {
                     // Refused only if the peer does not read, and then the carrier ends it.
                     self.outbox.push_own(&wires::prepare(&message)).ok();
@@ -315,6 +330,9 @@ impl Cell {
                     break;
                 }
             }
+        }
+        if self.behind.swap(false, Ordering::Relaxed) {
+            core.wake_congested();
         }
         self.arm(core);
     }
@@ -472,6 +490,9 @@ impl Cell {
                 feed.moved(&Peer(peer));
             }
         }
+        if after.behind {
+            tokio::spawn(Arc::clone(self).catch_up());
+        }
     }
 
     /// An event that did not come through the state machine: the body of a plain POST.
@@ -499,49 +520,6 @@ impl Cell {
     pub(crate) fn is_in(&self, link: Link, room: &str) -> bool {
         let core = self.core.lock();
         core.peer(link).is_some_and(|peer| peer.member.rooms().iter().any(|joined| joined == room))
-    }
-
-    // Backpressure: a session whose handlers don't keep up is not read from.
-
-    fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed) as usize
-    }
-
-    pub(crate) fn event_waits(&self) {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn event_started(&self) {
-        let before = self.waiting.fetch_sub(1, Ordering::Relaxed);
-        if before as usize == self.terms.shared.limits.inbox_count_max / 2 {
-            self.core.lock().wake_congested();
-        }
-    }
-
-    /// The same under the core's lock; [`Cell::wake_congested`] must follow.
-    pub(crate) fn event_dropped(&self) {
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    fn wake_congested(&self, core: &mut Core) {
-        if self.waiting() <= self.terms.shared.limits.inbox_count_max / 2 {
-            core.wake_congested();
-        }
-    }
-
-    /// Ready when another input may be taken.
-    pub(crate) fn poll_uncongested(&self, context: &Context<'_>) -> Poll<()> {
-        let limit = self.terms.shared.limits.inbox_count_max;
-        if self.waiting() < limit {
-            return Poll::Ready(());
-        }
-        let mut core = self.core.lock();
-        core.wait(context);
-        // Looked at again under the lock: the last event may have started just now.
-        if self.waiting() < limit || core.closed.is_some() {
-            return Poll::Ready(());
-        }
-        Poll::Pending
     }
 
     /// The request that opened it, or that carries it, where these differ.

@@ -5,9 +5,12 @@ use crate::harness::{http, serve, until};
 use http::{HeaderMap, HeaderValue};
 use omniwire::protocols::websocket::handshake::client;
 use omniwire::protocols::websocket::{self, ClientStream, Message, WebSocket, deflate};
-use omniwire::{Builder, Denied, Limits, Namespace, Omniwire, Peer, RequestInfo, SocketIoMount};
+use omniwire::{
+    Args, Builder, Denied, Limits, Namespace, Omniwire, Peer, RequestInfo, SocketIoMount,
+};
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -19,7 +22,7 @@ const UPGRADE: &str = "Upgrade: websocket\nConnection: Upgrade\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\nSec-WebSocket-Version: 13\n";
 
 fn builder(mount: SocketIoMount) -> Builder {
-    let main = Namespace::new("/").on("echo", |peer: Peer, text: omniwire::Args<(String,)>| {
+    let main = Namespace::new("/").on("echo", |peer: Peer, text: Args<(String,)>| {
         std::future::ready(peer.emit("echo-back", text.0))
     });
     Omniwire::builder().without_socketio().bare_namespace(main).mount("/socket.io", mount)
@@ -151,7 +154,7 @@ async fn permessage_deflate_is_an_option() {
 
 /// Says `said` to its peer, compressed if it may be.
 fn saying() -> Namespace {
-    let say = |peer: Peer, omniwire::Args((compress,)): omniwire::Args<(bool,)>| async move {
+    let say = |peer: Peer, Args((compress,)): Args<(bool,)>| async move {
         let said = "again and ".repeat(500);
         peer.alone().compress(compress).emit("said", said).await.map(|_| ())
     };
@@ -352,4 +355,31 @@ async fn engineio_6_6_7_one_gate_for_every_transport() {
         read_head(address, &bad.replace("{}", &websocket)).await;
     }
     until(|| omniwire.stats().sessions == 0).await;
+}
+
+#[tokio::test]
+async fn a_body_of_many_events_is_taken_in_turns_and_in_order() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hearing = Arc::clone(&heard);
+    let main = Namespace::new("/").on("n", move |Args((n,)): Args<(usize,)>| {
+        let heard = Arc::clone(&hearing);
+        async move {
+            heard.lock().unwrap().push(n);
+            // Now and then one waits.
+            if n % 100 == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    let builder = Omniwire::builder().without_socketio().bare_namespace(main);
+    let (_omniwire, address) = serve(builder.mount("/socket.io", SocketIoMount::new())).await;
+    let target = polling(address).await;
+    assert!(post(address, &target, "text/plain", "40").await.contains("200 OK"));
+    let events: Vec<_> = (0..5000).map(|n| format!("42[\"n\",{n}]")).collect();
+    let answer = post(address, &target, "text/plain", &events.join("\u{1e}")).await;
+    assert!(answer.contains("200 OK"), "{answer}");
+    // And what comes behind it, behind it.
+    assert!(post(address, &target, "text/plain", "42[\"n\",5000]").await.contains("200 OK"));
+    until(|| heard.lock().unwrap().len() == 5001).await;
+    assert!(heard.lock().unwrap().iter().copied().eq(0..5001));
 }
