@@ -25,6 +25,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         name: "chunks",
         what: "bodies in chunks of an octet, with extensions, sizes and trailers without end",
         suite: "sockjs",
+        with: &["--limit", "body_timeout_ms=2000"],
         run: |target| Box::pin(chunks(target)),
         ..Attack::DEFAULT
     },

@@ -40,7 +40,8 @@ pub(super) const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "h3-storm",
-        what: "400 connections that are given up at once",
+        what: "200 connections that are given up at once",
+        short: false,
         run: |target| Box::pin(storm(target)),
         ..QUIC
     },
@@ -185,8 +186,8 @@ async fn data(target: Target) -> Outcome {
 }
 
 async fn storm(target: Target) -> Outcome {
-    for _ in 0..20 {
-        all(20, move |number| async move {
+    for _ in 0..5 {
+        all(40, move |number| async move {
             let (endpoint, connection) = connect(target).await?;
             if number % 2 == 0 {
                 connection.close(0x100_u32.into(), b"");

@@ -50,7 +50,7 @@ const SOON: Duration = Duration::from_secs(10);
 async fn begin(target: Target, path: &str) -> Outcome<TcpStream> {
     let begun = async {
         let mut stream = TcpStream::connect(target.address).await?;
-        stream.write_all(&get(target, path, "")).await?;
+        stream.write_all(&get(target, path, "Connection: close\r\n")).await?;
         stream.readable().await?;
         std::io::Result::Ok(stream)
     };
