@@ -137,8 +137,8 @@ pub fn map(out: &mut BytesMut, count: usize) {
     }
 }
 
-/// A length of 16 bits, or after the next marker, of which none is the last, of 32. None is longer than memory for one
-/// message.
+/// A length of 16 bits, or after the next marker, which there always is, of 32. None is longer than
+/// memory for one message.
 fn long(out: &mut BytesMut, marker: u8, len: usize) {
     match u16::try_from(len) {
         Ok(len) => head(out, marker, &len.to_be_bytes()),

@@ -346,7 +346,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
     }
 
-    /// Pending; what has come in part may take too long or too much, with which the connection ends.
+    /// Pending; what has come in part may take too long or too much, with which the connection
+    /// ends.
     fn watch_unfinished(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.ended {
             return Poll::Pending;
