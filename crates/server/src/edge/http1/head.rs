@@ -1,5 +1,5 @@
-//! Which requests go by the short way. Whatever two readers of HTTP could read in two ways does not:
-//! one reader, hyper, decides.
+//! Which requests go by the short way. Whatever two readers of HTTP could read in two ways does
+//! not: one reader, hyper, decides.
 
 use axum::body::Body;
 use bytes::{Buf as _, Bytes};

@@ -241,8 +241,8 @@ async fn what_hyper_is_to_read_is_all_there() {
 }
 
 /// A stream that brings what is sent, and tells when it is dropped.
-fn endless() -> (Router, mpsc::UnboundedSender<&'static str>) {
-    let (sender, receiver) = mpsc::unbounded_channel::<&str>();
+fn endless() -> (Router, mpsc::Sender<&'static str>) {
+    let (sender, receiver) = mpsc::channel::<&str>(1);
     let receiver = Arc::new(parking_lot::Mutex::new(Some(receiver)));
     let router = Router::new().route(
         "/endless",
@@ -267,7 +267,7 @@ async fn a_stream_brings_each_piece_at_once_and_ends_with_its_reader() {
     let len = here.client.read(&mut head).await.unwrap();
     assert!(head[..len].ends_with(b"\r\n\r\n"), "the head waits for no piece");
     for piece in ["one", "two"] {
-        sender.send(piece).unwrap();
+        sender.send(piece).await.unwrap();
         let mut chunk = [0; 8];
         here.client.read_exact(&mut chunk).await.unwrap();
         assert_eq!(chunk, *format!("3\r\n{piece}\r\n").as_bytes());
@@ -314,7 +314,7 @@ async fn a_server_that_stops_ends_who_waits_and_answers_who_has_asked() {
     let mut head = [0; 1024];
     assert!(here.client.read(&mut head).await.unwrap() > 0);
     here.stop.send_replace(());
-    sender.send("last").unwrap();
+    sender.send("last").await.unwrap();
     drop(sender);
     let mut rest = String::new();
     here.client.read_to_string(&mut rest).await.unwrap();
