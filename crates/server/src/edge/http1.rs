@@ -29,8 +29,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 const READ_LEN: usize = 16 << 10;
 
 /// Answers requests until the connection ends, changes its protocol (`None`) or brings something
-/// for hyper. The first
-/// request must have begun by `deadline`, each further one within the limit after the last answer.
+/// for hyper. The first request must have begun by `deadline`, each further one within the limit
+/// after the last answer.
 pub(super) async fn serve<S>(
     site: &Site,
     visit: &Visit,
@@ -50,7 +50,11 @@ where
                 read = timeout_at(deadline, read) => read,
                 _ = stopped.changed() => return None,
             };
-            read.ok()?.ok()?;
+            let Ok(read) = read else {
+                tracing::debug!(remote = %visit.remote, "no request in time");
+                return None;
+            };
+            read.ok()?;
         }
         let is_ours = |path: &str| site.has_mount(path);
         let Some(whole) = head::take(&mut line.unread, &site.limits, is_ours) else {
