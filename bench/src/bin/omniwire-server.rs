@@ -8,6 +8,7 @@
 //! generator that is behind is not gone.
 #![forbid(unsafe_code)]
 
+use omniwire::protocols::sockjs::request::Service;
 use omniwire::{
     Args, Failure, Limits, Namespace, Omniwire, Origins, Peer, RawArgs, Reply, SockJsMount, serve,
 };
@@ -42,11 +43,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         limits.ping_timeout = PATIENCE;
         limits.handshake_timeout = PATIENCE;
     }
+    let mut scripts = Service::default();
+    scripts.scripts = true;
     let omniwire = Omniwire::builder()
         .origins(Origins::any())
         .limits(limits)
         .namespace(bench)
-        .mount("/sockjs-raw", SockJsMount::new("/").raw())
+        .mount("/sockjs-raw", SockJsMount::new("/").raw().service(scripts))
         .build()?;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let mut out = io::stdout().lock();
