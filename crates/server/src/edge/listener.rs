@@ -249,16 +249,20 @@ async fn receive(
     match &welcome.security {
         Security::None => converse(&welcome, stream, visit, deadline, stopped).await,
         #[cfg(feature = "tls")]
+        // Apart, for what TLS keeps is large.
         Security::Tls(acceptor) => {
-            let remote = visit.remote;
-            match tokio::time::timeout_at(deadline, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => {
-                    let visit = Visit { secure: true, ..visit };
-                    converse(&welcome, stream, visit, deadline, stopped).await;
+            Box::pin(async {
+                let remote = visit.remote;
+                match tokio::time::timeout_at(deadline, acceptor.accept(stream)).await {
+                    Ok(Ok(stream)) => {
+                        let visit = Visit { secure: true, ..visit };
+                        converse(&welcome, stream, visit, deadline, stopped).await;
+                    }
+                    Ok(Err(error)) => tracing::debug!(%remote, %error, "TLS handshake failed"),
+                    Err(_) => tracing::debug!(%remote, "no TLS handshake in time"),
                 }
-                Ok(Err(error)) => tracing::debug!(%remote, %error, "TLS handshake failed"),
-                Err(_) => tracing::debug!(%remote, "no TLS handshake in time"),
-            }
+            })
+            .await;
         }
     }
 }

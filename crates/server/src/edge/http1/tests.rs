@@ -204,6 +204,16 @@ fn comparable(answers: &str) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn what_waits_is_small() {
+    let site = site(routes());
+    let (_stop, mut stopped) = watch::channel(());
+    let visit = visit(&site);
+    let (_, stream) = duplex(1);
+    let serving = serve(&site, &visit, stream, Instant::now(), &mut stopped);
+    assert!(size_of_val(&serving) <= 2300, "{}", size_of_val(&serving));
+}
+
+#[tokio::test]
 async fn hyper_answers_alike() {
     for line in [
         "GET /text",
