@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 pub(crate) type Result<T = ()> = std::result::Result<T, Failure>;
 
@@ -36,10 +36,15 @@ pub(crate) fn run(command: &mut Command) -> Result {
     Err(Failure(format!("{status} from: {}", shell_line(command))))
 }
 
+/// Runs a command to its end, however that is, and gives back what it wrote.
+pub(crate) fn output(command: &mut Command) -> Result<Output> {
+    let output = command.stdin(Stdio::null()).output();
+    output.map_err(|error| not_started(command, &error))
+}
+
 /// Runs a command to its end and gives back what it wrote to standard output.
 pub(crate) fn read(command: &mut Command) -> Result<String> {
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.map_err(|error| not_started(command, &error))?;
+    let output = output(command)?;
     if !output.status.success() {
         let line = shell_line(command);
         let stderr = String::from_utf8_lossy(&output.stderr);

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::node;
 use crate::process::{self, Failure, Result};
@@ -140,8 +140,7 @@ fn run(repository: &Repository, suite: &Suite) -> Result<String> {
     let server = Server::conformance(repository, name, arguments, suite.environment)?;
     command.envs(suite.environment.iter().copied());
     println!("   $ {}", process::shell_line(&command));
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.map_err(|error| process::not_started(&command, &error))?;
+    let output = process::output(&mut command)?;
     let report = String::from_utf8_lossy(&output.stdout);
     print!("{report}{}", String::from_utf8_lossy(&output.stderr));
     server.stop()?;

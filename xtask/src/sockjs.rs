@@ -1,7 +1,7 @@
 //! The official suite of SockJS, which is a script for Python 2.7.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::process::{self, Failure, Result};
 use crate::repository::Repository;
@@ -31,8 +31,7 @@ pub(crate) fn official(repository: &Repository, from: &Path) -> Result {
     suite.current_dir(from).env("PYTHONPATH", &packages);
     suite.env("SOCKJS_URL", format!("http://{}", server.address)).args([SCRIPT, "-v"]);
     println!("   $ {}", process::shell_line(&suite));
-    let output = suite.stdin(Stdio::null()).output();
-    let output = output.map_err(|error| process::not_started(&suite, &error))?;
+    let output = process::output(&mut suite)?;
     let report = String::from_utf8_lossy(&output.stderr);
     print!("{report}");
     judge(&report)?;
