@@ -1,8 +1,8 @@
 //! A stream of bytes through HTTP/3, where there is no socket to take over: what was asked for is
 //! at one end, a request's stream at the other.
 
+use super::offered;
 use http::Extensions;
-use parking_lot::Mutex;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -33,10 +33,6 @@ pub(crate) struct Far {
     pub(crate) gone: oneshot::Receiver<()>,
 }
 
-/// The near end among a request's extensions, until somebody takes it.
-#[derive(Debug, Clone)]
-struct Offered(Arc<Mutex<Option<Tunnel>>>);
-
 impl Tunnel {
     /// A tunnel that whoever answers the request may take.
     pub(crate) fn offer(extensions: &mut Extensions) -> Far {
@@ -44,13 +40,13 @@ impl Tunnel {
         let orderly = Arc::new(AtomicBool::new(false));
         let (here, gone) = oneshot::channel();
         let near = Self { io: near, orderly: Arc::clone(&orderly), _here: here };
-        extensions.insert(Offered(Arc::new(Mutex::new(Some(near)))));
+        offered::offer(extensions, near);
         Far { io: far, orderly, gone }
     }
 
     /// The tunnel that is offered with a request.
     pub(crate) fn take(extensions: &Extensions) -> Option<Self> {
-        extensions.get::<Offered>()?.0.lock().take()
+        offered::take(extensions)
     }
 }
 

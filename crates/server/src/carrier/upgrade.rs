@@ -1,5 +1,6 @@
 //! The bytes behind a handshake, wherever they come from.
 
+use super::offered;
 use super::tunnel::Tunnel;
 use crate::edge::prefixed::Prefixed;
 use bytes::Bytes;
@@ -7,8 +8,6 @@ use http::{Extensions, Request};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
-use parking_lot::Mutex;
-use std::sync::Arc;
 use std::{fmt, io};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -56,10 +55,6 @@ impl Socket for tokio::io::DuplexStream {
     }
 }
 
-/// The connection among a request's extensions, until somebody takes it.
-#[derive(Debug, Clone)]
-struct Offered(Arc<Mutex<Option<oneshot::Receiver<Upgraded>>>>);
-
 /// The stream, and what was read of it already.
 pub(crate) enum Upgraded {
     /// A plain TCP socket, taken out of hyper: no layer stays between it and the frames.
@@ -73,16 +68,14 @@ impl Upgrade {
     /// answer is written.
     pub(crate) fn offer(extensions: &mut Extensions) -> oneshot::Sender<Upgraded> {
         let (sender, receiver) = oneshot::channel();
-        extensions.insert(Offered(Arc::new(Mutex::new(Some(receiver)))));
+        offered::offer(extensions, receiver);
         sender
     }
 
     /// Of the request that asks for it.
     pub(crate) fn of(request: &mut Request<()>) -> Self {
-        if let Some(offered) =
-            request.extensions().get::<Offered>().and_then(|it| it.0.lock().take())
-        {
-            return Self::Ours(offered);
+        if let Some(ours) = offered::take(request.extensions()) {
+            return Self::Ours(ours);
         }
         match Tunnel::take(request.extensions()) {
             Some(tunnel) => Self::Tunnel(tunnel),

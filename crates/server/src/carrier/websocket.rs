@@ -11,6 +11,7 @@ use super::Place;
 #[cfg(unix)]
 use super::engine::{Socket, Work};
 use super::intake::{NoRoom, Portion};
+use super::stall::{self, Stall};
 use super::upgrade::{Upgrade, Upgraded};
 use crate::edge::crowd::Connection;
 use crate::panics;
@@ -27,7 +28,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::Sleep;
 
 /// The socket takes no more from the outbox while this much is unwritten: what waits longer
 /// must wait where it counts against the peer's limit.
@@ -172,7 +172,7 @@ struct Driver<S> {
     /// How the peer went, as far as is known.
     gone: Detached,
     /// Runs while the peer takes nothing of what is written to it.
-    stalled: Option<(Pin<Box<Sleep>>, usize)>,
+    stalled: Stall,
     watch: Watch,
     /// Set while a long message has come in part.
     portion: Option<Portion>,
@@ -197,7 +197,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let Idle { place, io, config, controls } = idle;
         let socket = WebSocket::from_parts(io, Role::Server, (*config).clone(), leftover)?;
         let (socket, gone, watch) = (socket.hold_close(), Detached::Lost, Watch::new(controls));
-        let (stalled, portion) = (None, None);
+        let (stalled, portion) = (Stall::default(), None);
         Ok(Self { place, socket, config, ended: false, gone, stalled, watch, portion })
     }
 
@@ -214,7 +214,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     fn is_idle(&self) -> bool {
-        !self.ended && self.stalled.is_none() && self.socket.is_idle() && self.watch.is_idle()
+        !self.ended && !self.stalled.is_running() && self.socket.is_idle() && self.watch.is_idle()
     }
 
     fn rest(self) -> Idle<S> {
@@ -247,7 +247,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// A peer that says more than it takes of what it is answered is not read from until it takes
     /// some: else its own answers would make it a slow peer.
     fn is_blocked(&mut self, context: &mut Context<'_>) -> bool {
-        if self.ended || self.stalled.is_none() || self.cell().outbox.has_room() {
+        if self.ended || !self.stalled.is_running() || self.cell().outbox.has_room() {
             return false;
         }
         let unwritten = self.socket.buffered_amount();
@@ -431,29 +431,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// Writes what is queued. Ready when the peer has taken nothing of it for too long.
     fn flush(&mut self, context: &mut Context<'_>) -> Poll<Detached> {
         if self.socket.poll_flush(context).is_ready() {
-            if self.stalled.take().is_some() {
-                self.cell().outbox.set_unwritten(false);
-            }
+            self.stalled.end(&self.place.cell);
             if self.ended {
                 // Its Close, or its end, is still to come.
                 return self.take_messages(context).map(|()| self.gone);
             }
             return Poll::Pending;
         }
-        if self.stalled.is_none() {
-            self.cell().outbox.set_unwritten(true);
-        }
-        let unwritten = self.socket.buffered_amount();
-        let timeout = self.cell().terms.shared.limits.write_timeout;
-        let stalled = match self.stalled.take() {
-            Some((sleep, before)) if before == unwritten => (sleep, before),
-            _ => (Box::pin(tokio::time::sleep(timeout)), unwritten),
-        };
-        let (sleep, _) = self.stalled.insert(stalled);
-        sleep.as_mut().poll(context).map(|()| {
-            self.place.cell.terms.shared.counters.slow_peers.fetch_add(1, Relaxed);
-            let why = format!("it has taken nothing for {timeout:?}, {unwritten} bytes wait");
-            self.place.cell.log_slow(&(why + " beside its outbox: it is cut off"));
+        let (unwritten, cell) = (self.socket.buffered_amount(), &self.place.cell);
+        let timeout = cell.terms.shared.limits.write_timeout;
+        self.stalled.poll(cell, unwritten, timeout, context).map(|()| {
+            stall::count_slow(cell, timeout, unwritten);
             Detached::Lost
         })
     }

@@ -10,6 +10,8 @@ mod visitor;
 use self::outgoing::Outgoing;
 pub(crate) use self::visitor::{Far, Talk, Visitor};
 use super::Place;
+use super::reading::poll_read;
+use super::stall::{self, Stall};
 use super::websocket::watch::Watch;
 use crate::session::cell::{Cell, Step};
 use bytes::BytesMut;
@@ -22,8 +24,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
-use tokio::time::{Sleep, timeout};
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio::time::timeout;
 
 /// As a WebSocket's: more waits where it counts against the peer's limit.
 const UNWRITTEN_LEN_MAX: usize = 64 << 10;
@@ -31,9 +33,6 @@ const UNWRITTEN_LEN_MAX: usize = 64 << 10;
 /// Messages and bytes taken in one turn, so that one busy peer does not hold up its thread.
 const MESSAGES_PER_TURN: usize = 64;
 const LEN_PER_TURN: usize = 256 << 10;
-
-/// Bytes read at once.
-const READ_LEN: usize = 16 << 10;
 
 /// Carries a session over a WebTransport whose first frame was read, until it ends.
 pub(crate) async fn run(place: Place, talk: Talk, payload_len_max: usize) {
@@ -44,7 +43,7 @@ pub(crate) async fn run(place: Place, talk: Talk, payload_len_max: usize) {
         out: Outgoing::default(),
         ended: false,
         frames: 0,
-        stalled: None,
+        stalled: Stall::default(),
         watch: Watch::default(),
     };
     let how = poll_fn(|context| driver.turn(context)).await;
@@ -67,7 +66,7 @@ struct Driver {
     /// How many frames have come whole.
     frames: u32,
     /// Runs while the peer takes nothing of what is written to it.
-    stalled: Option<(Pin<Box<Sleep>>, usize)>,
+    stalled: Stall,
     watch: Watch,
 }
 
@@ -96,9 +95,7 @@ impl Driver {
                 Poll::Ready(Ok(())) if self.ended => return Poll::Ready(Detached::Done),
                 Poll::Ready(Ok(())) if may_have_more => {}
                 Poll::Ready(Ok(())) => {
-                    if self.stalled.take().is_some() {
-                        self.cell().outbox.set_unwritten(false);
-                    }
+                    self.stalled.end(&self.place.cell);
                     return Poll::Pending;
                 }
                 Poll::Ready(Err(_)) => return Poll::Ready(Detached::Lost),
@@ -110,7 +107,7 @@ impl Driver {
     /// A peer that says more than it takes of what it is answered is not read from until it takes
     /// some: else its own answers would make it a slow peer.
     fn is_blocked(&self) -> bool {
-        self.stalled.is_some() && !self.cell().outbox.has_room()
+        self.stalled.is_running() && !self.cell().outbox.has_room()
     }
 
     /// Ready when the connection is over.
@@ -170,21 +167,13 @@ impl Driver {
                     return Poll::Ready(Err(Detached::Closed { code: PROTOCOL_ERROR }));
                 }
             }
-            match self.poll_read(context) {
+            match poll_read(&mut self.talk.stream, context, &mut self.talk.unread) {
                 Poll::Ready(Ok(1..)) => {}
                 // The client ended its side, and could not even answer a ping.
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Detached::Lost)),
                 Poll::Pending => return self.watch_frame(context),
             }
         }
-    }
-
-    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut space = [0; READ_LEN];
-        let mut read = ReadBuf::new(&mut space);
-        ready!(Pin::new(&mut self.talk.stream).poll_read(context, &mut read))?;
-        self.talk.unread.extend_from_slice(read.filled());
-        Poll::Ready(Ok(read.filled().len()))
     }
 
     /// Pending, but for a frame that takes too long, with which the connection ends.
@@ -232,8 +221,7 @@ impl Driver {
 
     fn end(&mut self) {
         self.ended = true;
-        // What is left to write has a time of its own.
-        self.stalled = None;
+        self.stalled.restart();
     }
 
     /// Writes what waits.
@@ -251,23 +239,13 @@ impl Driver {
 
     /// Ready when the peer has taken nothing of what waits for too long.
     fn poll_stalled(&mut self, context: &mut Context<'_>) -> Poll<Detached> {
-        if self.stalled.is_none() {
-            self.cell().outbox.set_unwritten(true);
-        }
-        let (unwritten, limits) = (self.out.len(), &self.place.cell.terms.shared.limits);
+        let (unwritten, cell) = (self.out.len(), &self.place.cell);
+        let limits = &cell.terms.shared.limits;
         let time = if self.ended { limits.close_timeout } else { limits.write_timeout };
-        let stalled = match self.stalled.take() {
-            Some((sleep, before)) if before == unwritten => (sleep, before),
-            _ => (Box::pin(tokio::time::sleep(time)), unwritten),
-        };
-        let (sleep, _) = self.stalled.insert(stalled);
-        sleep.as_mut().poll(context).map(|()| {
-            if self.ended {
-                return Detached::Lost;
+        self.stalled.poll(cell, unwritten, time, context).map(|()| {
+            if !self.ended {
+                stall::count_slow(cell, time, unwritten);
             }
-            self.place.cell.terms.shared.counters.slow_peers.fetch_add(1, Relaxed);
-            let why = format!("it has taken nothing for {time:?}, {unwritten} bytes wait");
-            self.place.cell.log_slow(&(why + " beside its outbox: it is cut off"));
             Detached::Lost
         })
     }

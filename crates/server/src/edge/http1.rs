@@ -2,31 +2,30 @@
 //!
 //! Hyper keeps 16 to 24 KB of buffers as long as a connection lives. Polls and event streams do
 //! nothing but wait, by the ten thousand, so what waits here keeps no buffer at all. What is not
-//! plainly a whole and ordinary request (half of one, a long body, chunks, HTTP/2, nonsense) is hyper's, with the connection and all that has been read of it.
+//! plainly a whole and ordinary request (half of one, a long body, chunks, HTTP/2, nonsense) is
+//! hyper's, with the connection and all that has been read of it.
 
 mod head;
 mod reply;
 
 use super::prefixed::Prefixed;
 use super::site::{Site, Visit};
+use crate::carrier::reading::poll_read;
 use crate::carrier::upgrade::{Socket, Upgrade};
 use crate::clock;
 use axum::body::Body;
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
+use futures_util::FutureExt as _;
 use http::{Response, StatusCode};
-use http_body::{Body as _, Frame};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use std::io;
-use std::mem::MaybeUninit;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
-
-/// How much is read at once, and so how long a request by the short way may be.
-const READ_LEN: usize = 16 << 10;
 
 /// Answers requests until the connection ends, changes its protocol (`None`) or brings something
 /// for hyper. The first request must have begun by `deadline`, each further one within the limit
@@ -89,13 +88,11 @@ struct Line<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     /// Waits for bytes, and has no buffer until they are there. An end is an error.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut space = [MaybeUninit::uninit(); READ_LEN];
-        let mut buffer = ReadBuf::uninit(&mut space);
-        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
-        if buffer.filled().is_empty() {
+        let mut bytes = BytesMut::new();
+        if ready!(poll_read(&mut self.stream, context, &mut bytes))? == 0 {
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
-        self.unread = Bytes::copy_from_slice(buffer.filled());
+        self.unread = bytes.freeze();
         Poll::Ready(Ok(()))
     }
 
@@ -126,7 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
             self.send(&mut head).await?;
             return Ok(true);
         }
-        let mut next = piece_at_hand(&mut body).await;
+        let mut next = body.frame().now_or_never();
         if next.is_none() {
             self.send(&mut head).await?;
         }
@@ -158,17 +155,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         };
         timeout(self.write_timeout, sent).await.map_err(io::Error::from)?
     }
-}
-
-/// The next piece of a body, if it need not be waited for; the one within is what a body gives.
-async fn piece_at_hand(body: &mut Body) -> Option<Option<Result<Frame<Bytes>, axum::Error>>> {
-    std::future::poll_fn(|context| {
-        Poll::Ready(match Pin::new(&mut body.frame()).poll(context) {
-            Poll::Ready(piece) => Some(piece),
-            Poll::Pending => None,
-        })
-    })
-    .await
 }
 
 #[cfg(test)]

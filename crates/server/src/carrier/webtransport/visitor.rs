@@ -1,12 +1,11 @@
 //! Who comes by WebTransport: a session of HTTP/3 that was let in, and its first stream.
 
+use crate::carrier::offered;
 use crate::carrier::upgrade::Stream;
 use bytes::BytesMut;
 use http::Extensions;
 use omniwire_engineio::frame::{self, Greeting};
-use parking_lot::Mutex;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::oneshot;
@@ -45,15 +44,11 @@ pub(crate) struct Talk {
     session: Session,
 }
 
-/// The near end among a request's extensions, until somebody takes it.
-#[derive(Clone)]
-struct Offered(Arc<Mutex<Option<Visitor>>>);
-
 impl Visitor {
     /// A session that whoever answers the request may take.
     pub(crate) fn offer(extensions: &mut Extensions) -> Far {
         let (far, near) = Self::pair();
-        extensions.insert(Offered(Arc::new(Mutex::new(Some(near)))));
+        offered::offer(extensions, near);
         far
     }
 
@@ -67,7 +62,7 @@ impl Visitor {
 
     /// The session that is offered with a request.
     pub(crate) fn take(extensions: &Extensions) -> Option<Self> {
-        extensions.get::<Offered>()?.0.lock().take()
+        offered::take(extensions)
     }
 
     /// Waits for the first stream and reads its first frame. `None`: it says nothing that would
