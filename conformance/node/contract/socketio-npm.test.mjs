@@ -134,9 +134,10 @@ alike("protocol 3: each packet of a client in `/`", packets3, async (server, pac
   const client = await Raw.open(server, EIO3);
   await client.until('42["welcome"');
   client.say(packet);
-  // Another namespace, so that what a middleware takes its time for comes first.
+  // The middleware of `/auth` answers when a timer lets it.
+  const refused = packet.startsWith("40/auth") ? await client.rest(/^4[024]\/auth,[["{]/) : [];
   client.say("40/dyn-1");
-  return client.rest(/^42\/dyn-1,\["welcome"/);
+  return [refused, await client.rest(/^42\/dyn-1,\["welcome"/)];
 }, { eio3: true });
 
 // Payloads by POST
