@@ -305,7 +305,9 @@ impl Client {
                 self.wish(false);
                 self.settle(line);
             }
-            3..=6 if self.plan.kind.polls() && self.is_in => line.send(Outgoing::PollAgain),
+            3..=6 if self.plan.kind.polls() && self.is_in && Instant::now() >= self.calm => {
+                line.send(Outgoing::PollAgain { older_than: self.network.request_time_max() });
+            }
             7..=13 if !self.plan.troubles.is_empty() => return self.suffer(),
             18..=19 => return self.part(line),
             14..=17 => (0..self.chance.between(5, 30)).for_each(|_| self.publish(line)),

@@ -12,8 +12,10 @@ use crate::http::{Http, Request};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// What may wait between a client and its line. What does not fit is lost, and found to be.
 const QUEUE_MAX: usize = 65_536;
@@ -35,7 +37,11 @@ pub enum Outgoing {
     /// Says this.
     Text(String),
     /// Polls once more, though a poll is under way: as a proxy does, or a page that was too slow.
-    PollAgain,
+    PollAgain {
+        /// Nothing happens while the last poll is younger: which of the two the server had first,
+        /// and so in which order their answers belong, could not be known.
+        older_than: Duration,
+    },
     /// Ends it in the protocol's own way.
     Close,
 }
@@ -162,6 +168,8 @@ struct Polls {
     /// The connection that the last poll came back on.
     kept: Option<Http>,
     running: VecDeque<Poll>,
+    /// When the last poll began.
+    started: Instant,
     tasks: JoinSet<()>,
 }
 
@@ -170,13 +178,21 @@ type Poll = oneshot::Receiver<(Http, io::Result<(u16, String)>)>;
 impl Polls {
     fn new(dial: &Arc<dyn Dial>) -> Self {
         let (running, tasks) = (VecDeque::new(), JoinSet::new());
-        Self { dial: Arc::clone(dial), kept: None, running, tasks }
+        Self { dial: Arc::clone(dial), kept: None, running, started: Instant::now(), tasks }
+    }
+
+    /// [`Outgoing::PollAgain`]
+    fn start_again(&mut self, older_than: Duration, method: &'static str, target: &str) {
+        if self.started.elapsed() > older_than {
+            self.start(method, target.to_owned());
+        }
     }
 
     fn start(&mut self, method: &'static str, target: String) {
         let mut http = self.kept.take().unwrap_or_else(|| Http::new(&self.dial));
         let (sender, receiver) = oneshot::channel();
         self.running.push_back(receiver);
+        self.started = Instant::now();
         self.tasks.spawn(async move {
             let request = Request { method, target: &target, headers: "", body: "" };
             let answer = http.ask(request).await;

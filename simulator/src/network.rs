@@ -171,6 +171,12 @@ impl Network {
         self.inner().quality = quality;
     }
 
+    /// What a request takes at most to be with the server, its connection included, while nothing
+    /// is wrong.
+    pub fn request_time_max(&self) -> Duration {
+        4 * self.inner().quality.delay_max
+    }
+
     fn connect(&self) -> End {
         let mut inner = self.inner();
         let quality = inner.quality;

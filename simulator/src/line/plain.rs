@@ -85,7 +85,7 @@ pub fn stream(dial: &Arc<dyn Dial>, target: String, send: String, last: &str) ->
                 }
                 wish = carrying.wish() => match wish {
                     Outgoing::Text(envelope) => sender.say(envelope),
-                    Outgoing::PollAgain => {}
+                    Outgoing::PollAgain { .. } => {}
                     Outgoing::Close => return Ok("closed by us".to_owned()),
                 },
             }
@@ -161,8 +161,9 @@ impl Polling {
                 }
                 wish = carrying.wish() => match wish {
                     Outgoing::Text(envelope) => self.sender.say(envelope),
-                    Outgoing::PollAgain if self.polled.cursor.is_empty() => {}
-                    Outgoing::PollAgain => self.start(),
+                    Outgoing::PollAgain { .. } if self.polled.cursor.is_empty() => {}
+                    // By its cursor each answer says where it belongs, however old the poll is.
+                    Outgoing::PollAgain { .. } => self.start(),
                     Outgoing::Close => return Ok("closed by us".to_owned()),
                 },
             }

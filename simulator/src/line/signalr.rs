@@ -114,7 +114,7 @@ async fn stream(
             }
             wish = carrying.wish() => match wish {
                 Outgoing::Text(text) => posts.post(text),
-                Outgoing::PollAgain => {}
+                Outgoing::PollAgain { .. } => {}
                 Outgoing::Close => return Ok("closed by us".to_owned()),
             },
         }
@@ -127,28 +127,30 @@ async fn poll(dial: &Arc<dyn Dial>, target: String, mut carrying: Carrying) -> i
     polls.start("GET", target.clone());
     loop {
         tokio::select! {
-            biased;
-            why = posts.failed() => return why,
-            answer = polls.answer() => match answer? {
-                (200, body) => {
-                    carrying.alive();
-                    take(&body, &carrying);
-                    if polls.running() == 0 {
-                        polls.start("GET", target.clone());
-                    }
-                }
-                (204, _) if polls.running() > 0 => {}
-                (status, body) => return Ok(format!("poll: {status} {body}")),
-            },
-            wish = carrying.wish() => match wish {
-                Outgoing::Text(text) => posts.post(text),
-                Outgoing::PollAgain => polls.start("GET", target.clone()),
-                Outgoing::Close => {
-                    let request = Request { method: "DELETE", ..Request::get(&target) };
-                    let (status, _) = Http::new(dial).ask(request).await?;
-                    return Ok(format!("closed by us: {status}"));
-                }
-            },
+                    biased;
+                    why = posts.failed() => return why,
+                    answer = polls.answer() => match answer? {
+                        (200, body) => {
+                            carrying.alive();
+                            take(&body, &carrying);
+                            if polls.running() == 0 {
+                                polls.start("GET", target.clone());
+                            }
+                        }
+                        (204, _) if polls.running() > 0 => {}
+                        (status, body) => return Ok(format!("poll: {status} {body}")),
+                    },
+                    wish = carrying.wish() => match wish {
+                        Outgoing::Text(text) => posts.post(text),
+                        Outgoing::PollAgain { older_than } => {
+            polls.start_again(older_than, "GET", &target);
         }
+                        Outgoing::Close => {
+                            let request = Request { method: "DELETE", ..Request::get(&target) };
+                            let (status, _) = Http::new(dial).ask(request).await?;
+                            return Ok(format!("closed by us: {status}"));
+                        }
+                    },
+                }
     }
 }

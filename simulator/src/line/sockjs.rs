@@ -105,7 +105,7 @@ async fn stream(
                 }
                 wish = carrying.wish() => match wish {
                     Outgoing::Text(text) => posts.post(text),
-                    Outgoing::PollAgain => {}
+                    Outgoing::PollAgain { .. } => {}
                     Outgoing::Close => return Ok("closed by us".to_owned()),
                 },
             }
@@ -123,27 +123,29 @@ async fn poll(
     polls.start("POST", target.clone());
     loop {
         tokio::select! {
-            biased;
-            why = posts.failed() => return why,
-            answer = polls.answer() => {
-                let (status, body) = answer?;
-                if status != 200 {
-                    return Ok(format!("poll: {status} {body}"));
-                }
-                // A second receiver is told so, and the first goes on.
-                let second = body.starts_with("c[2010");
-                if let Some(why) = take(body.trim_end(), &carrying).filter(|_| !second) {
-                    return Ok(why);
-                }
-                if polls.running() == 0 {
-                    polls.start("POST", target.clone());
-                }
-            }
-            wish = carrying.wish() => match wish {
-                Outgoing::Text(text) => posts.post(text),
-                Outgoing::PollAgain => polls.start("POST", target.clone()),
-                Outgoing::Close => return Ok("closed by us".to_owned()),
-            },
+                    biased;
+                    why = posts.failed() => return why,
+                    answer = polls.answer() => {
+                        let (status, body) = answer?;
+                        if status != 200 {
+                            return Ok(format!("poll: {status} {body}"));
+                        }
+                        // A second receiver is told so, and the first goes on.
+                        let second = body.starts_with("c[2010");
+                        if let Some(why) = take(body.trim_end(), &carrying).filter(|_| !second) {
+                            return Ok(why);
+                        }
+                        if polls.running() == 0 {
+                            polls.start("POST", target.clone());
+                        }
+                    }
+                    wish = carrying.wish() => match wish {
+                        Outgoing::Text(text) => posts.post(text),
+                        Outgoing::PollAgain { older_than } => {
+            polls.start_again(older_than, "POST", &target);
         }
+                        Outgoing::Close => return Ok("closed by us".to_owned()),
+                    },
+                }
     }
 }
