@@ -18,6 +18,9 @@ export class FaultProxy {
   #server;
   #target;
   #sockets = new Set();
+  /** Connections wait for it. */
+  #gate = Promise.resolve();
+  #open = () => {};
 
   static async start(target) {
     const proxy = new FaultProxy();
@@ -32,6 +35,17 @@ export class FaultProxy {
     return `http://127.0.0.1:${this.#server.address().port}${path}`;
   }
 
+  /** Lets new connections wait until `release`. */
+  hold() {
+    this.#gate = new Promise((resolve) => {
+      this.#open = resolve;
+    });
+  }
+
+  release() {
+    this.#open();
+  }
+
   /** Breaks all lines that there are. */
   cut() {
     this.cuts += 1;
@@ -44,8 +58,11 @@ export class FaultProxy {
     await once(this.#server, "close");
   }
 
-  #carry(client) {
-    const line = new Line(this.#keep(client), this.#keep(connect(this.#target)));
+  async #carry(client) {
+    this.#keep(client);
+    await this.#gate;
+    if (client.destroyed) return;
+    const line = new Line(client, this.#keep(connect(this.#target)));
     client.once("data", (head) => {
       if (/^upgrade: *websocket/im.test(head.toString("latin1"))) {
         line.fate = this.fate();

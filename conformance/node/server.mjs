@@ -21,9 +21,9 @@ export function startDemo(flags = [], port = 0) {
   return Server.start(args, /https?:\/\/(?<address>[^\s/]+:\d+)/);
 }
 
-/** `omniwire conformance --suite NAME`, with further environment. */
-export function startSuite(suite, environment = {}) {
-  const args = ["conformance", "--suite", suite, "--port", "0"];
+/** `omniwire conformance --suite NAME`, with further environment; `port` 0 takes a free one. */
+export function startSuite(suite, environment = {}, port = 0) {
+  const args = ["conformance", "--suite", suite, "--port", `${port}`];
   return Server.start(args, /listening on (?<address>\S+:\d+)/, environment);
 }
 
@@ -63,6 +63,12 @@ export class Server {
     });
   }
 
+  /** Host and port for a bare TCP connection. */
+  get address() {
+    const { hostname, port } = new URL(this.url);
+    return { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port) };
+  }
+
   /** What of it is in memory. */
   residentKib() {
     const status = readFileSync(`/proc/${this.#child.pid}/status`, "utf8");
@@ -72,6 +78,13 @@ export class Server {
   /** For what does not mind SIGTERM. */
   kill() {
     this.#child.kill("SIGKILL");
+  }
+
+  /** Its end without a word to anybody. */
+  async die() {
+    const ended = once(this.#child, "exit");
+    this.kill();
+    await within(ended, "the end after SIGKILL");
   }
 
   /** SIGTERM, whatever follows. */

@@ -41,6 +41,7 @@ const SUITES: &[Suite] = &[
     Suite { name: "signalr-faults", official: None },
     Suite { name: "sockjs", official: Some(sockjs::official) },
     Suite { name: "plain", official: None },
+    Suite { name: "recovery", official: None },
 ];
 
 /// The suites that run longer on their own than among all: they read this.

@@ -39,8 +39,7 @@ export function suite(name, environment) {
     ws: (path) => new URL(path, under.ws).href,
     /** Host and port for a bare TCP connection. */
     get address() {
-      const { hostname, port } = new URL(under.url);
-      return { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port) };
+      return under.address;
     },
   };
 }
