@@ -91,6 +91,8 @@ struct Probe {
     until: Instant,
     /// When the next noop may end a poll; `None` before the client's probe.
     noop_at: Option<Instant>,
+    /// The poll that waited when the client's probe came.
+    met: Option<CarrierId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,7 +228,7 @@ impl Machine {
                     && (self.protocol, carrier) != (Protocol::V3, Carrier::WebTransport) =>
             {
                 let until = now + self.config.upgrade_timeout;
-                *probe = Some(Box::new(Probe { id, carrier, until, noop_at: None }));
+                *probe = Some(Box::new(Probe { id, carrier, until, noop_at: None, met: None }));
             }
             // A second one that wants to take over, anything after the upgrade, other carriers.
             _ => out.push_back(refuse(id)),
@@ -322,17 +324,18 @@ impl Machine {
             "2probe" => {
                 let message = Message::Text(ByteString::from_static("3probe"));
                 out.push_back(Output::Direct { id, message });
-                probe.noop_at = Some(now);
-                self.release_poll(now, out);
-                self.schedule_noop(now);
+                // Not at once: what waits is most often ended by the answer to what the client has
+                // just said, and stock clients show a noop to those who listen for packets.
+                probe.noop_at = Some(now + NOOP_INTERVAL);
+                probe.met = *waiting;
             }
             "5" => {
-                let probed = probe.noop_at.is_some();
+                let (probed, met) = (probe.noop_at.is_some(), probe.met);
                 match waiting.take() {
-                    // It came after the probe had ended those before it. Clients wait for the end
-                    // of their poll before they move, so it was sent after the move and overtook
-                    // it: it gets what it would get behind it.
-                    Some(poll) if probed => {
+                    // It came after the probe. Clients wait for the end of their poll before they
+                    // move, so it was sent after the move and overtook it: it gets what it would
+                    // get behind it.
+                    Some(poll) if probed && met != Some(poll) => {
                         out.push_back(Output::Carry(None));
                         out.push_back(refuse(poll));
                     }
@@ -360,13 +363,6 @@ impl Machine {
         if due && let Some(poll) = waiting.take() {
             probe.noop_at = Some(now + NOOP_INTERVAL);
             self.end_poll(poll, out);
-        }
-    }
-
-    /// A poll that comes from now on waits a while for the end of the move.
-    fn schedule_noop(&mut self, now: Instant) {
-        if let Carried::Polling { probe: Some(probe), .. } = &mut self.carried {
-            probe.noop_at = Some(now + NOOP_INTERVAL);
         }
     }
 

@@ -39,6 +39,7 @@ fn eio41_upgrade_keeps_messages_in_order() {
     let (poll, id) = (driver.poll(), driver.attach(Carrier::WebTransport));
     driver.send(id, "2probe").unwrap();
     assert_eq!(driver.receive_text(id), "3probe");
+    driver.advance(ms(100));
     assert_eq!(driver.answer(poll).unwrap(), "6");
     driver.post("4a").unwrap();
     driver.send(id, "5").unwrap();
