@@ -144,9 +144,11 @@ function roomEvents(over) {
   });
 
   over("server-side-emit and server-side-ask find no other node", 1, async ([socket]) => {
+    const heard = all(socket, "sse");
     assert.equal(await ask(socket, "server-side-emit", 1), undefined);
     const answer = await ask(socket, "server-side-ask", 1);
     assert.deepEqual(answer, { timedOut: false, responses: [] });
+    assert.deepEqual(heard, []);
   });
 }
 

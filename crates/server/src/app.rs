@@ -4,6 +4,7 @@ pub(crate) mod admin;
 pub(crate) mod arguments;
 pub(crate) mod attendance;
 pub(crate) mod audience;
+pub(crate) mod cluster;
 pub(crate) mod dynamic;
 pub(crate) mod failure;
 pub(crate) mod filter;

@@ -1,6 +1,7 @@
 //! From namespaces and mounts to a server.
 
 use crate::app::admin::{AdminUi, Feed};
+use crate::app::cluster::Cluster;
 use crate::app::dynamic::{DynamicSpaces, Make};
 use crate::app::namespace::{Namespace, SpaceTerms};
 #[cfg(unix)]
@@ -41,6 +42,7 @@ pub struct Builder {
     namespaces: Vec<(Namespace, bool)>,
     makers: Vec<Make>,
     admin: Option<AdminUi>,
+    cluster: Option<Arc<dyn Cluster>>,
     mounts: Vec<(String, Mount)>,
     socketio: bool,
 }
@@ -65,6 +67,7 @@ impl Omniwire {
             namespaces: Vec::new(),
             makers: Vec::new(),
             admin: None,
+            cluster: None,
             mounts: Vec::new(),
             socketio: true,
         }
@@ -180,6 +183,13 @@ impl Builder {
         self
     }
 
+    /// Lets namespaces talk to those of the application's other servers
+    /// ([`crate::NamespaceHandle::server_side_emit`]). Without it there is no other.
+    pub fn cluster(mut self, cluster: impl Cluster) -> Self {
+        self.cluster = Some(Arc::new(cluster));
+        self
+    }
+
     /// Mounts a protocol at a path.
     pub fn mount(mut self, path: impl Into<String>, mount: impl Into<Mount>) -> Self {
         self.mounts.push((path.into(), mount.into()));
@@ -203,6 +213,7 @@ impl Builder {
             epoch: epoch(),
             timers: Arc::clone(&timers),
             counters: Arc::clone(&counters),
+            cluster: self.cluster,
         };
         let mut spaces = HashMap::new();
         let mut mounts = self.mounts;

@@ -49,6 +49,7 @@ pub use app::admin::AdminUi;
 pub use app::arguments::{ArgsError, Binary, FromArgs, IntoArgs, Json, Raw, Relayed};
 pub use app::attendance::{Presence, Present, WatchError};
 pub use app::audience::{Answers, Audience};
+pub use app::cluster::{Cluster, ServerEvent};
 pub use app::failure::Failure;
 pub use app::filter::Next;
 pub use app::handler::{

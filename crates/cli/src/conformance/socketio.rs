@@ -27,9 +27,9 @@ pub(super) fn site(basis: &Basis) -> Result<Site, Mistake> {
     if let Some(origins) = settings.origins {
         mount = mount.origins(origins);
     }
-    let recovery = settings.recovery;
+    let (recovery, node) = (settings.recovery, settings.node.clone());
     let contract = move |name: &str| {
-        let namespace = contract(name);
+        let namespace = contract(name, &node);
         match &recovery {
             Some(recovery) => namespace.connection_recovery(recovery.clone()),
             None => namespace,
@@ -59,10 +59,10 @@ fn is_dynamic(name: &str) -> bool {
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A namespace with the handlers of the contract.
-fn contract(name: &str) -> Namespace {
+/// A namespace with the handlers of the contract, on the server of this name.
+fn contract(name: &str, node: &str) -> Namespace {
     let namespace = Namespace::new(name.to_owned()).on_disconnect(rooms::tell_watchers);
-    rooms::add(events::add(namespace))
+    rooms::add(events::add(namespace), node)
 }
 
 fn welcomed(namespace: Namespace) -> Namespace {

@@ -97,7 +97,13 @@ mod tests {
         let make: Make = Box::new(|name| name.starts_with("/room-").then(|| Namespace::new("/")));
         DynamicSpaces::new(
             vec![make],
-            SpaceTerms { limits, epoch: 1, timers: Arc::default(), counters: Arc::default() },
+            SpaceTerms {
+                limits,
+                epoch: 1,
+                timers: Arc::default(),
+                counters: Arc::default(),
+                cluster: None,
+            },
         )
     }
 

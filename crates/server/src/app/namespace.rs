@@ -1,13 +1,14 @@
 //! One application's address space: its handlers and its rooms.
 
 use super::admin::Feed;
-use super::arguments::{ArgsError, IntoArgs};
+use super::arguments::FromArgs;
 use super::attendance::{self, Attendance, Presence, Present, Wishes};
-use super::audience::{Answers, Audience};
+use super::audience::Audience;
+use super::cluster::{Cluster, Listener};
 use super::dynamic::Listed;
 use super::failure::Failure;
 use super::filter::{Filter, Filters, Next, around_connection};
-use super::handler::{BoxedHandler, CallContext, Handler, Outcome};
+use super::handler::{BoxedHandler, CallContext, Handler, IntoOutcome, Outcome};
 use super::peer::Peer;
 use crate::clock;
 use crate::request::RequestInfo;
@@ -52,6 +53,7 @@ pub struct Namespace {
     wishes: Wishes,
     slow: Option<SlowPolicies>,
     outgoing: Option<Overhear>,
+    listeners: HashMap<ByteString, Listener>,
     pub(crate) feed: Option<Arc<Feed>>,
 }
 
@@ -103,6 +105,7 @@ impl Namespace {
             wishes: Wishes::default(),
             slow: None,
             outgoing: None,
+            listeners: HashMap::new(),
             feed: None,
         }
     }
@@ -255,6 +258,34 @@ impl Namespace {
         self
     }
 
+    /// Called when another of the application's servers says this to the others
+    /// ([`NamespaceHandle::server_side_emit`]), with the namespace here and the arguments. What it
+    /// answers goes to a server that asked; an error is logged, and is no answer. Official name:
+    /// `on` of a namespace.
+    ///
+    /// ```
+    /// use omniwire::{Namespace, NamespaceHandle, Reply};
+    ///
+    /// let how_many = |here: NamespaceHandle, (room,): (String,)| async move {
+    ///     Reply((here.room_len(&room),))
+    /// };
+    /// let chat = Namespace::new("/chat").on_server_side_emit("how many", how_many);
+    /// # let _ = chat;
+    /// ```
+    #[must_use]
+    pub fn on_server_side_emit<A, O>(
+        mut self,
+        event: impl Into<ByteString>,
+        handler: impl Fn(NamespaceHandle, A) -> O + Send + Sync + 'static,
+    ) -> Self
+    where
+        A: FromArgs,
+        O: Future<Output: IntoOutcome> + Send + 'static,
+    {
+        self.listeners.insert(event.into(), Listener::new(handler));
+        self
+    }
+
     /// Called when a client asks to join a room by itself (`{"join":"room"}`, `?room=`). If it
     /// answers without an error, the peer is put in the room, whose name is the argument. Without
     /// this handler no client may.
@@ -403,6 +434,8 @@ impl Namespace {
             name_len_max: limits.name_len_max,
             recovery: self.recovery.map(Recovery::new),
             outgoing: self.outgoing,
+            listeners: self.listeners,
+            cluster: terms.cluster.clone(),
             feed: self.feed,
             questions: OpenQuestions::default(),
             _listed: listed,
@@ -473,6 +506,10 @@ pub(crate) struct Space {
     pub(crate) name_len_max: usize,
     pub(crate) recovery: Option<Recovery>,
     outgoing: Option<Overhear>,
+    /// Who hears other servers.
+    pub(crate) listeners: HashMap<ByteString, Listener>,
+    /// The way to them.
+    pub(crate) cluster: Option<Arc<dyn Cluster>>,
     /// Whom the Admin UI hears of this namespace by.
     pub(crate) feed: Option<Arc<Feed>>,
     pub(crate) questions: OpenQuestions,
@@ -603,6 +640,7 @@ pub(crate) struct SpaceTerms {
     pub(crate) epoch: u32,
     pub(crate) timers: Arc<Timers>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) cluster: Option<Arc<dyn Cluster>>,
 }
 
 /// A namespace seen from outside its handlers: for publishing from elsewhere in the program.
@@ -629,36 +667,6 @@ impl NamespaceHandle {
     /// added ([`Audience::and_user`]).
     pub fn user(&self, user: &str) -> Audience {
         Audience::new(&self.0).and_user(user)
-    }
-
-    /// Says something to the application's other servers, in this namespace; not to its peers. How
-    /// many were told: there are none as long as servers can't be joined, so nobody hears it, as
-    /// with npm's adapter in memory. Official name: `serverSideEmit`.
-    ///
-    /// # Errors
-    /// The arguments can't be said in JSON.
-    pub async fn server_side_emit(
-        &self,
-        _event: impl Into<ByteString>,
-        args: impl IntoArgs,
-    ) -> Result<usize, ArgsError> {
-        // What can't be said is refused today as it will be when somebody hears it.
-        args.into_args().map(|_| 0)
-    }
-
-    /// Asks them, and waits for their answers, at most `timeout`: there are none, at once. Official
-    /// name: `serverSideEmitWithAck`.
-    ///
-    /// # Errors
-    /// The arguments can't be said in JSON.
-    pub async fn server_side_ask(
-        &self,
-        event: impl Into<ByteString>,
-        args: impl IntoArgs,
-        _timeout: Duration,
-    ) -> Result<Answers, ArgsError> {
-        let missing = self.server_side_emit(event, args).await?;
-        Ok(Answers { given: Vec::new(), missing })
     }
 
     /// The peer with this id.

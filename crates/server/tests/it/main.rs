@@ -3,6 +3,7 @@
 mod access;
 mod advisories;
 mod calls;
+mod cluster;
 mod ends;
 mod engineio;
 mod harness;

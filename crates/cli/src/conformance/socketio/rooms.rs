@@ -3,15 +3,17 @@
 use super::events;
 use super::words::{self, at, event, rooms, within};
 use omniwire::{
-    Answers, Args, ArgsError, Audience, Failure, IntoOutcome, Namespace, Peer, RawArgs, Reason,
-    Relayed, Reply,
+    Answers, Args, ArgsError, Audience, Failure, IntoArgs, IntoOutcome, Namespace, NamespaceHandle,
+    Peer, RawArgs, Reason, Relayed, Reply,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::future::ready;
 use std::time::Duration;
 
-pub(super) fn add(namespace: Namespace) -> Namespace {
+/// The events; `node` is this server's name for others.
+pub(super) fn add(namespace: Namespace, node: &str) -> Namespace {
+    let node = node.to_owned();
     let namespace = namespace
         .on("join", join)
         .on("leave", leave)
@@ -30,6 +32,9 @@ pub(super) fn add(namespace: Namespace) -> Namespace {
         .on("disconnect-sockets", disconnect_sockets)
         .on("server-side-emit", server_side_emit)
         .on("server-side-ask", server_side_ask)
+        .on_server_side_emit("sse", move |here: NamespaceHandle, args: RawArgs| {
+            heard_of_another(here, node.clone(), args)
+        })
 }
 
 /// The room whose members hear who goes.
@@ -131,6 +136,24 @@ async fn server_side_ask(
 ) -> Result<Reply<(Answered,)>, ArgsError> {
     let answers = peer.namespace().server_side_ask("sse", args, OTHERS_TIMEOUT).await?;
     Ok(Reply((answers.into(),)))
+}
+
+/// What another server said, and who heard it.
+#[derive(Serialize)]
+struct Elsewhere {
+    node: String,
+    args: Vec<Relayed>,
+}
+
+async fn heard_of_another(
+    here: NamespaceHandle,
+    node: String,
+    args: RawArgs,
+) -> Result<Reply<RawArgs>, ArgsError> {
+    let args = args.iter().map(Relayed).collect();
+    let heard = (Elsewhere { node, args },).into_args()?;
+    here.everybody().emit("sse", heard.clone()).await?;
+    Ok(Reply(heard))
 }
 
 #[derive(Serialize)]

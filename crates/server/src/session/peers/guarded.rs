@@ -149,7 +149,7 @@ pub(crate) struct AtWork(watch::Sender<()>);
 
 impl AtWork {
     /// One more is at work until this is dropped.
-    pub(super) fn begin(&self) -> watch::Receiver<()> {
+    pub(crate) fn begin(&self) -> watch::Receiver<()> {
         self.0.subscribe()
     }
 
