@@ -103,9 +103,9 @@ impl Wire for EngineIoWire {
     }
 }
 
-static EIO4: EngineIoWire = EngineIoWire { id: WireId(24), binary: Binary::Bare };
-static EIO3: EngineIoWire = EngineIoWire { id: WireId(25), binary: Binary::Typed };
-static EIO3_BASE64: EngineIoWire = EngineIoWire { id: WireId(26), binary: Binary::Base64 };
+static EIO4: &dyn Wire = &EngineIoWire { id: WireId(24), binary: Binary::Bare };
+static EIO3: &dyn Wire = &EngineIoWire { id: WireId(25), binary: Binary::Typed };
+static EIO3_BASE64: &dyn Wire = &EngineIoWire { id: WireId(26), binary: Binary::Base64 };
 
 #[cfg(test)]
 mod tests;

@@ -174,9 +174,11 @@ mod tests {
         fn encode(&self, _: &str, _: Outgoing<'_>, _: &mut Encoding) {}
     }
 
+    static DUMB: &dyn Wire = &Dumb;
+
     fn member(number: u64, id: &str) -> Arc<Lone> {
         let limits = OutboxLimits { len_max: 1, count_max: 1 };
-        let (key, wire) = (MemberKey(number), WireForm(&Dumb));
+        let (key, wire) = (MemberKey(number), WireForm(&DUMB));
         Arc::new(Lone::new(Membership::new(key, id.into(), wire, Link::FIRST), limits))
     }
 

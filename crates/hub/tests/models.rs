@@ -223,7 +223,7 @@ impl Wire for Numbered {
     }
 }
 
-static WIRE: Numbered = Numbered;
+static WIRE: &dyn Wire = &Numbered;
 const EPOCH: u32 = 1;
 const ROOM: ByteString = ByteString::from_static("room");
 

@@ -4,12 +4,12 @@ use crate::{envelope, event_stream};
 use bytes::BytesMut;
 use omniwire_session::{Args, Encoding, Outgoing, Resume, Wire, WireId, json};
 
-/// [`RawWire`], for use as a `&'static dyn Wire`.
-pub static RAW: RawWire = RawWire;
-/// [`EnvelopeWire`], for use as a `&'static dyn Wire`.
-pub static ENVELOPE: EnvelopeWire = EnvelopeWire;
-/// [`SseWire`], for use as a `&'static dyn Wire`.
-pub static SSE: SseWire = SseWire;
+/// [`RawWire`], for use in a [`WireForm`](omniwire_session::WireForm).
+pub static RAW: &dyn Wire = &RawWire;
+/// [`EnvelopeWire`], for use in a [`WireForm`](omniwire_session::WireForm).
+pub static ENVELOPE: &dyn Wire = &EnvelopeWire;
+/// [`SseWire`], for use in a [`WireForm`](omniwire_session::WireForm).
+pub static SSE: &dyn Wire = &SseWire;
 
 /// Events as their payload alone; calls, replies and streams have no words.
 ///

@@ -116,9 +116,9 @@ pub trait Wire: fmt::Debug + Send + Sync {
     fn encode_resume(&self, _resume: Resume<'_>, _out: &mut Encoding) {}
 }
 
-/// A reference to a wire form, compared by its number.
+/// A reference to a wire form, compared by its number. It is thin, since every peer keeps one.
 #[derive(Debug, Clone, Copy)]
-pub struct WireForm(pub &'static dyn Wire);
+pub struct WireForm(pub &'static &'static dyn Wire);
 
 impl PartialEq for WireForm {
     fn eq(&self, other: &Self) -> bool {

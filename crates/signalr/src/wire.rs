@@ -6,10 +6,10 @@ use bytes::BytesMut;
 use omniwire_session::{Args, Encoding, Outgoing, Wire, WireForm, WireId, json};
 
 /// The form for peers that speak JSON.
-pub const JSON: WireForm = WireForm(&JsonWire);
+pub const JSON: WireForm = WireForm(&(&JsonWire as &dyn Wire));
 
 /// The form for peers that speak MessagePack.
-pub const MESSAGE_PACK: WireForm = WireForm(&MessagePackWire);
+pub const MESSAGE_PACK: WireForm = WireForm(&(&MessagePackWire as &dyn Wire));
 
 /// `HubProtocol.md`, "JSON Encoding". Byte strings are base64.
 #[derive(Debug, Clone, Copy)]

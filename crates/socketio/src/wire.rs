@@ -159,7 +159,7 @@ fn is_digits(id: &str) -> bool {
 
 macro_rules! forms {
     ($($name:ident: $id:literal, $parser:ident, $binary:ident;)*) => {$(
-        static $name: SocketIoWire = SocketIoWire {
+        static $name: &dyn Wire = &SocketIoWire {
             id: WireId($id),
             parser: Parser::$parser,
             binary: Binary::$binary,

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use omniwire_session::{Args, Encoding, Kind, Outgoing, Resume, Wire, WireId, json};
 
 /// [`RawWire`], for use as a `&'static dyn Wire`.
-pub static RAW: RawWire = RawWire;
+pub static RAW: &dyn Wire = &RawWire;
 
 /// Events as one message each; calls, replies and streams have no words.
 ///

@@ -25,10 +25,12 @@ fn hub(limits: JournalLimits) -> Hub {
     Hub::new(config)
 }
 
+static NAMES: &dyn Wire = &Names;
+
 fn member(key: u64) -> Arc<Lone> {
     let limits = OutboxLimits { len_max: 1 << 20, count_max: 100 };
     let (key, id) = (MemberKey(key), format!("id{key}").into());
-    Arc::new(Lone::new(Membership::new(key, id, WireForm(&Names), Link::FIRST), limits))
+    Arc::new(Lone::new(Membership::new(key, id, WireForm(&NAMES), Link::FIRST), limits))
 }
 
 fn entered(hub: &Hub, key: u64, rooms: &[&'static str]) -> Arc<Lone> {

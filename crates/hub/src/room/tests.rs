@@ -23,7 +23,7 @@ impl Wire for Plain {
     }
 }
 
-static WIRES: [Plain; 3] = [Plain(0), Plain(1), Plain(2)];
+static WIRES: [&dyn Wire; 3] = [&Plain(0), &Plain(1), &Plain(2)];
 
 fn hub(history: bool) -> Hub {
     let age_max = Duration::from_secs(60);

@@ -13,7 +13,7 @@ fn encode(wire: &dyn Wire, what: Outgoing<'_>) -> Option<(Kind, Vec<u8>)> {
 
 fn raw(args: &Args) -> (Kind, Vec<u8>) {
     let what = Outgoing::Event { name: "any", args, call: Some(1), position: None };
-    encode(&RAW, what).unwrap()
+    encode(RAW, what).unwrap()
 }
 
 fn raw_text(elements: &str) -> String {
@@ -53,7 +53,7 @@ fn raw_has_no_answers() {
         Outgoing::Item { call: &call, item: &item },
         Outgoing::End { call: &call, error: None },
     ] {
-        assert_eq!(encode(&RAW, what), None);
+        assert_eq!(encode(RAW, what), None);
     }
 }
 
@@ -67,7 +67,7 @@ fn one_event_in_three_forms() {
     let args = Args::from_text("hi");
     let what = Outgoing::Event { name: "say", args: &args, call: None, position: None };
     let text = |wire| String::from_utf8(encode(wire, what).unwrap().1).unwrap();
-    assert_eq!(text(&RAW), "hi");
-    assert_eq!(text(&ENVELOPE), "{\"event\":\"say\",\"args\":[\"hi\"]}");
-    assert_eq!(text(&SSE), "event: say\ndata: [\"hi\"]\n\n");
+    assert_eq!(text(RAW), "hi");
+    assert_eq!(text(ENVELOPE), "{\"event\":\"say\",\"args\":[\"hi\"]}");
+    assert_eq!(text(SSE), "event: say\ndata: [\"hi\"]\n\n");
 }

@@ -13,10 +13,10 @@ use futures_util::{StreamExt as _, stream};
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use omniwire_plain::envelope;
-use omniwire_plain::{ENVELOPE, Manner as PlainManner, PlainSession};
+use omniwire_plain::{EnvelopeWire, Manner as PlainManner, PlainSession};
 use omniwire_session::{
-    ByteString, Carrier, CarrierId, Fault, Input, Kind, Link, Refusal, Session, WireForm, WireId,
-    json,
+    ByteString, Carrier, CarrierId, Fault, Input, Kind, Link, Refusal, Session, Wire, WireForm,
+    WireId, json,
 };
 use omniwire_sockjs::request::{self as sockjs, Found, Service, decode_form};
 use omniwire_sockjs::{Config, Dress, Heard, Manner, Raw, SockJsSession, Wrapped};
@@ -404,7 +404,7 @@ impl Mounted for Endpoint {
 #[derive(Debug, Default)]
 struct Envelopes(envelope::Listener);
 
-static WRAPPED: Wrapped = Wrapped::new(&ENVELOPE, WireId(49));
+static WRAPPED: &dyn Wire = &Wrapped::new(&EnvelopeWire, WireId(49));
 
 impl Manner for Envelopes {
     fn wire(&self) -> WireForm {

@@ -20,7 +20,7 @@ fn event(args: &Args) -> Outgoing<'_> {
 
 fn raw(elements: &str) -> String {
     let args = Args::from_elements(elements.to_owned().into()).unwrap();
-    encode(&RAW, event(&args)).concat()
+    encode(RAW, event(&args)).concat()
 }
 
 #[test]
@@ -36,17 +36,17 @@ fn raw_events_are_messages() {
 #[test]
 fn byte_strings_are_base64() {
     let bytes = Bytes::from_static(b"one");
-    assert_eq!(encode(&RAW, event(&Args::from_bytes(bytes.clone()))), ["a[\"b25l\"]"]);
+    assert_eq!(encode(RAW, event(&Args::from_bytes(bytes.clone()))), ["a[\"b25l\"]"]);
     let args = Args::with_blobs("1,null".into(), vec![Blob { at: 2, bytes }]).unwrap();
-    assert_eq!(encode(&RAW, event(&args)), ["a[\"[1,\\\"b25l\\\"]\"]"]);
+    assert_eq!(encode(RAW, event(&args)), ["a[\"[1,\\\"b25l\\\"]\"]"]);
 }
 
 #[test]
 fn raw_has_no_answers() {
     let (call, args) = (CallId("1".into()), Args::from_text("x"));
-    assert!(encode(&RAW, Outgoing::Reply { call: &call, outcome: Ok(&args) }).is_empty());
-    assert!(encode(&RAW, Outgoing::Item { call: &call, item: &args }).is_empty());
-    assert!(encode(&RAW, Outgoing::End { call: &call, error: None }).is_empty());
+    assert!(encode(RAW, Outgoing::Reply { call: &call, outcome: Ok(&args) }).is_empty());
+    assert!(encode(RAW, Outgoing::Item { call: &call, item: &args }).is_empty());
+    assert!(encode(RAW, Outgoing::End { call: &call, error: None }).is_empty());
 }
 
 /// A wire form of another protocol: the arguments in brackets, and each byte string after it.
@@ -68,18 +68,18 @@ impl Wire for Foreign {
     }
 }
 
-static WRAPPED: Wrapped = Wrapped::new(&Foreign, WireId(49));
+static WRAPPED: &dyn Wire = &Wrapped::new(&Foreign, WireId(49));
 
 #[test]
 fn wrapped_puts_texts_into_frames() {
     assert_eq!(WRAPPED.id(), WireId(49));
     let args = Args::from_elements("\"\\ud800\u{2028}\"".into()).unwrap();
-    assert_eq!(encode(&WRAPPED, event(&args)), ["a[\"/chat[\\\"\\\\ud800\\u2028\\\"]\"]"]);
+    assert_eq!(encode(WRAPPED, event(&args)), ["a[\"/chat[\\\"\\\\ud800\\u2028\\\"]\"]"]);
     let bytes = Args::from_bytes(Bytes::from_static(b"one"));
-    assert_eq!(encode(&WRAPPED, event(&bytes)), ["a[\"/chat[null]\"]", "a[\"b25l\"]"]);
+    assert_eq!(encode(WRAPPED, event(&bytes)), ["a[\"/chat[null]\"]", "a[\"b25l\"]"]);
     let (call, args) = (CallId("1".into()), Args::from_text("x"));
     let reply = Outgoing::Reply { call: &call, outcome: Ok(&args) };
-    assert!(encode(&WRAPPED, reply).is_empty());
+    assert!(encode(WRAPPED, reply).is_empty());
 }
 
 proptest! {
@@ -87,7 +87,7 @@ proptest! {
     fn no_argument_forges_a_message(values in prop::collection::vec(any::<String>(), 0..3)) {
         let elements = serde_json::to_string(&values).unwrap();
         let args = Args::from_array(&elements.clone().into()).unwrap();
-        for wire in [&RAW as &dyn Wire, &WRAPPED] {
+        for wire in [RAW, WRAPPED] {
             let frames = encode(wire, event(&args));
             prop_assert_eq!(frames.len(), 1);
             let read: Vec<String> = serde_json::from_str(&frames[0][1..]).unwrap();

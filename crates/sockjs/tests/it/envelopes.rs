@@ -13,7 +13,7 @@ use omniwire_sockjs::{
 use proptest::prelude::*;
 use std::time::Instant;
 
-static WRAPPED: Wrapped = Wrapped::new(&omniwire_plain::ENVELOPE, WireId(49));
+static WRAPPED: &dyn Wire = &Wrapped::new(&omniwire_plain::EnvelopeWire, WireId(49));
 
 #[derive(Debug, Default)]
 struct Envelopes(Listener);
@@ -109,12 +109,12 @@ fn a_lone_surrogate_passes_each_pair_where_json_is_the_wire() {
     let (twice, _) = sockjs(r#"["{\"event\":\"say\",\"args\":[\"\\ud800\"]}"]"#);
     for events in [events, raw, once, twice] {
         let args = args_of(&events);
-        assert_eq!(encode(&RAW, &args), r#"a["\ud800"]"#);
-        assert_eq!(encode(&omniwire_plain::ENVELOPE, &args), envelope);
-        assert_eq!(encode(&WRAPPED, &args), r#"a["{\"event\":\"say\",\"args\":[\"\\ud800\"]}"]"#);
-        assert_eq!(encode(&omniwire_plain::SSE, &args), "event: say\ndata: [\"\\ud800\"]\n\n");
+        assert_eq!(encode(RAW, &args), r#"a["\ud800"]"#);
+        assert_eq!(encode(omniwire_plain::ENVELOPE, &args), envelope);
+        assert_eq!(encode(WRAPPED, &args), r#"a["{\"event\":\"say\",\"args\":[\"\\ud800\"]}"]"#);
+        assert_eq!(encode(omniwire_plain::SSE, &args), "event: say\ndata: [\"\\ud800\"]\n\n");
         // Text cannot hold it.
-        assert_eq!(encode(&omniwire_plain::RAW, &args), "\u{fffd}");
+        assert_eq!(encode(omniwire_plain::RAW, &args), "\u{fffd}");
     }
 }
 
@@ -122,7 +122,7 @@ proptest! {
     #[test]
     fn texts_pass_there_and_back(texts in prop::collection::vec(any::<String>(), 0..4)) {
         let args = Args::from_array(&serde_json::to_string(&texts).unwrap().into()).unwrap();
-        let frame = encode(&WRAPPED, &args);
+        let frame = encode(WRAPPED, &args);
         // What the server sends as `a[..]` a client could send as `[..]`.
         let (events, _) = sockjs(frame.strip_prefix('a').unwrap());
         prop_assert_eq!(args_of(&events), args);

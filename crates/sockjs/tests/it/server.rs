@@ -309,7 +309,7 @@ impl Server {
         let args = omniwire_session::Args::from_text(text);
         let what = Outgoing::Event { name: "x", args: &args, call: None, position: None };
         let mut out = Encoding::default();
-        omniwire_session::Wire::encode(&RAW, "", what, &mut out);
+        RAW.encode("", what, &mut out);
         let frames = out.finish(|_, _, _| 0).unwrap();
         let hosted = self.sessions.get_mut(name).unwrap();
         hosted.queue.extend(frames.frames().iter().cloned());
