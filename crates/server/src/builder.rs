@@ -16,6 +16,7 @@ use crate::mount::{
     WebSocketMount,
 };
 use crate::panics;
+use crate::request::Heads;
 use crate::server::{Omniwire, Shared};
 use crate::session::peers::AtWork;
 use crate::session::table::Table;
@@ -249,6 +250,7 @@ impl Builder {
             limits: self.limits,
             spaces,
             table: Table::default(),
+            heads: Heads::default(),
             draining: AtomicBool::new(false),
             timers,
             #[cfg(unix)]

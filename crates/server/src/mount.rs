@@ -109,7 +109,7 @@ impl Incoming {
     /// The head, to be kept with the session.
     pub(crate) fn info(&self) -> RequestInfo {
         let remote = self.request.extensions().get::<Remote>().map(|remote| remote.0);
-        RequestInfo::copy_of(&self.request, remote)
+        RequestInfo::copy_of(&self.request, remote, &self.shared.heads)
     }
 }
 

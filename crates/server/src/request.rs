@@ -2,23 +2,32 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::sync::Arc;
+
+mod heads;
+
+pub(crate) use self::heads::Heads;
 
 /// The head of the request that opened a session, and where it came from. Cheap to clone.
 ///
-/// It lives as long as the session, so all of it is in one piece of memory, which shares
-/// nothing with the buffer that the request was read into. Headers that say how the connection
-/// was to be made, and nothing of the client, are not kept: `Connection`, `Upgrade` and those of
-/// WebSocket's handshake but for the subprotocols.
+/// It lives as long as the session, so its head is one piece of memory, which shares nothing with
+/// the buffer that the request was read into, and is one with that of other sessions whose head
+/// is the same to the byte. Headers that say how the connection was to be made, and nothing of the
+/// client, are not kept: `Connection`, `Upgrade` and those of WebSocket's handshake but for the
+/// subprotocols.
 #[derive(Clone)]
-pub struct RequestInfo(Arc<[u8]>);
+pub struct RequestInfo {
+    head: Arc<[u8]>,
+    /// Where it came from, if that is an address of IPv4: others are in the head.
+    remote: Option<SocketAddrV4>,
+}
 
 /// Among a request's extensions: it came over TLS or QUIC.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Secure;
 
-/// What is written first: the version, where it came from, and whether it came over TLS.
+/// What is written first: the version, whether it came over TLS, and whether an address follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Flags(u8);
 
@@ -27,8 +36,7 @@ impl Flags {
         [Version::HTTP_11, Version::HTTP_2, Version::HTTP_3, Version::HTTP_10, Version::HTTP_09];
     const VERSION: u8 = 7;
     const SECURE: u8 = 8;
-    const IPV4: u8 = 16;
-    const IPV6: u8 = 32;
+    const IPV6: u8 = 16;
 
     fn has(self, flag: u8) -> bool {
         self.0 & flag != 0
@@ -36,21 +44,28 @@ impl Flags {
 }
 
 impl RequestInfo {
-    pub(crate) fn copy_of(request: &Request<()>, remote: Option<SocketAddr>) -> Self {
+    pub(crate) fn copy_of(
+        request: &Request<()>,
+        remote: Option<SocketAddr>,
+        heads: &Heads,
+    ) -> Self {
         let version = Flags::VERSIONS.iter().position(|known| *known == request.version());
         let mut flags = version.unwrap_or_default() as u8;
         if request.extensions().get::<Secure>().is_some() {
             flags |= Flags::SECURE;
         }
-        flags |= match remote {
-            Some(SocketAddr::V4(_)) => Flags::IPV4,
-            Some(SocketAddr::V6(_)) => Flags::IPV6,
-            None => 0,
+        let (remote, in_head) = match remote {
+            Some(SocketAddr::V4(remote)) => (Some(remote), None),
+            Some(SocketAddr::V6(remote)) => (None, Some(remote)),
+            None => (None, None),
         };
         let mut text = Vec::with_capacity(TYPICAL_LEN);
-        text.push(flags);
-        if let Some(remote) = remote {
-            write_address(&mut text, remote);
+        match in_head {
+            Some(remote) => {
+                text.push(flags | Flags::IPV6);
+                write_address(&mut text, remote);
+            }
+            None => text.push(flags),
         }
         // The one that most have takes no room.
         write_part(
@@ -62,12 +77,12 @@ impl RequestInfo {
         );
         write_part(&mut text, request.uri().to_string().as_bytes());
         write_headers(&mut text, request.headers());
-        Self(text.into())
+        Self { head: heads.share(&text), remote }
     }
 
     /// All that follows the flags.
     fn parts(&self) -> (Flags, &[u8]) {
-        match self.0.split_first() {
+        match self.head.split_first() {
             Some((flags, rest)) => (Flags(*flags), rest),
             None => (Flags(0), &[]),
         }
@@ -99,7 +114,8 @@ impl RequestInfo {
     /// The other end of the connection, if the listener told.
     pub fn remote(&self) -> Option<SocketAddr> {
         let (flags, rest) = self.parts();
-        read_address(flags, rest)
+        let in_head = || read_address(rest).filter(|_| flags.has(Flags::IPV6));
+        self.remote.map(SocketAddr::V4).or_else(|| in_head().map(SocketAddr::V6))
     }
 
     /// The target as the client gave it: most often a path and a query.
@@ -205,41 +221,25 @@ fn read_part<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(part)
 }
 
-fn write_address(text: &mut Vec<u8>, address: SocketAddr) {
+fn write_address(text: &mut Vec<u8>, address: SocketAddrV6) {
     text.extend_from_slice(&address.port().to_be_bytes());
-    match address {
-        SocketAddr::V4(address) => text.extend_from_slice(&address.ip().octets()),
-        SocketAddr::V6(address) => {
-            text.extend_from_slice(&address.ip().octets());
-            text.extend_from_slice(&address.flowinfo().to_be_bytes());
-            text.extend_from_slice(&address.scope_id().to_be_bytes());
-        }
-    }
+    text.extend_from_slice(&address.ip().octets());
+    text.extend_from_slice(&address.flowinfo().to_be_bytes());
+    text.extend_from_slice(&address.scope_id().to_be_bytes());
 }
 
 /// What [`write_address`] takes.
 fn address_len(flags: Flags) -> usize {
-    match (flags.has(Flags::IPV4), flags.has(Flags::IPV6)) {
-        (true, _) => 2 + 4,
-        (_, true) => 2 + 16 + 4 + 4,
-        _ => 0,
-    }
+    if flags.has(Flags::IPV6) { 2 + 16 + 4 + 4 } else { 0 }
 }
 
-fn read_address(flags: Flags, text: &[u8]) -> Option<SocketAddr> {
+fn read_address(text: &[u8]) -> Option<SocketAddrV6> {
     let (port, text) = text.split_first_chunk()?;
-    let port = u16::from_be_bytes(*port);
-    if flags.has(Flags::IPV4) {
-        let ip = Ipv4Addr::from(*text.first_chunk::<4>()?);
-        return Some(SocketAddrV4::new(ip, port).into());
-    }
-    if !flags.has(Flags::IPV6) {
-        return None;
-    }
     let (ip, text) = text.split_first_chunk::<16>()?;
     let (flow, text) = text.split_first_chunk()?;
-    let (flow, scope) = (u32::from_be_bytes(*flow), u32::from_be_bytes(*text.first_chunk()?));
-    Some(SocketAddrV6::new(Ipv6Addr::from(*ip), port, flow, scope).into())
+    let scope = u32::from_be_bytes(*text.first_chunk()?);
+    let (port, flow) = (u16::from_be_bytes(*port), u32::from_be_bytes(*flow));
+    Some(SocketAddrV6::new(Ipv6Addr::from(*ip), port, flow, scope))
 }
 
 /// Browsers' heads are shorter, when they have no long cookies.

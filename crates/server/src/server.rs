@@ -12,6 +12,7 @@ use crate::clock;
 use crate::edge::crowd::Crowd;
 use crate::edge::hosts::Hosts;
 use crate::mount::Mounts;
+use crate::request::Heads;
 use crate::session::peers::{AtWork, Lines};
 use crate::session::table::Table;
 use crate::session::timers::Timers;
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) spaces: HashMap<ByteString, Arc<Space>>,
     pub(crate) dynamic: DynamicSpaces,
     pub(crate) table: Table,
+    /// Of the requests that sessions keep.
+    pub(crate) heads: Heads,
     /// No new sessions are wanted.
     pub(crate) draining: AtomicBool,
     pub(crate) timers: Arc<Timers>,

@@ -44,34 +44,34 @@ struct Opening {
 }
 
 const OPENINGS: [Opening; 5] = [
-    Opening { protocol: "raw", path: "/ws?", headers: "", says: "", len_max: 655 },
+    Opening { protocol: "raw", path: "/ws?", headers: "", says: "", len_max: 565 },
     Opening {
         protocol: "envelopes",
         path: "/ws?",
         headers: "Sec-WebSocket-Protocol: omniwire.json.v1\r\n",
         says: "",
-        len_max: 690,
+        len_max: 565,
     },
     Opening {
         protocol: "Socket.IO",
         path: "/socket.io/?EIO=4&transport=websocket&",
         headers: "",
         says: "40",
-        len_max: 960,
+        len_max: 880,
     },
     Opening {
         protocol: "SignalR",
         path: "/signalr?",
         headers: "",
         says: "{\"protocol\":\"json\",\"version\":1}\x1e",
-        len_max: 850,
+        len_max: 780,
     },
     Opening {
         protocol: "SockJS",
         path: "/sockjs-raw/000/c00000000/websocket?",
         headers: "",
         says: "",
-        len_max: 785,
+        len_max: 665,
     },
 ];
 

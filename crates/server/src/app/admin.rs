@@ -239,7 +239,7 @@ impl Feed {
     }
 
     pub(crate) fn disconnected(&self, peer: &PeerCell, rooms: &[ByteString], reason: Reason) {
-        let (space, id) = (&*peer.space.name, &*peer.member.id);
+        let (space, id) = (&*peer.space().name, &*peer.member.id);
         self.say("socket_disconnected", (space, id, reason.as_str(), now()));
         for room in rooms.iter().map(|room| &**room).chain([id]) {
             self.say("room_left", (space, room, id, now()));

@@ -90,7 +90,7 @@ impl Peer {
     /// The request that opened the session. SignalR's clients negotiate first: then the one that
     /// carries it, the first if there are many.
     pub fn request(&self) -> &RequestInfo {
-        &self.0.request
+        self.0.cell.request()
     }
 
     /// What the client sent along when it entered: no argument or one.
@@ -100,7 +100,7 @@ impl Peer {
 
     /// The namespace it is in.
     pub fn namespace(&self) -> NamespaceHandle {
-        NamespaceHandle(Arc::clone(&self.0.space))
+        NamespaceHandle(Arc::clone(self.0.space()))
     }
 
     /// Whether it is still there.
@@ -120,7 +120,7 @@ impl Peer {
     /// The name is too long, it is in too many rooms, or it is gone.
     pub fn join(&self, room: impl Into<ByteString>) -> Result<(), JoinError> {
         let room = room.into();
-        let feed = self.0.space.feed.as_ref().filter(|_| !self.rooms().contains(&room));
+        let feed = self.0.space().feed.as_ref().filter(|_| !self.rooms().contains(&room));
         self.0.join(&room, None)?;
         if let Some(feed) = feed {
             feed.joined(self, &room);
@@ -130,9 +130,9 @@ impl Peer {
 
     /// Takes it out of a room. Whether it was there.
     pub fn leave(&self, room: &str) -> bool {
-        let left = self.0.space.hub.leave(&self.0, room);
-        self.0.space.settle();
-        if let Some(feed) = self.0.space.feed.as_ref().filter(|_| left) {
+        let left = self.0.space().hub.leave(&self.0, room);
+        self.0.space().settle();
+        if let Some(feed) = self.0.space().feed.as_ref().filter(|_| left) {
             feed.left(self, room);
         }
         left
@@ -140,7 +140,7 @@ impl Peer {
 
     /// The rooms it is in, in the order in which it joined them.
     pub fn rooms(&self) -> Vec<ByteString> {
-        self.0.space.rooms_of(&self.0.member)
+        self.0.space().rooms_of(&self.0.member)
     }
 
     /// Tells it from now on who comes to a room and who leaves it, by the event `presence`
@@ -150,18 +150,18 @@ impl Peer {
     /// The namespace has no presence, or the peer is in too many rooms (each that it watches
     /// counts as one) or gone.
     pub fn watch(&self, room: &str) -> Result<Vec<Present>, WatchError> {
-        self.0.space.watch(self, room)
+        self.0.space().watch(self, room)
     }
 
     /// Tells it no more. Whether it was told so far.
     pub fn unwatch(&self, room: &str) -> bool {
-        let room = self.0.space.watch_room(room);
-        self.0.space.hub.leave(&self.0, &room)
+        let room = self.0.space().watch_room(room);
+        self.0.space().hub.leave(&self.0, &room)
     }
 
     /// The user whom it belongs to ([`crate::Namespace::identify`]): SignalR's `UserIdentifier`.
     pub fn user(&self) -> Option<String> {
-        self.0.space.user_of_member(&self.0.member)
+        self.0.space().user_of_member(&self.0.member)
     }
 
     /// Everybody in a room but this peer; more rooms can be added ([`Audience::and`]).
@@ -171,7 +171,7 @@ impl Peer {
 
     /// Everybody in the namespace but this peer.
     pub fn others(&self) -> Audience {
-        Audience::new(&self.0.space).without(self.0.member.key)
+        Audience::new(self.0.space()).without(self.0.member.key)
     }
 
     /// This peer and nobody else, for what only an audience can be told: [`Audience::compress`],
@@ -202,7 +202,7 @@ impl Peer {
     ) -> Result<bool, EmitError> {
         let (event, args) = (event.into(), args.into_args()?);
         let what = Outgoing::Event { name: &event, args: &args, call: None, position: None };
-        let Some(prepared) = wires::encode(self.0.member.wire, &self.0.space.name, what) else {
+        let Some(prepared) = wires::encode(self.0.member.wire, &self.0.space().name, what) else {
             return Ok(false);
         };
         let mut publishing = self.journal().and_then(|journal| journal.pass(&args));
@@ -211,14 +211,14 @@ impl Peer {
             publishing.told(self.0.member.key);
         }
         if taken {
-            self.0.space.overhear(self, &event, &args);
+            self.0.space().overhear(self, &event, &args);
         }
         Ok(taken)
     }
 
     /// Where what is said to it is remembered, if it may come back.
     fn journal(&self) -> Option<&Journal> {
-        self.0.recovery().and(self.0.space.hub.journal())
+        self.0.recovery().and(self.0.space().hub.journal())
     }
 
     /// Waits until no more than half of what may wait for this peer does, or it is gone. A handler
@@ -229,7 +229,7 @@ impl Peer {
 
     fn say(&self, name: &ByteString, args: &RawArgs, call: Option<u64>) -> Result<(), EmitError> {
         self.push(name, args, call)?;
-        self.0.space.overhear(self, name, args);
+        self.0.space().overhear(self, name, args);
         Ok(())
     }
 
@@ -245,7 +245,7 @@ impl Peer {
         });
         let position = publishing.as_ref().and_then(Publishing::position);
         let what = Outgoing::Event { name, args, call, position: position.map(Place::in_journal) };
-        let Some(prepared) = wires::encode(member.wire, &self.0.space.name, what) else {
+        let Some(prepared) = wires::encode(member.wire, &self.0.space().name, what) else {
             return Ok(());
         };
         let pushed = self.0.push(&prepared);
@@ -277,7 +277,7 @@ impl Peer {
         timeout: Duration,
     ) -> Result<T, AskError> {
         let (event, args) = (event.into(), args.into_args().map_err(EmitError::from)?);
-        let question = Question::new(&self.0.space);
+        let question = Question::new(self.0.space());
         let answer = self.0.await_answer(&question);
         // While a handler waits for a client, others may run in its place.
         let _away = Away::of_this_handler();
@@ -296,7 +296,7 @@ impl Peer {
     /// Keeps a value with the peer, one per type, in place of an earlier one.
     pub fn set<T: Any + Send + Sync>(&self, value: T) {
         self.0.keep(value);
-        if let Some(feed) = &self.0.space.feed {
+        if let Some(feed) = &self.0.space().feed {
             feed.updated(self);
         }
     }

@@ -1,5 +1,6 @@
 //! What a panic costs.
 
+use crate::request::Heads;
 use crate::server::fresh_id;
 use crate::session::cell::{Cell, Entrance, Opening, PeerIds, Terms};
 use crate::{Namespace, Omniwire, RequestInfo};
@@ -47,7 +48,7 @@ fn open(server: &Omniwire, machine: Buggy) -> Arc<Cell> {
         methods: false,
         ping: None,
     };
-    let request = RequestInfo::copy_of(&http::Request::new(()), None);
+    let request = RequestInfo::copy_of(&http::Request::new(()), None, &Heads::default());
     let opening = Opening { request, token: fresh_id(), ids: PeerIds::Fresh, seat: None };
     Cell::new(&Arc::new(terms), opening, Box::new(machine))
 }

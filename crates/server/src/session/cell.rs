@@ -34,8 +34,8 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -93,6 +93,8 @@ pub(crate) struct Opening {
 /// One session.
 pub(crate) struct Cell {
     pub(crate) terms: Arc<Terms>,
+    /// What opened it.
+    opened_by: RequestInfo,
     /// How it and its peers are called. None: nothing finds it, and its peers have fresh ids.
     identity: Option<Box<Identity>>,
     pub(crate) outbox: Outbox,
@@ -110,6 +112,8 @@ pub(crate) struct Cell {
 struct Identity {
     token: SmolStr,
     ids: PeerIds,
+    /// What carries the session, where that is not what opened it.
+    carried_by: OnceLock<Box<RequestInfo>>,
     /// What is known of a plain session that is carried by HTTP.
     past: Mutex<Option<Box<Past>>>,
 }
@@ -155,8 +159,6 @@ impl fmt::Debug for Cell {
 }
 
 struct Core {
-    /// What opened the session, or carries it, where these differ.
-    request: RequestInfo,
     machine: Box<dyn Session>,
     carriers: Few<Attached>,
     next_carrier: u32,
@@ -203,7 +205,8 @@ impl Cell {
         let Opening { request, token, ids, seat } = opening;
         let is_named = !token.is_empty() || !matches!(ids, PeerIds::Fresh);
         let token = SmolStr::from(&*token);
-        let identity = is_named.then(|| Box::new(Identity { token, ids, past: Mutex::default() }));
+        let (carried_by, past) = (OnceLock::new(), Mutex::default());
+        let identity = is_named.then(|| Box::new(Identity { token, ids, carried_by, past }));
         let shared = &terms.shared;
         let limits = &shared.limits;
         let outbox = Outbox::new(OutboxLimits {
@@ -212,10 +215,10 @@ impl Cell {
         });
         let cell = Arc::new(Self {
             terms: Arc::clone(terms),
+            opened_by: request,
             identity,
             outbox,
             core: Mutex::new(Core {
-                request,
                 machine,
                 carriers: Few::None,
                 next_carrier: 0,
@@ -313,7 +316,7 @@ impl Cell {
                 }
                 Output::Carry(id) => {
                     if core.has_messages(id) {
-                        let shown = core.peers.iter().filter(|peer| peer.space.feed.is_some());
+                        let shown = core.peers.iter().filter(|peer| peer.space().feed.is_some());
                         after.moved.extend(shown.cloned());
                     }
                     core.main = id;
@@ -383,7 +386,7 @@ impl Cell {
                     after.strays.push((link, Refusal::new("Invalid namespace")));
                     return;
                 };
-                if let Err(denied) = self.pass_gate(core, &space) {
+                if let Err(denied) = self.pass_gate(&space) {
                     after.strays.push((link, Refusal::new(denied.message())));
                     return;
                 }
@@ -392,7 +395,7 @@ impl Cell {
                 let recovery = space.recovery.as_ref();
                 let recovery = recovery.and_then(|r| r.identify(&space.hub, self, returning));
                 let admission = Admission { link, id, auth, wire, recovery };
-                let peer = PeerCell::new(self, space, core.request.clone(), admission);
+                let peer = PeerCell::new(self, space, admission);
                 core.peers.push(Arc::clone(&peer));
                 after.arrivals.push((peer, None));
                 return;
@@ -457,9 +460,9 @@ impl Cell {
     }
 
     /// Where the client names the namespace, no mount has looked at its gate.
-    fn pass_gate(&self, core: &Core, space: &Space) -> Result<(), Denied> {
+    fn pass_gate(&self, space: &Space) -> Result<(), Denied> {
         match (&self.terms.entrance, &space.handlers.gate) {
-            (Entrance::ByName, Some(gate)) => gate.check(&core.request),
+            (Entrance::ByName, Some(gate)) => gate.check(self.request()),
             _ => Ok(()),
         }
     }
@@ -486,7 +489,7 @@ impl Cell {
             peer.pump(first);
         }
         for peer in after.moved {
-            if let Some(feed) = peer.space.feed.clone() {
+            if let Some(feed) = peer.space().feed.clone() {
                 feed.moved(&Peer(peer));
             }
         }
@@ -523,8 +526,10 @@ impl Cell {
     }
 
     /// The request that opened it, or that carries it, where these differ.
-    pub(crate) fn request(&self) -> RequestInfo {
-        self.core.lock().request.clone()
+    pub(crate) fn request(&self) -> &RequestInfo {
+        let identity = self.identity.as_deref();
+        let carried_by = identity.and_then(|identity| identity.carried_by.get());
+        carried_by.map_or(&self.opened_by, |request| request)
     }
 
     /// Whether a request comes from the user whose session it is, in every namespace that knows
@@ -533,7 +538,7 @@ impl Cell {
     pub(crate) fn is_for(&self, request: impl FnOnce() -> RequestInfo) -> bool {
         let (mut spaces, is_new) = {
             let core = self.core.lock();
-            let spaces = core.peers.iter().map(|peer| Arc::clone(&peer.space));
+            let spaces = core.peers.iter().map(|peer| Arc::clone(peer.space()));
             (spaces.collect::<SmallVec<[_; 1]>>(), core.carried_by.is_none())
         };
         if let Entrance::Fixed(space) = &self.terms.entrance {
@@ -544,15 +549,17 @@ impl Cell {
             return true;
         }
         let (own, request) = (self.request(), request());
-        spaces.iter().all(|space| match space.user_of(&own) {
+        spaces.iter().all(|space| match space.user_of(own) {
             None if is_new => true,
             user => user == space.user_of(&request),
         })
     }
 
-    /// Another request than the one that opened the session comes to carry it.
+    /// Another request than the one that opened the session comes to carry it. The first stays.
     pub(crate) fn set_request(&self, request: RequestInfo) {
-        self.core.lock().request = request;
+        if let Some(identity) = &self.identity {
+            identity.carried_by.get_or_init(|| Box::new(request));
+        }
     }
 
     /// Whether its peers enter the same namespace as those of `entrance`.

@@ -13,7 +13,7 @@ pub(crate) use questions::{AnswerReceiver, Answered, OpenQuestions, Question};
 
 use self::guarded::{Guarded, conclude, guard, panicked};
 use self::inbox::{Inbox, Stage, Work};
-use super::cell::Cell;
+use super::cell::{Cell, Entrance};
 use super::recovery::{Former, Recoverable};
 use crate::app::arguments::ArgsError;
 use crate::app::failure::{Failure, bad_arguments};
@@ -22,7 +22,6 @@ use crate::app::namespace::Space;
 use crate::app::peer::Peer;
 use crate::app::upload;
 use crate::quoted::quoted;
-use crate::request::RequestInfo;
 use crate::wires;
 use futures_util::StreamExt as _;
 use omniwire_hub::{Member, MemberKey, Membership, Outbox};
@@ -100,17 +99,21 @@ pub(crate) struct Queued {
 /// One peer of a session.
 pub(crate) struct PeerCell {
     pub(crate) cell: Arc<Cell>,
-    pub(crate) space: Arc<Space>,
     /// Its part in rooms.
     pub(crate) member: Membership,
-    pub(crate) request: RequestInfo,
-    /// What it came with, if it did.
+    /// Set if it named its namespace, or brought something.
     luggage: Option<Box<Luggage>>,
     inbox: Mutex<Inbox>,
 }
 
-/// What few peers have.
+/// What peers of most protocols don't have.
 struct Luggage {
+    space: Arc<Space>,
+    brought: Option<Box<Brought>>,
+}
+
+/// What few peers have.
+struct Brought {
     /// One argument, or none.
     auth: RawArgs,
     /// What is known of it if it may come back.
@@ -137,26 +140,34 @@ impl fmt::Debug for PeerCell {
 static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
 
 impl PeerCell {
-    pub(crate) fn new(
-        cell: &Arc<Cell>,
-        space: Arc<Space>,
-        request: RequestInfo,
-        admission: Admission,
-    ) -> Arc<Self> {
+    pub(crate) fn new(cell: &Arc<Cell>, space: Arc<Space>, admission: Admission) -> Arc<Self> {
         let Admission { link, id, auth, wire, recovery } = admission;
-        let carries = recovery.is_some() || !auth.is_empty();
+        let named = matches!(cell.terms.entrance, Entrance::ByName);
+        let brings = recovery.is_some() || !auth.is_empty();
         let former = recovery.as_ref().and_then(Recoverable::identity);
         let (key, id) =
             former.unwrap_or_else(|| (MemberKey(NEXT_KEY.fetch_add(1, Ordering::Relaxed)), id));
-        let luggage = carries.then(|| Box::new(Luggage { auth, recovery }));
+        let brought = brings.then(|| Box::new(Brought { auth, recovery }));
+        let luggage = (named || brings).then(|| Box::new(Luggage { space, brought }));
         Arc::new(Self {
             cell: Arc::clone(cell),
-            space,
             member: Membership::new(key, id, wire, link),
-            request,
             luggage,
             inbox: Mutex::default(),
         })
+    }
+
+    fn brought(&self) -> Option<&Brought> {
+        self.luggage.as_deref()?.brought.as_deref()
+    }
+
+    /// Its namespace.
+    pub(crate) fn space(&self) -> &Arc<Space> {
+        match (&self.luggage, &self.cell.terms.entrance) {
+            (Some(luggage), _) => &luggage.space,
+            (None, Entrance::Fixed(space)) => space,
+            (None, Entrance::ByName) => unreachable!("who named its namespace has luggage"),
+        }
     }
 
     pub(crate) fn is_connected(&self) -> bool {
@@ -244,7 +255,7 @@ impl PeerCell {
     }
 
     fn ask_to_come_in(self: &Arc<Self>) {
-        let Some(handler) = &self.space.handlers.admit else { return self.come_in() };
+        let Some(handler) = &self.space().handlers.admit else { return self.come_in() };
         let outcome = guard(handler, self.context(ByteString::from_static("admit")));
         let peer = Arc::clone(self);
         conclude(&self.cell.terms.shared.at_work, outcome, move |outcome| {
@@ -260,11 +271,11 @@ impl PeerCell {
     }
 
     fn come_in(self: &Arc<Self>) {
-        let space = &self.space;
+        let space = self.space();
         if !self.is_let_in() {
             return self.break_off();
         }
-        if let Some(room) = space.user_room_of(&self.request)
+        if let Some(room) = space.user_room_of(self.cell.request())
             && let Err(error) = space.hub.join(self, &room)
         {
             return self.admit(Err(Failure::client(error.to_string())));
@@ -294,7 +305,7 @@ impl PeerCell {
                 tracing::debug!(peer = %self.member.id, ?failure, "turned away");
                 self.exit(None);
                 self.cell.outbox.forget(link);
-                let detailed = self.space.handlers.detailed_errors;
+                let detailed = self.space().handlers.detailed_errors;
                 Input::Refuse { link, refusal: failure.into_refusal(detailed) }
             }
         };
@@ -317,7 +328,7 @@ impl PeerCell {
             }
             inbox.stage = Stage::Gone;
         }
-        let Some(handler) = &self.space.handlers.disconnect else {
+        let Some(handler) = &self.space().handlers.disconnect else {
             return peer.exit(Some(reason));
         };
         let mut context = self.context(ByteString::from_static("disconnect"));
@@ -350,8 +361,8 @@ impl PeerCell {
             Arrival::Message(pending) => self.start_message(pending, queued.uploads, takes_slot),
             Arrival::Join(wish) => self.start_join(wish),
             Arrival::LeaveRoom(RoomWish { room, call, answer, .. }) => {
-                self.space.hub.leave(self, &room);
-                self.space.settle();
+                self.space().hub.leave(self, &room);
+                self.space().settle();
                 let answering = Answering { event: room, call, channel: answer };
                 self.answer(answering, Ok(RawArgs::default()));
             }
@@ -367,8 +378,8 @@ impl PeerCell {
     ) {
         let Pending { name, args, call, uploads: _, answer } = pending;
         let answering = Answering { event: name.clone(), call, channel: answer };
-        if let Some(feed) = &self.space.feed {
-            feed.event("event_received", &self.space.name, &self.member.id, &name, &args);
+        if let Some(feed) = &self.space().feed {
+            feed.event("event_received", &self.space().name, &self.member.id, &name, &args);
         }
         let handler = match self.find_handler(&answering, &args, uploads.len()) {
             Ok(handler) => handler,
@@ -395,7 +406,7 @@ impl PeerCell {
             Err(CallError { kind, event: event.clone(), message: text.into() })
         };
         let methods = self.cell.terms.methods;
-        let Some(handler) = self.space.handler(event, methods) else {
+        let Some(handler) = self.space().handler(event, methods) else {
             let text = format!("nobody handles the event '{event}'");
             return refused(CallErrorKind::NotFound, text);
         };
@@ -438,7 +449,7 @@ impl PeerCell {
     fn start_join(self: &Arc<Self>, wish: RoomWish) {
         let RoomWish { room, call, since, answer } = wish;
         let answering = Answering { event: room.clone(), call, channel: answer };
-        let Some(handler) = &self.space.handlers.join else {
+        let Some(handler) = &self.space().handlers.join else {
             let error = CallError {
                 kind: CallErrorKind::Forbidden,
                 message: "clients may not join rooms of this namespace".into(),
@@ -560,7 +571,7 @@ impl PeerCell {
     }
 
     fn say(&self, what: Outgoing<'_>) {
-        if let Some(prepared) = wires::encode(self.member.wire, &self.space.name, what) {
+        if let Some(prepared) = wires::encode(self.member.wire, &self.space().name, what) {
             // To a peer that is gone or too slow, nothing can be said.
             self.push(&prepared).ok();
         }
@@ -636,13 +647,13 @@ impl PeerCell {
 
     /// What is known of it if it may come back.
     pub(crate) fn recovery(&self) -> Option<&Recoverable> {
-        self.luggage.as_ref()?.recovery.as_ref()
+        self.brought()?.recovery.as_ref()
     }
 
     /// What the client sent along when it asked to enter.
     pub(crate) fn auth(&self) -> &RawArgs {
         static NOTHING: LazyLock<RawArgs> = LazyLock::new(RawArgs::default);
-        self.luggage.as_ref().map_or(&NOTHING, |luggage| &luggage.auth)
+        self.brought().map_or(&NOTHING, |brought| &brought.auth)
     }
 
     /// Keeps a value, in place of an earlier one of its type.

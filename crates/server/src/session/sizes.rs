@@ -12,7 +12,7 @@ fn what_an_idle_peer_is_made_of_is_small() {
     let sizes = [
         ("cell", size_of::<Cell>(), 208),
         ("outbox", size_of::<Outbox>(), 48),
-        ("peer", size_of::<PeerCell>(), 144),
+        ("peer", size_of::<PeerCell>(), 112),
         ("state machine", size_of::<PlainSession>(), 32),
     ];
     for (what, size, size_max) in sizes {

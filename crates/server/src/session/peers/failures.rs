@@ -58,7 +58,7 @@ impl PeerCell {
     pub(super) fn call_error(&self, event: &ByteString, failure: Failure) -> CallError {
         self.note(event, &failure);
         let Failure { kind, mut message, .. } = failure;
-        let detailed = self.space.handlers.detailed_errors;
+        let detailed = self.space().handlers.detailed_errors;
         let hidden = matches!(kind, CallErrorKind::Internal | CallErrorKind::BadArguments)
             && self.cell.terms.methods;
         if !detailed && (kind == CallErrorKind::Internal || hidden) {

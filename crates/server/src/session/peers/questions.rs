@@ -77,7 +77,7 @@ impl PeerCell {
                 asker.send(outcome).ok();
                 Answered::Own
             }
-            None if self.space.questions.0.lock().contains(&call) => Answered::Foreign,
+            None if self.space().questions.0.lock().contains(&call) => Answered::Foreign,
             None => Answered::Own,
         }
     }

@@ -26,7 +26,7 @@ impl Recoverable {
 impl PeerCell {
     /// The client was this peer: it takes up where that one left off, if it is let in.
     pub(super) fn ask_to_come_back(self: &Arc<Self>, mut away: Away) {
-        let (Some(own), Some(recovery)) = (self.recovery(), &self.space.recovery) else { return };
+        let (Some(own), Some(recovery)) = (self.recovery(), &self.space().recovery) else { return };
         self.set_values(std::mem::take(&mut away.values));
         *own.former.lock() = Some(Former::Away(away));
         if recovery.settings.skip_admission { self.come_in() } else { self.ask_to_come_in() }
@@ -34,7 +34,7 @@ impl PeerCell {
 
     /// The client has lost the connection of this peer, and nobody knew yet.
     pub(super) fn take_over(self: &Arc<Self>, former: &Self) {
-        let (Some(own), Some(recovery)) = (self.recovery(), &self.space.recovery) else { return };
+        let (Some(own), Some(recovery)) = (self.recovery(), &self.space().recovery) else { return };
         let mut coming = recovery.await_away(&own.token);
         // One that is over already goes by itself.
         former.cell.handle(Input::Close { reason: Reason::ConnectionLost }).ok();
@@ -49,7 +49,7 @@ impl PeerCell {
             match timeout(LEAVING_TIMEOUT, coming).await {
                 Ok(Ok(away)) => peer.ask_to_come_back(away),
                 _ => {
-                    if let Some(recovery) = &peer.space.recovery {
+                    if let Some(recovery) = &peer.space().recovery {
                         recovery.give_up(&token);
                     }
                     peer.break_off();
@@ -62,7 +62,7 @@ impl PeerCell {
     /// Puts it among the peers of the namespace. Whether that could be: what a returning peer
     /// missed may be forgotten by now.
     pub(super) fn is_let_in(self: &Arc<Self>) -> bool {
-        let space = &self.space;
+        let space = self.space();
         let (Some(own), Some(recovery)) = (self.recovery(), &space.recovery) else {
             space.hub.enter(Arc::clone(self));
             return true;
@@ -94,7 +94,7 @@ impl PeerCell {
         for Entry { name, args, position, .. } in missed {
             let position = Some(Place::in_journal(*position));
             let what = Outgoing::Event { name, args, call: None, position };
-            let Some(event) = wires::encode(self.member.wire, &self.space.name, what) else {
+            let Some(event) = wires::encode(self.member.wire, &self.space().name, what) else {
                 continue;
             };
             len += event.len();
@@ -116,7 +116,7 @@ impl PeerCell {
 
     /// Takes it out of the namespace. It may come back if it `left` for a reason that allows that.
     pub(super) fn exit(self: &Arc<Self>, left: Option<Reason>) {
-        let space = &self.space;
+        let space = self.space();
         if let (Some(feed), Some(reason)) = (&space.feed, left) {
             feed.disconnected(self, &space.rooms_of(&self.member), reason);
         }
@@ -125,7 +125,7 @@ impl PeerCell {
     }
 
     fn take_out(self: &Arc<Self>, left: Option<Reason>) {
-        let space = &self.space;
+        let space = self.space();
         let Some(own) = self.recovery() else {
             space.hub.exit(self);
             return;

@@ -16,7 +16,7 @@ impl PeerCell {
         since: Option<Position>,
     ) -> Result<(), JoinError> {
         let joined = self.put_in(room, since);
-        self.space.settle();
+        self.space().settle();
         joined
     }
 
@@ -25,7 +25,7 @@ impl PeerCell {
         room: &ByteString,
         since: Option<Position>,
     ) -> Result<(), JoinError> {
-        let hub = &self.space.hub;
+        let hub = &self.space().hub;
         let seen = match since {
             Some(position) => Seen::UpTo(position),
             None if hub.is_recoverable() => self.cell.has_seen(room),
@@ -46,7 +46,7 @@ impl PeerCell {
     pub(super) fn give_values(&self, welcome: &Welcome<'_>) {
         for (Value { name, args, .. }, manner) in welcome.values() {
             let what = Outgoing::Event { name, args, call: None, position: None };
-            if let Some(prepared) = wires::encode(self.member.wire, &self.space.name, what) {
+            if let Some(prepared) = wires::encode(self.member.wire, &self.space().name, what) {
                 // A session that is over hears nothing.
                 self.push_in(&prepared, manner).ok();
             }
@@ -83,6 +83,6 @@ impl PeerCell {
         let position = Some(Place { room, position: stored.position });
         let Stored { name, args, .. } = stored;
         let what = Outgoing::Event { name, args, call: None, position };
-        wires::encode(self.member.wire, &self.space.name, what)
+        wires::encode(self.member.wire, &self.space().name, what)
     }
 }
