@@ -74,7 +74,7 @@ fact("the server pings, and a client that answers stays", async () => {
 
 fact("a client that answers no ping is closed", async () => {
   const socket = await Socket.open();
-  await within(socket.ended, "the end after no pong", 2_000);
+  await within(socket.ended, "the end after no pong");
 });
 
 fact("polling upgrades to a WebSocket, and messages go on", async () => {

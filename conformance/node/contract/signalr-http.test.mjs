@@ -243,10 +243,14 @@ fact("two polls: the newer one wins, the older ends with 204, and nothing is los
 
 fact("DELETE: 202, the open poll ends, and the id is unknown", async () => {
   const path = await polling("/hubs/test");
-  const poll = ask("GET", path);
+  // The older of two polls ends by the newer: then that is surely with the server.
+  const polls = [ask("GET", path), ask("GET", path)];
+  await within(Promise.race(polls), "the end of the older poll");
   const answer = await ask("DELETE", path);
   assert.deepEqual([...brief(answer), answer.headers.get("content-type")], [202, "", "text/plain"]);
-  assert.equal((await within(poll, "the end of the poll")).status, 204);
+  for (const poll of polls) {
+    assert.equal((await within(poll, "the end of the poll")).status, 204);
+  }
   for (const method of ["GET", "POST", "DELETE"]) {
     assert.deepEqual(brief(await ask(method, path)), UNKNOWN);
   }
@@ -285,7 +289,9 @@ fact("a poll that its client breaks off does not end the connection", async () =
   await ask("POST", path, {
     body: record({ type: 1, invocationId: "1", target: "Add", arguments: [1, 1] }),
   });
-  const answer = await ask("GET", path);
+  let answer;
+  // One that was broken off may come late, and end this one as the newer.
+  do answer = await ask("GET", path); while (answer.status === 204);
   assert.equal(answer.text, '{"type":3,"invocationId":"1","result":2}\u001e');
 });
 
@@ -342,13 +348,13 @@ function noCache({ headers }) {
 }
 
 /** Waits until nobody knows the connection: a POST is no poll, so it keeps nothing alive. */
-async function gone(path, limitMs = 3_000) {
+async function gone(path, limitMs = 10_000) {
   const isGone = async () => (await ask("POST", path, { body: "" })).status === 404;
   await eventually(isGone, limitMs);
 }
 
 /** Asks until the answer is yes: each question is a round trip, so this is no busy loop. */
-async function eventually(isSo, limitMs = 3_000) {
+async function eventually(isSo, limitMs = 10_000) {
   const end = Date.now() + limitMs;
   while (!(await isSo())) {
     assert.ok(Date.now() < end, `not so within ${limitMs} ms`);

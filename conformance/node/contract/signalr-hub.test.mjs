@@ -440,7 +440,7 @@ fact("/hubs/fast pings each second, also who is talked to", async () => {
     await line.next("a ping", ({ type }) => type === 6);
     pings.push(Date.now());
   }
-  assert.ok(pings[2] - pings[0] > 1_500 && pings[2] - pings[0] < 3_500, String(pings));
+  assert.ok(pings[2] - pings[0] > 1_000 && pings[2] - pings[0] < 6_000, String(pings));
   line.close();
 });
 
@@ -632,7 +632,7 @@ function uploaded(hub, method, args, items) {
 }
 
 /** Asks until the answer is yes: each question is a round trip, so this is no busy loop. */
-async function eventually(isSo, limitMs = 3_000) {
+async function eventually(isSo, limitMs = 10_000) {
   const end = Date.now() + limitMs;
   while (!(await isSo())) {
     assert.ok(Date.now() < end, `not so within ${limitMs} ms`);

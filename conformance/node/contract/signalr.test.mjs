@@ -421,7 +421,7 @@ function streamed(hub, method, ...args) {
 }
 
 /** Asks until the answer is yes: each question is a round trip, so this is no busy loop. */
-async function eventually(isSo, limitMs = 3_000) {
+async function eventually(isSo, limitMs = 10_000) {
   const end = Date.now() + limitMs;
   while (!(await isSo())) {
     assert.ok(Date.now() < end, `not so within ${limitMs} ms`);

@@ -114,7 +114,7 @@ async function endsWith(reason, end) {
 
 fact("a client that enters no namespace is closed", async () => {
   const socket = await openSocket(fast);
-  await within(once(socket, "close"), "the end", 2_000);
+  await within(once(socket, "close"), "the end");
   const polling = await Polling.open(fast);
   assert.equal((await polling.packets(1)).at(-1), "2");
   await polling.post("3");
@@ -147,7 +147,7 @@ fact("an upgrade that is not finished is dropped, and polling goes on", async ()
   const probe = new WebSocket(url);
   await within(once(probe, "open"), "the WebSocket");
   await polling.post("40");
-  await within(once(probe, "close"), "the end of the probe", 2_000);
+  await within(once(probe, "close"), "the end of the probe", 5_000);
   assert.match((await polling.packets(1))[0], /^40|^2/);
 });
 

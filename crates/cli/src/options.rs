@@ -37,12 +37,14 @@ pub(crate) enum ConfigCommand {
 /// Each setting may come from the configuration file, from the environment, or from a flag; the
 /// later one wins. At SIGTERM or Ctrl-C the server takes no new sessions, and those that are there
 /// end at a pace, each told in its protocol's words to come back; it ends when all have gone, at the
-/// latest five seconds after the last was told. A second one ends all sessions at once.
+/// latest three seconds after the last was told. A second one ends all sessions at once.
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
     /// Configuration file, in TOML: the same settings by the same names (host, port, origins,
     /// hosts, gzip, demo, threads, tls_cert, tls_key, webtransport, drain_delay_ms, drain_rate,
-    /// drain_time_ms), and a table `limits`, whose names `omniwire config limits` lists
+    /// drain_time_ms), and two tables: `limits`, whose names `omniwire config limits` lists, and
+    /// `socketio_cookie` (name, path, domain, max_age in seconds, expires, http_only, secure,
+    /// partitioned, priority, same_site)
     #[arg(long, value_name = "FILE", env = "OMNIWIRE_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// Address to listen on; `localhost` listens on 127.0.0.1 and ::1 [default: 127.0.0.1]

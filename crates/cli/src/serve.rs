@@ -23,9 +23,7 @@ async fn serve(settings: &Settings) -> Result<(), Mistake> {
     if settings.demo {
         builder = builder.namespace(demo::chat());
     }
-    if settings.webtransport {
-        builder = builder.mount("/socket.io", with_webtransport());
-    }
+    builder = builder.mount("/socket.io", socketio(settings));
     let omniwire = builder.build().map_err(|error| Mistake(error.to_string()))?;
     let mut router = Router::new().merge(omniwire.router());
     if settings.demo {
@@ -39,9 +37,9 @@ async fn serve(settings: &Settings) -> Result<(), Mistake> {
     run::serve(listeners, router, &omniwire, settings.drain).await
 }
 
-/// Socket.IO as the server has it, and WebTransport.
-fn with_webtransport() -> SocketIoMount {
+fn socketio(settings: &Settings) -> SocketIoMount {
     let mut engine = engineio::Config::default();
-    engine.transports.webtransport = true;
+    engine.transports.webtransport = settings.webtransport;
+    engine.cookie.clone_from(&settings.socketio_cookie);
     SocketIoMount::new().config(socketio::Config { engine: engine.into(), ..Default::default() })
 }

@@ -4,7 +4,8 @@ mod file;
 
 use crate::Mistake;
 use crate::options::ServeOptions;
-use file::File;
+use file::{CookieTable, File, Priority, SameSite};
+use omniwire::protocols::engineio;
 use omniwire::{Drain, Hosts, Limits, Origins, Tls};
 use std::fs;
 use std::path::Path;
@@ -23,6 +24,7 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) tls: Option<Tls>,
     pub(crate) webtransport: bool,
+    pub(crate) socketio_cookie: Option<engineio::Cookie>,
     pub(crate) drain: Drain,
 }
 
@@ -66,9 +68,35 @@ impl Settings {
             limits,
             tls,
             webtransport,
+            socketio_cookie: file.socketio_cookie.map(cookie),
             drain,
         })
     }
+}
+
+/// The cookie of a table in the file.
+fn cookie(table: CookieTable) -> engineio::Cookie {
+    let mut cookie = engineio::Cookie::default();
+    cookie.name = table.name.unwrap_or(cookie.name);
+    cookie.max_age = table.max_age.map(Duration::from_secs);
+    cookie.domain = table.domain;
+    cookie.path = table.path.or(cookie.path).filter(|path| !path.is_empty());
+    cookie.expires = table.expires;
+    cookie.http_only = table.http_only.unwrap_or(cookie.http_only);
+    (cookie.secure, cookie.partitioned) = (table.secure, table.partitioned);
+    cookie.priority = table.priority.map(|priority| match priority {
+        Priority::Low => engineio::Priority::Low,
+        Priority::Medium => engineio::Priority::Medium,
+        Priority::High => engineio::Priority::High,
+    });
+    cookie.same_site = match table.same_site {
+        None => cookie.same_site,
+        Some(SameSite::Strict) => Some(engineio::SameSite::Strict),
+        Some(SameSite::Lax) => Some(engineio::SameSite::Lax),
+        Some(SameSite::None) => Some(engineio::SameSite::None),
+        Some(SameSite::Unset) => None,
+    };
+    cookie
 }
 
 fn set_ms(setting: &mut Duration, given: Option<u64>) {

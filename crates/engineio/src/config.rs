@@ -1,6 +1,6 @@
 //! What an Engine.IO server can be told.
 
-use crate::Protocol;
+use crate::{Cookie, Protocol};
 use std::time::Duration;
 
 /// The settings of an Engine.IO server, with the official server's defaults.
@@ -28,9 +28,9 @@ pub struct Config {
     /// A request whose `EIO` is missing or strange counts as protocol 3, as the official server
     /// has it; else it is refused. Means nothing without [`Config::allow_eio3`].
     pub assume_eio3: bool,
-    /// Name of the cookie that the first polling answer sets, if any. The official server's own
-    /// name for it is `io`.
-    pub cookie: Option<String>,
+    /// The cookie that the first polling answer sets, if any. Official name: `cookie`; `true` there
+    /// is [`Cookie::default`].
+    pub cookie: Option<Cookie>,
 }
 
 impl Config {
@@ -42,12 +42,6 @@ impl Config {
             _ if self.allow_eio3 && self.assume_eio3 => Some(Protocol::V3),
             _ => None,
         }
-    }
-
-    /// The `Set-Cookie` value for the first polling answer of a session, if cookies are on.
-    pub fn set_cookie(&self, sid: &str) -> Option<String> {
-        let name = self.cookie.as_ref()?;
-        Some(format!("{name}={sid}; Path=/; HttpOnly; SameSite=Lax"))
     }
 }
 

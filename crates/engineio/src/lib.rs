@@ -13,6 +13,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
 
 mod config;
+mod cookie;
 pub mod frame;
 mod heartbeat;
 pub mod jsonp;
@@ -24,6 +25,7 @@ mod session;
 pub mod wire;
 
 pub use config::{Config, Transports};
+pub use cookie::{BadCookie, Cookie, Priority, SameSite};
 pub use machine::{End, Machine, Manner, PACKETS_MAX};
 pub use packet::{Malformed, Packet, PacketType, Protocol};
 pub use request::{Asks, Open, Refused, Request};

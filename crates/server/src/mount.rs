@@ -175,6 +175,9 @@ pub enum BuildError {
     /// Two mounts have one path.
     #[error("two protocols are mounted at '{0}'")]
     TwoMounts(String),
+    /// Engine.IO's cookie can't be said in a header.
+    #[error("{0}")]
+    BadCookie(String),
 }
 
 /// A protocol that is to be mounted at a path ([`crate::Builder::mount`]). Made from

@@ -21,6 +21,7 @@ pub(super) struct File {
     pub(super) tls_cert: Option<PathBuf>,
     pub(super) tls_key: Option<PathBuf>,
     pub(super) webtransport: Option<bool>,
+    pub(super) socketio_cookie: Option<CookieTable>,
     pub(super) drain_delay_ms: Option<u64>,
     pub(super) drain_rate: Option<u32>,
     pub(super) drain_time_ms: Option<u64>,
@@ -29,6 +30,44 @@ pub(super) struct File {
     /// As [`Limits::set`] takes them.
     #[serde(default)]
     limits: BTreeMap<Spanned<String>, u64>,
+}
+
+/// The cookie of Socket.IO's sessions: what is left out is as npm's server has it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CookieTable {
+    pub(super) name: Option<String>,
+    /// In seconds.
+    pub(super) max_age: Option<u64>,
+    pub(super) domain: Option<String>,
+    /// Empty: none.
+    pub(super) path: Option<String>,
+    pub(super) expires: Option<String>,
+    pub(super) http_only: Option<bool>,
+    #[serde(default)]
+    pub(super) secure: bool,
+    #[serde(default)]
+    pub(super) partitioned: bool,
+    pub(super) priority: Option<Priority>,
+    pub(super) same_site: Option<SameSite>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Priority {
+    Low,
+    Medium,
+    High,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum SameSite {
+    Strict,
+    Lax,
+    None,
+    /// Nothing is said of it.
+    Unset,
 }
 
 /// Why it can't be used.

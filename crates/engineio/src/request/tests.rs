@@ -205,11 +205,3 @@ fn refusals_in_the_official_words() {
         (400, "text/html", &b"no"[..])
     );
 }
-
-#[test]
-fn cookies() {
-    let config = Config { cookie: Some("io".into()), ..Config::default() };
-    let cookie = config.set_cookie("abc");
-    assert_eq!(cookie.as_deref(), Some("io=abc; Path=/; HttpOnly; SameSite=Lax"));
-    assert_eq!(Config::default().set_cookie("abc"), None);
-}

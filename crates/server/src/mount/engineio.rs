@@ -17,7 +17,7 @@ use crate::session::cell::{Cell, Entrance, PeerIds, Terms};
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use omniwire_engineio::request::{self, Asks, Open, Refused, Request};
-use omniwire_engineio::{EngineIoSession, Protocol, jsonp, payload};
+use omniwire_engineio::{Cookie, EngineIoSession, Protocol, jsonp, payload};
 use omniwire_session::{Answer, ByteString, Carrier, Fault, Input, Kind, Reason, Session};
 use omniwire_socketio::SocketIoSession;
 use omniwire_websocket::deflate;
@@ -159,6 +159,7 @@ options!(EngineIoMount);
 impl IntoMounted for SocketIoMount {
     fn into_mounted(self: Box<Self>, site: &Site<'_>) -> Result<Arc<dyn Mounted>, BuildError> {
         let engine = Arc::clone(&self.config.engine);
+        check_cookie(&engine)?;
         let speech = Speech::SocketIo(Arc::new(self.config));
         Ok(Endpoint::mounted(site, engine, speech, Entrance::ByName, self.options))
     }
@@ -167,8 +168,14 @@ impl IntoMounted for SocketIoMount {
 impl IntoMounted for EngineIoMount {
     fn into_mounted(self: Box<Self>, site: &Site<'_>) -> Result<Arc<dyn Mounted>, BuildError> {
         let entrance = Entrance::Fixed(site.space(&self.namespace)?);
+        check_cookie(&self.config)?;
         Ok(Endpoint::mounted(site, Arc::new(self.config), Speech::Bare, entrance, self.options))
     }
+}
+
+fn check_cookie(config: &omniwire_engineio::Config) -> Result<(), BuildError> {
+    let bad = config.cookie.as_ref().map(Cookie::check);
+    bad.unwrap_or(Ok(())).map_err(|error| BuildError::BadCookie(error.to_string()))
 }
 
 #[derive(Debug)]
@@ -274,7 +281,7 @@ impl Endpoint {
         };
         let Some(handshake) = handshake else {
             let mut response = self.poll(&cell, open.jsonp, None).await;
-            let cookie = self.engine.set_cookie(cell.token());
+            let cookie = self.engine.cookie.as_ref().map(|cookie| cookie.with(cell.token()));
             if let Some(Ok(cookie)) = cookie.map(HeaderValue::try_from) {
                 response.headers_mut().insert(header::SET_COOKIE, cookie);
             }

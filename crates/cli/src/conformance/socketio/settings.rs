@@ -131,7 +131,7 @@ impl Environment<'_> {
             config.max_payload = len;
         }
         config.allow_eio3 = self.switch("SIO_EIO3")?.unwrap_or_default();
-        config.cookie = self.get("SIO_COOKIE");
+        config.cookie = self.get("SIO_COOKIE").map(engineio::Cookie::named);
         if let Some(names) = self.get("SIO_TRANSPORTS") {
             config.transports = transports(&names)?;
         }

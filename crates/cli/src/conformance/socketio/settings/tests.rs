@@ -47,7 +47,7 @@ fn all_settings_are_read() {
     assert_eq!(engine.max_payload, 2000);
     assert_eq!(engine.transports, engineio::Transports { polling: false, ..Default::default() });
     assert!(engine.allow_eio3);
-    assert_eq!(engine.cookie.as_deref(), Some("io"));
+    assert_eq!(engine.cookie.as_ref(), Some(&engineio::Cookie::default()));
     assert_eq!(settings.origins, Some(Origins::list(["http://app.example"]).unwrap()));
 }
 
