@@ -27,6 +27,8 @@ const io = new Server(http, {
   ...(env.SIO_COOKIE && {
     cookie: { name: env.SIO_COOKIE, path: "/", httpOnly: true, sameSite: "lax" },
   }),
+  // Of our own: `cookie` as it is given to npm's server.
+  ...(env.SIO_COOKIE_OPTION && { cookie: JSON.parse(env.SIO_COOKIE_OPTION) }),
   ...(env.SIO_CORS && { cors: { origin: env.SIO_CORS, credentials: true } }),
   ...(env.SIO_PARSER === "msgpack" && { parser: msgpack }),
   ...(number("SIO_RECOVERY_MS", 0) > 0 && {
