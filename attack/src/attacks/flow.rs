@@ -61,6 +61,15 @@ pub(super) const ATTACKS: &[Attack] = &[
         ..Attack::DEFAULT
     },
     Attack {
+        name: "stalled-crowd",
+        what: "150 peers that ask for more than 1 MiB each and read nothing of it",
+        with: &["--limit", "outboxes_len_max=16777216"],
+        without: &["--limit", "outboxes_len_max=1000000000"],
+        growth_max_mib: 96,
+        run: |target| Box::pin(stalled_crowd(target)),
+        ..Attack::DEFAULT
+    },
+    Attack {
         name: "ping-flood",
         what: "50,000 pings of 125 octets each from 4 peers",
         without: &["--limit", "control_burst_max=100000000"],
@@ -174,6 +183,31 @@ async fn stalled_reader(target: Target) -> Outcome {
         rest.await.map_err(|_| "a peer that never reads was kept".to_owned())
     })
     .await
+}
+
+/// Each is far from its own limit. Those who were given up hear why if they read at last.
+async fn stalled_crowd(target: Target) -> Outcome {
+    let message = masked(FIN | BINARY, &vec![7; 1 << 20]);
+    let stall = async |_| {
+        let mut socket = Socket::open(target, "/small").await?;
+        // The second is answered too, if the kernel takes most of the first.
+        socket.flood(&message.repeat(2), Duration::from_secs(4)).await;
+        Outcome::Ok(socket)
+    };
+    let crowd = futures_util::future::try_join_all((0..150).map(stall)).await?;
+    let (mut closed, mut served) = (0, 0);
+    for mut socket in crowd {
+        match socket.end(Duration::from_millis(100)).await {
+            Ok(End::Close(1013) | End::Drop) => closed += 1,
+            Ok(end) => return Err(format!("a peer that does not read was ended by {end:?}")),
+            Err(_) => served += 1,
+        }
+    }
+    match (closed, served) {
+        (0, _) => Err("nobody was closed".to_owned()),
+        (_, 0) => Err("everybody was closed".to_owned()),
+        _ => Ok(()),
+    }
 }
 
 async fn ping_flood(target: Target) -> Outcome {

@@ -9,6 +9,7 @@
 //! one who hands out in that room.
 #![forbid(unsafe_code)]
 
+mod backlog;
 mod everybody;
 mod history;
 mod journal;
@@ -20,6 +21,7 @@ mod recent;
 mod room;
 mod values;
 
+pub use backlog::Backlog;
 pub use history::{History, HistoryLimits, Stored};
 pub use journal::{Entry, Journal, JournalLimits, Publishing};
 pub use member::{Lone, Member, MemberKey, Membership};

@@ -3,9 +3,11 @@
 pub(crate) mod lanes;
 
 use self::lanes::{Manner, Places, Pushed, SlowPolicy};
+use crate::backlog::{Backlog, Share};
 use crate::lock::{Mutex, MutexGuard};
 use omniwire_session::{Ending, Frame, Lane, Link, Prepared};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 /// What may wait in one outbox.
@@ -44,28 +46,9 @@ pub enum Drained {
 /// the session chose. Messages of a peer whose admission is still pending are held apart.
 #[derive(Debug)]
 pub struct Outbox {
-    limits: Bounds,
+    /// With the limits.
+    backlog: Arc<Backlog>,
     queue: Mutex<Queue>,
-}
-
-/// [`OutboxLimits`] in half the room: each session has its own.
-#[derive(Debug, Clone, Copy)]
-struct Bounds {
-    len_max: u32,
-    count_max: u32,
-}
-
-impl From<OutboxLimits> for Bounds {
-    fn from(limits: OutboxLimits) -> Self {
-        let clamp = |limit: usize| u32::try_from(limit).unwrap_or(u32::MAX);
-        Self { len_max: clamp(limits.len_max), count_max: clamp(limits.count_max) }
-    }
-}
-
-impl From<Bounds> for OutboxLimits {
-    fn from(limits: Bounds) -> Self {
-        Self { len_max: limits.len_max as usize, count_max: limits.count_max as usize }
-    }
 }
 
 #[derive(Debug, Default)]
@@ -75,8 +58,8 @@ struct Queue {
     pile: Option<Box<Pile>>,
     /// Whoever drains is about to, and needs no waker.
     attended: bool,
-    /// The carrier has taken frames that it could not write yet.
-    unwritten: bool,
+    /// Bytes that the carrier has taken and could not write yet.
+    unwritten: u32,
     overflowed: bool,
 }
 
@@ -95,6 +78,8 @@ struct Pile {
     held: Vec<(Link, Vec<(Prepared, Lane)>)>,
     /// Who waits for room, or for news while nothing can be taken.
     waiting: Vec<Waker>,
+    /// What the queue itself takes of all outboxes' memory, if it is long.
+    places_held: Option<Share>,
 }
 
 /// Whether a value replaces an older one that waits.
@@ -108,6 +93,14 @@ impl Pile {
     fn is_empty(&self) -> bool {
         let Self { frames, ending, held, waiting, .. } = self;
         frames.is_empty() && ending.is_none() && held.is_empty() && waiting.is_empty()
+    }
+
+    /// Bytes of the queue itself: of many short messages it is most.
+    fn places_len(&self) -> usize {
+        match self.frames.capacity() {
+            0..=spares::CAPACITY_MAX => 0,
+            many => many.saturating_mul(size_of::<Frame>()),
+        }
     }
 
     fn held_at(&self, link: Link) -> Option<usize> {
@@ -232,16 +225,22 @@ impl Queue {
 
     /// What there is nothing of any more leaves no memory behind.
     fn tidy(&mut self) {
-        if let Some(pile) = self.pile.take_if(|pile| pile.is_empty()) {
+        if let Some(mut pile) = self.pile.take_if(|pile| pile.is_empty()) {
+            pile.places_held = None;
             spares::give(pile);
         }
     }
 }
 
 impl Outbox {
-    /// An empty outbox.
+    /// An empty outbox that shares nothing with others.
     pub fn new(limits: OutboxLimits) -> Self {
-        Self { limits: limits.into(), queue: Mutex::default() }
+        Self::among(&Backlog::new(limits, usize::MAX))
+    }
+
+    /// An empty outbox among others, with their limits.
+    pub fn among(backlog: &Arc<Backlog>) -> Self {
+        Self { backlog: Arc::clone(backlog), queue: Mutex::default() }
     }
 
     /// Appends a message for one peer.
@@ -270,7 +269,7 @@ impl Outbox {
         let mut pushed = Pushed::TAKEN;
         if lane.key != 0 && !queue.overflowed {
             pushed.replaced = true;
-            match queue.pile().replace(prepared, lane, self.limits.len_max as usize) {
+            match queue.pile().replace(prepared, lane, self.limits().len_max) {
                 Replaced::InPlace => return Ok(pushed),
                 Replaced::Removed => {}
                 Replaced::Nothing => pushed.replaced = false,
@@ -287,11 +286,25 @@ impl Outbox {
         }
         if pushed.taken {
             queue.pile().take_in(link, prepared, lane);
+            self.count_places(&mut queue);
             let waker = queue.waker.take();
             drop(queue);
             wake(waker);
         }
         Ok(pushed)
+    }
+
+    fn limits(&self) -> OutboxLimits {
+        self.backlog.limits
+    }
+
+    /// A queue that has grown counts.
+    fn count_places(&self, queue: &mut Queue) {
+        let Some(pile) = &mut queue.pile else { return };
+        let len = pile.places_len();
+        if len != pile.places_held.as_ref().map_or(0, |share| share.len) {
+            pile.places_held = (len > 0).then(|| self.backlog.share(len));
+        }
     }
 
     /// The peer is too slow: whoever drives its session learns of it.
@@ -311,7 +324,7 @@ impl Outbox {
         lane: Lane,
         slow: SlowPolicy,
     ) -> usize {
-        let OutboxLimits { len_max, count_max } = self.limits.into();
+        let OutboxLimits { len_max, count_max } = self.limits();
         let len_goal = (len_max - len_max / 8).saturating_sub(prepared.len());
         let count_goal = (count_max - count_max / 8).saturating_sub(prepared.frames().len());
         let is_over = |len: usize, count: usize| {
@@ -339,7 +352,7 @@ impl Outbox {
             if queue.ending().is_some() {
                 return Err(PushError::Closed);
             }
-            let ready = queue.count() == 0 && !queue.unwritten && !queue.overflowed;
+            let ready = queue.count() == 0 && queue.unwritten == 0 && !queue.overflowed;
             let awaited = queue.waker.is_some() || queue.attended;
             let held = queue.pile.as_ref().is_some_and(|pile| pile.held_at(link).is_some());
             if !ready || !awaited || held {
@@ -352,15 +365,15 @@ impl Outbox {
         Ok(true)
     }
 
-    /// A carrier of messages tells whether it has frames that it could not write yet: then
-    /// nothing volatile is taken.
-    pub fn set_unwritten(&self, unwritten: bool) {
-        self.queue.lock().unwritten = unwritten;
+    /// A carrier of messages tells how many bytes it has taken that it could not write yet: if
+    /// any, nothing volatile is taken.
+    pub fn set_unwritten(&self, len: usize) {
+        self.queue.lock().unwritten = u32::try_from(len).unwrap_or(u32::MAX);
     }
 
     /// Whether its carrier has written all that it took.
     pub fn is_written(&self) -> bool {
-        !self.queue.lock().unwritten
+        self.queue.lock().unwritten == 0
     }
 
     fn push_with(
@@ -377,6 +390,7 @@ impl Outbox {
                 return self.overflow(queue);
             }
             append(queue.pile());
+            self.count_places(&mut queue);
             queue.waker.take()
         };
         wake(waker);
@@ -386,7 +400,7 @@ impl Outbox {
     /// A message that alone is over the limit still fits an empty outbox: the limit is for peers
     /// that do not read, not for large messages.
     fn is_full_for(&self, queue: &Queue, prepared: &Prepared) -> bool {
-        let OutboxLimits { len_max, count_max } = self.limits.into();
+        let OutboxLimits { len_max, count_max } = self.limits();
         let (len, count) = (queue.len(), queue.count() + prepared.frames().len());
         queue.overflowed || len > 0 && (len + prepared.len() > len_max || count > count_max)
     }
@@ -404,6 +418,7 @@ impl Outbox {
         for (prepared, lane) in messages {
             pile.append(&prepared, lane);
         }
+        self.count_places(&mut queue);
         queue.tidy();
         let waker = queue.waker.take();
         drop(queue);
@@ -480,7 +495,7 @@ impl Outbox {
     }
 
     fn is_roomy(&self, queue: &Queue) -> bool {
-        let OutboxLimits { len_max, count_max } = self.limits.into();
+        let OutboxLimits { len_max, count_max } = self.limits();
         queue.len() <= len_max / 2 && queue.count() <= count_max / 2
     }
 
@@ -526,6 +541,19 @@ impl Outbox {
         wakers.for_each(Waker::wake);
     }
 
+    /// What the peer makes the server hold: all that waits here, with the queue itself, and what
+    /// its carrier could not write yet.
+    pub fn weight(&self) -> usize {
+        let queue = self.queue.lock();
+        let places_len = queue.pile.as_ref().map_or(0, |pile| pile.places_len());
+        queue.len().saturating_add(places_len).saturating_add(queue.unwritten as usize)
+    }
+
+    /// Finds the peer too slow, since all outboxes together hold too much.
+    pub fn give_up(&self) {
+        self.overflow::<()>(self.queue.lock()).ok();
+    }
+
     /// Whether the peer was too slow.
     pub fn is_overflowed(&self) -> bool {
         self.queue.lock().overflowed
@@ -541,7 +569,7 @@ impl Outbox {
         let queue = self.queue.lock();
         let held = queue.pile.iter().flat_map(|pile| &pile.held);
         let held: usize = held.map(|(_, messages)| messages.len()).sum();
-        let OutboxLimits { len_max, count_max } = self.limits.into();
+        let OutboxLimits { len_max, count_max } = self.limits();
         queue.len() + len <= len_max && queue.count() + held + count <= count_max
     }
 }
@@ -577,7 +605,7 @@ mod spares {
 
     /// Some hundred KiB in all.
     const COUNT_MAX: usize = 1024;
-    const CAPACITY_MAX: usize = 20;
+    pub(super) const CAPACITY_MAX: usize = 20;
 }
 
 /// What a peer's own messages may cause to wait for it.

@@ -18,6 +18,7 @@ use crate::mount::{
 use crate::panics;
 use crate::request::Heads;
 use crate::server::{Omniwire, Shared};
+use crate::session::backlog::Backlog;
 use crate::session::peers::AtWork;
 use crate::session::table::Table;
 use axum::Router;
@@ -215,7 +216,9 @@ impl Builder {
             timers: Arc::clone(&timers),
             counters: Arc::clone(&counters),
             cluster: self.cluster,
+            backlog: Backlog::new(&self.limits),
         };
+        let backlog = Arc::clone(&terms.backlog);
         let mut spaces = HashMap::new();
         let mut mounts = self.mounts;
         let (mut namespaces, mut makers) = (self.namespaces, self.makers);
@@ -245,6 +248,7 @@ impl Builder {
         let shared = Arc::new(Shared {
             dynamic: DynamicSpaces::new(makers, terms),
             crowd: Crowd::new(&self.limits),
+            backlog,
             intake: Intake::new(self.limits.unfinished_len_max),
             hosts: self.hosts,
             limits: self.limits,
@@ -259,6 +263,7 @@ impl Builder {
             at_work: AtWork::default(),
             failures: Mutex::default(),
         });
+        shared.backlog.attach(&shared);
         if let Some(feed) = feed {
             feed.attach(&shared);
         }

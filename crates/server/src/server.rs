@@ -13,6 +13,7 @@ use crate::edge::crowd::Crowd;
 use crate::edge::hosts::Hosts;
 use crate::mount::Mounts;
 use crate::request::Heads;
+use crate::session::backlog::Backlog;
 use crate::session::peers::{AtWork, Lines};
 use crate::session::table::Table;
 use crate::session::timers::Timers;
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) crowd: Arc<Crowd>,
     pub(crate) intake: Arc<Intake>,
+    pub(crate) backlog: Arc<Backlog>,
     pub(crate) hosts: Hosts,
     pub(crate) spaces: HashMap<ByteString, Arc<Space>>,
     pub(crate) dynamic: DynamicSpaces,
@@ -66,6 +68,7 @@ pub(crate) struct Counters {
     pub(crate) bytes_in: AtomicU64,
     pub(crate) bytes_out: AtomicU64,
     pub(crate) slow_peers: AtomicU64,
+    pub(crate) slow_shed: AtomicU64,
     pub(crate) slow_dropped: AtomicU64,
     pub(crate) values_replaced: AtomicU64,
     pub(crate) handler_panics: AtomicU64,
@@ -155,6 +158,11 @@ pub struct Stats {
     pub bytes_out: u64,
     /// Peers that were closed because they were slow.
     pub slow_peers_closed: u64,
+    /// Of those, the ones that were closed since all outboxes together were full
+    /// ([`Limits::outboxes_len_max`](crate::Limits)).
+    pub slow_peers_shed: u64,
+    /// Bytes that wait to leave now, over all sessions.
+    pub outboxes_len: usize,
     /// Messages that were dropped for slow peers ([`crate::Namespace::slow_peers`]).
     pub slow_messages_dropped: u64,
     /// Values that newer ones replaced before they had left ([`crate::Audience::emit_latest`]).
@@ -187,6 +195,8 @@ impl Omniwire {
             bytes_in: counters.bytes_in.load(Relaxed),
             bytes_out: counters.bytes_out.load(Relaxed),
             slow_peers_closed: counters.slow_peers.load(Relaxed),
+            slow_peers_shed: counters.slow_shed.load(Relaxed),
+            outboxes_len: self.shared.backlog.waiting.len(),
             slow_messages_dropped: counters.slow_dropped.load(Relaxed),
             values_replaced: counters.values_replaced.load(Relaxed),
             tcp_connections: self.shared.crowd.connections(),

@@ -1,32 +1,34 @@
 //! Pairs the protocols' wire forms with the WebSocket's frames: whatever carries it, an event is
 //! encoded once, with the frame's header already in front.
 
+use crate::app::namespace::Space;
+use crate::session::backlog::Backlog;
 use omniwire_session::{Encoding, HEADROOM, Kind, Message, Outgoing, Prepared, Resume, WireForm};
 use omniwire_websocket::{OpCode, frame};
 
 /// One event in one wire form. `None`: that kind of peer has no words for it.
-pub(crate) fn encode(wire: WireForm, namespace: &str, what: Outgoing<'_>) -> Option<Prepared> {
+pub(crate) fn encode(wire: WireForm, space: &Space, what: Outgoing<'_>) -> Option<Prepared> {
     let mut encoding = Encoding::with_capacity(usual_len(what));
-    wire.0.encode(namespace, what, &mut encoding);
-    finish(encoding)
+    wire.0.encode(&space.name, what, &mut encoding);
+    finish(encoding, &space.backlog)
 }
 
 /// Where a peer stands in a room. `None`: that kind of peer has no words for it.
-pub(crate) fn encode_resume(wire: WireForm, resume: Resume<'_>) -> Option<Prepared> {
+pub(crate) fn encode_resume(wire: WireForm, space: &Space, resume: Resume<'_>) -> Option<Prepared> {
     let mut encoding = Encoding::default();
     wire.0.encode_resume(resume, &mut encoding);
-    finish(encoding)
+    finish(encoding, &space.backlog)
 }
 
 /// A message that a session itself sends.
-pub(crate) fn prepare(message: &Message) -> Prepared {
+pub(crate) fn prepare(message: &Message, backlog: &Backlog) -> Prepared {
     let mut encoding = Encoding::with_capacity(message.as_bytes().len());
     match message.kind() {
         Kind::Text => encoding.text(),
         Kind::Binary => encoding.binary(),
     }
     .extend_from_slice(message.as_bytes());
-    finish(encoding).expect("a message was begun")
+    finish(encoding, backlog).expect("a message was begun")
 }
 
 /// Room for the arguments and the few words that most protocols put around them.
@@ -40,8 +42,8 @@ fn usual_len(what: Outgoing<'_>) -> usize {
     }
 }
 
-fn finish(encoding: Encoding) -> Option<Prepared> {
-    encoding.finish(|kind, payload_len, headroom| {
+fn finish(encoding: Encoding, backlog: &Backlog) -> Option<Prepared> {
+    let write_header = |kind, payload_len, headroom: &mut [u8; HEADROOM]| {
         let opcode = match kind {
             Kind::Text => OpCode::Text,
             Kind::Binary => OpCode::Binary,
@@ -50,5 +52,6 @@ fn finish(encoding: Encoding) -> Option<Prepared> {
         let head_len = frame::Header::whole(opcode, payload_len).write(&mut head);
         headroom[HEADROOM - head_len..].copy_from_slice(&head[..head_len]);
         head_len
-    })
+    };
+    encoding.finish_as(write_header, |message| backlog.count(message))
 }

@@ -216,6 +216,11 @@ pub trait Session: Any + Send {
     /// means nothing.
     fn held_back(&mut self, _now: Instant) {}
 
+    /// Bytes of the copies that [`Session::pass`] keeps: none by default.
+    fn kept_len(&self) -> usize {
+        0
+    }
+
     /// A carrier of messages is about to take frames from the front of `queue`. A session that may
     /// have to send them again takes those that may leave now, keeps copies, and hands them over:
     /// none, while it holds back. `None`, by default: it keeps nothing, and all may leave.

@@ -161,6 +161,9 @@ limits! {
         "What may wait in one session's outbox.";
     outbox_count_max: count = 16_384,
         "Messages that may wait in one session's outbox.";
+    outboxes_len_max: bytes = 256 << 20,
+        "What may wait in all outboxes together, what they share counted once; beyond it, the \
+         sessions that hold most are closed as slow, down to 64 KiB each.";
     inbox_count_max: count = 256,
         "Events of one session that may wait for their handlers; then it is not read from.";
     calls_max: count = 1024,

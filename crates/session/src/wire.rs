@@ -171,8 +171,17 @@ impl Encoding {
     ///
     /// Returns `None` if no message was begun.
     pub fn finish(
+        self,
+        write_header: impl FnMut(Kind, usize, &mut [u8; HEADROOM]) -> usize,
+    ) -> Option<Prepared> {
+        self.finish_as(write_header, BytesMut::freeze)
+    }
+
+    /// The same, where `freeze` says what the frames' memory is.
+    pub fn finish_as(
         mut self,
         mut write_header: impl FnMut(Kind, usize, &mut [u8; HEADROOM]) -> usize,
+        freeze: impl FnOnce(BytesMut) -> Bytes,
     ) -> Option<Prepared> {
         let mut frames: SmallVec<[(Kind, usize, usize, usize); 1]> = SmallVec::new();
         for (index, &(kind, start)) in self.starts.iter().enumerate() {
@@ -185,7 +194,7 @@ impl Encoding {
             let header_len = write_header(kind, len, room.try_into().ok()?);
             frames.push((kind, start.checked_sub(header_len)?, end, header_len));
         }
-        let bytes = self.buffer.freeze();
+        let bytes = freeze(self.buffer);
         let frame = |(index, (kind, from, to, header_len))| Frame {
             bytes: bytes.slice(from..to),
             room: 0,

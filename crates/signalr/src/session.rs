@@ -547,6 +547,10 @@ impl Session for SignalRSession {
         self.heard(now, false);
     }
 
+    fn kept_len(&self) -> usize {
+        self.ledger.as_ref().map_or(0, |ledger| ledger.len())
+    }
+
     fn pass(&mut self, queue: &mut VecDeque<Frame>) -> Option<VecDeque<Frame>> {
         Some(self.ledger.as_mut()?.send(queue))
     }

@@ -100,9 +100,9 @@ fn takes_the_volatile_only_where_it_can_leave_at_once() {
     assert_eq!(drain(&outbox).1, ["a"]);
     assert!(!volatile("the carrier has not come back"));
     assert_eq!(drain(&outbox).0, Drained::Empty);
-    outbox.set_unwritten(true);
+    outbox.set_unwritten(9);
     assert!(!volatile("behind what is not written"));
-    outbox.set_unwritten(false);
+    outbox.set_unwritten(0);
     outbox.hold(Link::FIRST);
     assert!(!volatile("before the admission"));
     outbox.release(Link::FIRST);

@@ -138,7 +138,7 @@ fn what_is_volatile_reaches_the_ready_and_is_not_remembered() {
         hub.join(member, &room).unwrap();
         assert!(got(member).is_empty(), "waits from now on");
     }
-    busy.outbox().set_unwritten(true);
+    busy.outbox().set_unwritten(9);
     let target = Target { rooms: std::slice::from_ref(&room), ..Target::default() };
     let name: ByteString = "v".into();
     let args = Args::default();

@@ -250,7 +250,7 @@ impl Audience {
                 Positions::Journal => journaled.map(Place::in_journal),
             };
             let what = Outgoing::Event { name: event, args, call: *call, position };
-            let prepared = wires::encode(wire, &self.space.name, what)?;
+            let prepared = wires::encode(wire, &self.space, what)?;
             Some(if self.compress { prepared } else { prepared.uncompressed() })
         };
         let (mut told, mut slow, mut full) = (Vec::new(), Vec::new(), Vec::new());

@@ -89,6 +89,7 @@ impl DynamicSpaces {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::backlog::Backlog;
     use omniwire_session::limits::Limits;
 
     fn spaces(dynamic_namespaces_max: usize) -> DynamicSpaces {
@@ -98,6 +99,7 @@ mod tests {
         DynamicSpaces::new(
             vec![make],
             SpaceTerms {
+                backlog: Backlog::new(&limits),
                 limits,
                 epoch: 1,
                 timers: Arc::default(),

@@ -13,6 +13,7 @@ use super::peer::Peer;
 use crate::clock;
 use crate::request::RequestInfo;
 use crate::server::{Counters, fresh_id};
+use crate::session::backlog::Backlog;
 use crate::session::peers::{OpenQuestions, PeerCell};
 use crate::session::recovery::{ConnectionRecovery, Recovery};
 use crate::session::timers::Timers;
@@ -431,6 +432,7 @@ impl Namespace {
             attendance,
             timers: Arc::clone(&terms.timers),
             counters: Arc::clone(&terms.counters),
+            backlog: Arc::clone(&terms.backlog),
             name_len_max: limits.name_len_max,
             recovery: self.recovery.map(Recovery::new),
             outgoing: self.outgoing,
@@ -503,6 +505,7 @@ pub(crate) struct Space {
     pub(crate) attendance: Option<Attendance>,
     pub(crate) timers: Arc<Timers>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) backlog: Arc<Backlog>,
     pub(crate) name_len_max: usize,
     pub(crate) recovery: Option<Recovery>,
     outgoing: Option<Overhear>,
@@ -641,6 +644,7 @@ pub(crate) struct SpaceTerms {
     pub(crate) timers: Arc<Timers>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) cluster: Option<Arc<dyn Cluster>>,
+    pub(crate) backlog: Arc<Backlog>,
 }
 
 /// A namespace seen from outside its handlers: for publishing from elsewhere in the program.

@@ -202,7 +202,7 @@ impl Peer {
     ) -> Result<bool, EmitError> {
         let (event, args) = (event.into(), args.into_args()?);
         let what = Outgoing::Event { name: &event, args: &args, call: None, position: None };
-        let Some(prepared) = wires::encode(self.0.member.wire, &self.0.space().name, what) else {
+        let Some(prepared) = wires::encode(self.0.member.wire, self.0.space(), what) else {
             return Ok(false);
         };
         let mut publishing = self.journal().and_then(|journal| journal.pass(&args));
@@ -245,7 +245,7 @@ impl Peer {
         });
         let position = publishing.as_ref().and_then(Publishing::position);
         let what = Outgoing::Event { name, args, call, position: position.map(Place::in_journal) };
-        let Some(prepared) = wires::encode(member.wire, &self.0.space().name, what) else {
+        let Some(prepared) = wires::encode(member.wire, self.0.space(), what) else {
             return Ok(());
         };
         let pushed = self.0.push(&prepared);

@@ -19,7 +19,7 @@ impl Stall {
     /// The peer has taken all.
     pub(super) fn end(&mut self, cell: &Cell) {
         if self.0.take().is_some() {
-            cell.outbox.set_unwritten(false);
+            cell.outbox.set_unwritten(0);
         }
     }
 
@@ -36,12 +36,12 @@ impl Stall {
         timeout: Duration,
         context: &mut Context<'_>,
     ) -> Poll<()> {
-        if self.0.is_none() {
-            cell.outbox.set_unwritten(true);
-        }
         let stalled = match self.0.take() {
             Some((sleep, before)) if before == unwritten => (sleep, before),
-            _ => (Box::pin(tokio::time::sleep(timeout)), unwritten),
+            _ => {
+                cell.outbox.set_unwritten(unwritten);
+                (Box::pin(tokio::time::sleep(timeout)), unwritten)
+            }
         };
         self.0.insert(stalled).0.as_mut().poll(context)
     }

@@ -10,6 +10,7 @@ mod visitor;
 use self::outgoing::Outgoing;
 pub(crate) use self::visitor::{Far, Talk, Visitor};
 use super::Place;
+use super::intake::{NoRoom, Portion};
 use super::reading::poll_read;
 use super::stall::{self, Stall};
 use super::websocket::watch::Watch;
@@ -45,6 +46,7 @@ pub(crate) async fn run(place: Place, talk: Talk, payload_len_max: usize) {
         frames: 0,
         stalled: Stall::default(),
         watch: Watch::default(),
+        portion: None,
     };
     let how = poll_fn(|context| driver.turn(context)).await;
     driver.cell().detach(driver.place.id, how);
@@ -68,6 +70,8 @@ struct Driver {
     /// Runs while the peer takes nothing of what is written to it.
     stalled: Stall,
     watch: Watch,
+    /// Its part of what all peers have not finished.
+    portion: Option<Portion>,
 }
 
 impl Driver {
@@ -176,16 +180,30 @@ impl Driver {
         }
     }
 
-    /// Pending, but for a frame that takes too long, with which the connection ends.
+    /// Pending, but for a frame that takes too long or too much, with which the connection ends.
     fn watch_frame(&mut self, context: &mut Context<'_>) -> Poll<Result<Message, Detached>> {
         let unfinished = (!self.talk.unread.is_empty()).then_some(self.frames);
         if unfinished.is_none() {
-            self.talk.unread = BytesMut::new();
+            (self.talk.unread, self.portion) = (BytesMut::new(), None);
+        }
+        if self.has_no_room() {
+            tracing::debug!("all peers together have too much unfinished");
+            return Poll::Ready(Err(Detached::Closed { code: TRY_AGAIN_LATER }));
         }
         let frame_timeout = self.cell().terms.shared.limits.frame_timeout;
         ready!(self.watch.poll_frame(unfinished, frame_timeout, context));
         tracing::debug!("a frame took too long");
         Poll::Ready(Err(Detached::Closed { code: PROTOCOL_ERROR }))
+    }
+
+    /// Whether all peers together have sent too much that is not complete.
+    fn has_no_room(&mut self) -> bool {
+        let len = self.talk.unread.len();
+        if len == 0 {
+            return false;
+        }
+        let intake = &self.place.cell.terms.shared.intake;
+        self.portion.get_or_insert_with(|| intake.portion()).set(len) == Err(NoRoom)
     }
 
     /// Moves messages from the outbox to what is to be written.
@@ -253,6 +271,7 @@ impl Driver {
 
 /// What a session is told of a connection that broke the rules of its frames: a WebSocket's code.
 const PROTOCOL_ERROR: u16 = 1002;
+const TRY_AGAIN_LATER: u16 = 1013;
 
 #[cfg(test)]
 mod tests;

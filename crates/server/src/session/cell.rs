@@ -24,7 +24,7 @@ use crate::server::{Shared, fresh_id};
 use crate::wires;
 use bytes::Bytes;
 use http::StatusCode;
-use omniwire_hub::{Outbox, OutboxLimits, Seen};
+use omniwire_hub::{Outbox, Seen};
 use omniwire_plain::{PLACES_MAX, Places};
 use omniwire_session::{
     Answer, ByteString, Carrier, CarrierId, Detached, Ending, Event, Fault, Few, Input, Link,
@@ -208,11 +208,7 @@ impl Cell {
         let (carried_by, past) = (OnceLock::new(), Mutex::default());
         let identity = is_named.then(|| Box::new(Identity { token, ids, carried_by, past }));
         let shared = &terms.shared;
-        let limits = &shared.limits;
-        let outbox = Outbox::new(OutboxLimits {
-            len_max: limits.outbox_len_max,
-            count_max: limits.outbox_count_max,
-        });
+        let outbox = Outbox::among(&shared.backlog.waiting);
         let cell = Arc::new(Self {
             terms: Arc::clone(terms),
             opened_by: request,
@@ -299,11 +295,13 @@ impl Cell {
                 }
                 Output::Transmit(message) => {
                     // Refused only if the peer does not read, and then the carrier ends it.
-                    self.outbox.push_own(&wires::prepare(&message)).ok();
+                    self.outbox
+                        .push_own(&wires::prepare(&message, &self.terms.shared.backlog))
+                        .ok();
                 }
                 Output::Direct { id, message } => {
                     if let Some(attached) = core.attached(id) {
-                        let prepared = wires::prepare(&message);
+                        let prepared = wires::prepare(&message, &self.terms.shared.backlog);
                         attached.send_direct(prepared.frames().iter().cloned());
                         core.wake(&self.outbox, id);
                     }
@@ -683,6 +681,9 @@ impl Core {
 
     /// Forgets a carrier; whether it was there.
     fn remove(&mut self, outbox: &Outbox, id: CarrierId) -> bool {
+        if self.main == Some(id) {
+            outbox.set_unwritten(0);
+        }
         self.wake(outbox, id);
         self.carriers.remove(|attached| attached.id == id).is_some()
     }

@@ -571,7 +571,7 @@ impl PeerCell {
     }
 
     fn say(&self, what: Outgoing<'_>) {
-        if let Some(prepared) = wires::encode(self.member.wire, &self.space().name, what) {
+        if let Some(prepared) = wires::encode(self.member.wire, self.space(), what) {
             // To a peer that is gone or too slow, nothing can be said.
             self.push(&prepared).ok();
         }

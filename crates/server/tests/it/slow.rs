@@ -135,3 +135,53 @@ async fn what_is_published_again_under_the_same_id_is_said_once() {
     let error = room.emit_latest(long, "said", ()).await.unwrap_err();
     assert_eq!(error.to_string(), "the value's key is too long");
 }
+
+/// Of those that hold up memory, the one that holds most goes; the others are served on.
+#[tokio::test]
+async fn of_all_outboxes_together_the_fullest_is_given_up() {
+    let (log, _guard) = listen();
+    let mut limits = Limits::default();
+    (limits.outbox_len_max, limits.outboxes_len_max) = (1 << 30, 4 << 20);
+    let (omniwire, address) = serve(Omniwire::builder().limits(limits).namespace(rooms())).await;
+    let namespace = omniwire.namespace("/rooms").unwrap();
+    let fullest = Client::connect(address, "/ws/rooms").await;
+    let slow = Client::connect(address, "/ws/rooms").await;
+    let mut quick = Client::connect(address, "/ws/rooms").await;
+    let ballast = "x".repeat(64 << 10);
+    let mut number = 0;
+    while omniwire.stats().slow_peers_shed == 0 {
+        assert!(number < 2000, "what all of them do not read has no bound");
+        for id in [&fullest.id, &fullest.id, &fullest.id, &slow.id, &quick.id] {
+            namespace.peer(id).unwrap().emit("n", (number, &ballast)).ok();
+        }
+        assert_eq!(quick.next().await["args"][0], json!(number));
+        number += 1;
+    }
+    until(|| namespace.peer(&fullest.id).is_none()).await;
+    assert!(namespace.peer(&slow.id).is_some() && omniwire.stats().slow_peers_closed == 1);
+    let log = read(&log);
+    assert!(log.contains("all outboxes together are full"), "{log}");
+    namespace.peer(&quick.id).unwrap().emit("n", (number, &ballast)).unwrap();
+    assert_eq!(quick.next().await["args"][0], json!(number));
+    until(|| omniwire.stats().outboxes_len < 4 << 20).await;
+    drop((fullest, slow, quick));
+    until(|| omniwire.stats().sessions == 0 && omniwire.stats().outboxes_len == 0).await;
+}
+
+/// A message to many waits once, however many they are.
+#[tokio::test]
+async fn what_outboxes_share_counts_once() {
+    let mut limits = Limits::default();
+    limits.outboxes_len_max = 4 << 20;
+    let (omniwire, address) = serve(Omniwire::builder().limits(limits).namespace(rooms())).await;
+    let mut all = Vec::new();
+    for _ in 0..40 {
+        all.push(Client::connect(address, "/ws/rooms").await);
+    }
+    let ballast = "x".repeat(1 << 20);
+    omniwire.namespace("/rooms").unwrap().everybody().emit("n", (1, &ballast)).await.unwrap();
+    for client in &mut all {
+        assert_eq!(client.next().await["args"][0], json!(1));
+    }
+    assert_eq!(omniwire.stats().slow_peers_shed, 0);
+}

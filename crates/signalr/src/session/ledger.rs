@@ -63,6 +63,11 @@ impl Ledger {
         self.unacked_len > self.len_max
     }
 
+    /// Bytes that are kept.
+    pub(super) fn len(&self) -> usize {
+        self.unacked_len.saturating_add(self.kept_len)
+    }
+
     /// Takes what may be sent from the front of `queue`, and keeps a copy.
     pub(super) fn send(&mut self, queue: &mut VecDeque<Frame>) -> VecDeque<Frame> {
         let mut sent = VecDeque::new();

@@ -16,6 +16,15 @@ const ANY: &str = "?EIO=4&transport=webtransport";
 
 /// Bare Engine.IO that sends back what comes; `many N` is so many texts.
 fn server(namespace: Namespace, change: impl FnOnce(&mut Limits)) -> Omniwire {
+    server_of(1000, namespace, change)
+}
+
+/// The same, for frames of other lengths.
+fn server_of(
+    max_payload: usize,
+    namespace: Namespace,
+    change: impl FnOnce(&mut Limits),
+) -> Omniwire {
     let answer = |peer: Peer, Args((text,)): Args<(String,)>| async move {
         let Some(count) = text.strip_prefix("many ") else {
             return peer.emit("message", (text,));
@@ -28,7 +37,7 @@ fn server(namespace: Namespace, change: impl FnOnce(&mut Limits)) -> Omniwire {
     let namespace = namespace.on("message", answer);
     let mut config = omniwire_engineio::Config::default();
     config.transports.webtransport = true;
-    config.max_payload = 1000;
+    config.max_payload = max_payload;
     let mut limits = Limits::default();
     change(&mut limits);
     let builder = Omniwire::builder().limits(limits).bare_namespace(namespace);
@@ -216,6 +225,35 @@ async fn a_peer_that_does_not_read_is_closed_when_its_outbox_is_full() {
     }
     assert!(client.read.is_empty());
     client.ended().await;
+}
+
+#[tokio::test]
+async fn what_all_peers_have_not_finished_is_bounded() {
+    let server = server_of(1 << 20, Namespace::new("/"), |limits| {
+        limits.unfinished_len_max = 1 << 20;
+    });
+    // Each frame declares 1 MiB, of which 700 KiB come.
+    let mut half = BytesMut::new();
+    frame::write_header(Kind::Text, 1 << 20, &mut half);
+    half.resize(700 << 10, b'4');
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let mut client = Client::open(&server, ANY).await;
+        // Room for 4096 bytes: when the rest is in, nearly all has been read.
+        client.stream.write_all(&half).await.ok();
+        clients.push(client);
+    }
+    clients.pop().unwrap().ended().await;
+    assert_eq!(server.stats().sessions, 1, "the first is left alone");
+    // What the first held is given back with it.
+    drop(clients);
+    let mut client = Client::connect(&server, ANY).await;
+    while server.stats().sessions > 0 {
+        tokio::task::yield_now().await;
+    }
+    client.send("0").await;
+    assert!(client.receive().await.unwrap().starts_with("0{"));
+    client.stream.write_all(&half).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

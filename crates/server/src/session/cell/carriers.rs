@@ -309,27 +309,55 @@ impl Cell {
     }
 
     pub(super) fn close_as_slow(self: &Arc<Self>) {
-        if self.is_closed() {
-            return;
+        self.close_for_slowness("its outbox is full: it is closed");
+    }
+
+    /// All outboxes together hold too much, and this session's is among the fullest.
+    pub(crate) fn give_up(self: &Arc<Self>) {
+        if self.close_for_slowness("all outboxes together are full, and its own most: it is closed")
+        {
+            self.terms.shared.counters.slow_shed.fetch_add(1, Ordering::Relaxed);
         }
-        self.terms.shared.counters.slow_peers.fetch_add(1, Ordering::Relaxed);
-        self.log_slow("its outbox is full: it is closed");
-        self.handle(Input::Close { reason: Reason::Slow }).ok();
+        // A carrier that can take nothing now hears of it.
+        self.outbox.give_up();
+    }
+
+    /// Whether it was not over already.
+    fn close_for_slowness(self: &Arc<Self>, why: &str) -> bool {
+        let slow = self.slow();
+        let mut was_open = false;
+        self.run(|machine, now| {
+            was_open = true;
+            machine.handle_input(now, Input::Close { reason: Reason::Slow })
+        })
+        .ok();
         // Else whoever drains the outbox would find it overflowed for ever.
         debug_assert!(self.is_closed(), "{} does not close a slow peer", self.terms.protocol);
+        if was_open {
+            self.terms.shared.counters.slow_peers.fetch_add(1, Ordering::Relaxed);
+            self.log(&slow, why);
+        }
+        was_open
+    }
+
+    /// Bytes that wait to leave for this session, wherever they are.
+    pub(crate) fn weight(&self) -> usize {
+        self.outbox.weight() + self.core.lock().machine.kept_len()
     }
 
     /// Tells the operator who is slow, and what comes of it.
     pub(crate) fn log_slow(&self, why: &str) {
-        let peers: SmallVec<[SmolStr; 1]> =
-            self.core.lock().peers.iter().map(|peer| peer.member.id.clone()).collect();
-        tracing::warn!(
-            protocol = self.terms.protocol,
-            ?peers,
-            remote = ?self.request().remote(),
-            buffered = self.outbox.buffered_amount(),
-            "a peer is slow: {why}"
-        );
+        self.log(&self.slow(), why);
+    }
+
+    fn slow(&self) -> Slow {
+        let peers = self.core.lock().peers.iter().map(|peer| peer.member.id.clone()).collect();
+        Slow { peers, buffered: self.outbox.buffered_amount() }
+    }
+
+    fn log(&self, Slow { peers, buffered }: &Slow, why: &str) {
+        let (protocol, remote) = (self.terms.protocol, self.request().remote());
+        tracing::warn!(protocol, ?peers, ?remote, buffered, "a peer is slow: {why}");
     }
 
     /// The word for what carries the session now, or did last; empty if nothing ever did.
@@ -343,6 +371,12 @@ impl Cell {
 
 /// The outbox was found overflowed.
 struct Overflowed;
+
+/// What is told of a slow peer.
+struct Slow {
+    peers: SmallVec<[SmolStr; 1]>,
+    buffered: usize,
+}
 
 impl Attached {
     pub(super) fn new(id: CarrierId, carrier: Carrier) -> Self {

@@ -94,7 +94,7 @@ impl PeerCell {
         for Entry { name, args, position, .. } in missed {
             let position = Some(Place::in_journal(*position));
             let what = Outgoing::Event { name, args, call: None, position };
-            let Some(event) = wires::encode(self.member.wire, &self.space().name, what) else {
+            let Some(event) = wires::encode(self.member.wire, self.space(), what) else {
                 continue;
             };
             len += event.len();

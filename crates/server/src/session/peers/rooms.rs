@@ -46,7 +46,7 @@ impl PeerCell {
     pub(super) fn give_values(&self, welcome: &Welcome<'_>) {
         for (Value { name, args, .. }, manner) in welcome.values() {
             let what = Outgoing::Event { name, args, call: None, position: None };
-            if let Some(prepared) = wires::encode(self.member.wire, &self.space().name, what) {
+            if let Some(prepared) = wires::encode(self.member.wire, self.space(), what) {
                 // A session that is over hears nothing.
                 self.push_in(&prepared, manner).ok();
             }
@@ -58,7 +58,7 @@ impl PeerCell {
     fn words_for(&self, room: &str, seen: Seen, recovery: Recovery) -> Vec<Prepared> {
         let resume = |position, recovered| {
             let resume = Resume { place: Place { room, position }, recovered };
-            wires::encode_resume(self.member.wire, resume).into_iter().collect()
+            wires::encode_resume(self.member.wire, self.space(), resume).into_iter().collect()
         };
         let (missed, since) = match (recovery, seen) {
             (Recovery::Recovered(missed), Seen::UpTo(since)) => (missed, since),
@@ -83,6 +83,6 @@ impl PeerCell {
         let position = Some(Place { room, position: stored.position });
         let Stored { name, args, .. } = stored;
         let what = Outgoing::Event { name, args, call: None, position };
-        wires::encode(self.member.wire, &self.space().name, what)
+        wires::encode(self.member.wire, self.space(), what)
     }
 }
