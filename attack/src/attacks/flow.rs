@@ -62,10 +62,11 @@ pub(super) const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "stalled-crowd",
-        what: "150 peers that ask for more than 1 MiB each and read nothing of it",
-        with: &["--limit", "outboxes_len_max=16777216"],
+        what: "60 peers that ask for 8 MiB each and read nothing of it",
+        with: &["--limit", "outboxes_len_max=16777216", "--limit", "close_timeout_ms=1000"],
         without: &["--limit", "outboxes_len_max=1000000000"],
-        growth_max_mib: 96,
+        // What the given up have not taken goes with their connections, a second later.
+        growth_max_mib: 128,
         run: |target| Box::pin(stalled_crowd(target)),
         ..Attack::DEFAULT
     },
@@ -188,26 +189,27 @@ async fn stalled_reader(target: Target) -> Outcome {
 /// Each is far from its own limit. Those who were given up hear why if they read at last.
 async fn stalled_crowd(target: Target) -> Outcome {
     let message = masked(FIN | BINARY, &vec![7; 1 << 20]);
+    let mut crowd = Vec::new();
     let stall = async |_| {
-        let mut socket = Socket::open(target, "/small").await?;
-        // The second is answered too, if the kernel takes most of the first.
-        socket.flood(&message.repeat(2), Duration::from_secs(4)).await;
+        let mut socket = Socket::open_narrow(target, "/small").await?;
+        // More than the server's kernel takes.
+        socket.flood(&message.repeat(8), Duration::from_secs(1)).await;
         Outcome::Ok(socket)
     };
-    let crowd = futures_util::future::try_join_all((0..150).map(stall)).await?;
-    let (mut closed, mut served) = (0, 0);
+    for _ in 0..4 {
+        crowd.extend(futures_util::future::try_join_all((0..15).map(stall)).await?);
+    }
+    let mut closed = 0;
     for mut socket in crowd {
-        match socket.end(Duration::from_millis(100)).await {
+        match socket.end(Duration::from_millis(200)).await {
             Ok(End::Close(1013) | End::Drop) => closed += 1,
             Ok(end) => return Err(format!("a peer that does not read was ended by {end:?}")),
-            Err(_) => served += 1,
+            // It is among those that may stay.
+            Err(_) => {}
         }
     }
-    match (closed, served) {
-        (0, _) => Err("nobody was closed".to_owned()),
-        (_, 0) => Err("everybody was closed".to_owned()),
-        _ => Ok(()),
-    }
+    // The others together hold no more than all may.
+    if closed >= 30 { Ok(()) } else { Err(format!("only {closed} of 60 were closed")) }
 }
 
 async fn ping_flood(target: Target) -> Outcome {

@@ -5,7 +5,7 @@ use crate::attack::{Outcome, Target, within};
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// How long an answer may take, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -36,12 +36,37 @@ impl Socket {
 
     /// The same with further header lines, each with its end.
     pub(crate) async fn open_with(target: Target, path: &str, more: &str) -> Outcome<Self> {
-        let opened = within(PATIENCE, "the handshake", Self::try_open(target, path, more)).await?;
+        let connecting = TcpStream::connect(target.address);
+        Self::open_by(connecting, target, path, more).await
+    }
+
+    /// The same, but its kernel takes little of what it does not read.
+    pub(crate) async fn open_narrow(target: Target, path: &str) -> Outcome<Self> {
+        let connecting = async {
+            let socket = TcpSocket::new_v4()?;
+            socket.set_recv_buffer_size(4096)?;
+            socket.connect(target.address).await
+        };
+        Self::open_by(connecting, target, path, "").await
+    }
+
+    async fn open_by(
+        connecting: impl Future<Output = io::Result<TcpStream>>,
+        target: Target,
+        path: &str,
+        more: &str,
+    ) -> Outcome<Self> {
+        let opening = async { Self::shake_hands(connecting.await?, target, path, more).await };
+        let opened = within(PATIENCE, "the handshake", opening).await?;
         opened.map_err(|error| format!("the handshake: {error}"))
     }
 
-    async fn try_open(target: Target, path: &str, more: &str) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(target.address).await?;
+    async fn shake_hands(
+        mut stream: TcpStream,
+        target: Target,
+        path: &str,
+        more: &str,
+    ) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.write_all(request(target, path, more).as_bytes()).await?;
         let mut socket = Self { stream, buffer: Vec::new(), head: String::new() };
