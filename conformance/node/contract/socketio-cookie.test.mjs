@@ -1,4 +1,4 @@
-/** The table `socketio_cookie` of our configuration, and `cookie: {…}` of npm's server: one text. */
+/** Our configuration's table `socketio_cookie`, and `cookie: {…}` of npm's server: one text. */
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";

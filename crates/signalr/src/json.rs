@@ -44,7 +44,11 @@ pub(crate) fn decode(record: Bytes) -> Result<HubMessage, Malformed> {
         }
         kind::CANCEL => Ok(HubMessage::Cancel { id: id.ok_or(need_id)? }),
         kind::PING => Ok(HubMessage::Ping),
-        kind::CLOSE => Ok(HubMessage::Close),
+        // Nothing that it says is worth an error: it is over.
+        kind::CLOSE => Ok(HubMessage::Close {
+            error: members.error.and_then(|error| string(&object, error)),
+            allow_reconnect: members.allow_reconnect == Some("true"),
+        }),
         kind::ACK => Ok(HubMessage::Ack(members.sequence_id()?)),
         _ => Ok(HubMessage::Sequence(members.sequence_id()?)),
     }
@@ -65,6 +69,7 @@ struct Members<'a> {
     result: Option<&'a str>,
     error: Option<&'a str>,
     sequence_id: Option<&'a str>,
+    allow_reconnect: Option<&'a str>,
 }
 
 impl<'a> Members<'a> {
@@ -82,6 +87,7 @@ impl<'a> Members<'a> {
             result: None,
             error: None,
             sequence_id: None,
+            allow_reconnect: None,
         };
         for (name, value) in members {
             let place = match &*name {
@@ -95,6 +101,7 @@ impl<'a> Members<'a> {
                 "result" => &mut found.result,
                 "error" => &mut found.error,
                 "sequenceId" => &mut found.sequence_id,
+                "allowReconnect" => &mut found.allow_reconnect,
                 _ => continue,
             };
             *place = Some(value);

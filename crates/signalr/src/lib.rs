@@ -26,6 +26,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
 
 pub mod answers;
+pub mod client;
 mod config;
 mod control;
 pub mod error_text;

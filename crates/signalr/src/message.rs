@@ -4,7 +4,7 @@ use omniwire_session::{Args, ByteString};
 
 /// The two encodings of hub messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Protocol {
+pub enum Protocol {
     /// "JSON Encoding".
     Json,
     /// "MessagePack Encoding".
@@ -26,8 +26,8 @@ pub(crate) enum HubMessage {
     Cancel { id: ByteString },
     /// `Ping`.
     Ping,
-    /// `Close`.
-    Close,
+    /// `Close`: the error, if that is why, and whether one may come back by oneself.
+    Close { error: Option<ByteString>, allow_reconnect: bool },
     /// `Ack`: everything up to this number has arrived.
     Ack(u64),
     /// `Sequence`: the number of the next message that counts.
@@ -45,7 +45,9 @@ impl HubMessage {
             | Self::StreamItem { .. }
             | Self::Completion { .. }
             | Self::Cancel { .. } => true,
-            Self::Ping | Self::Close | Self::Ack(_) | Self::Sequence(_) | Self::Ignored => false,
+            Self::Ping | Self::Close { .. } | Self::Ack(_) | Self::Sequence(_) | Self::Ignored => {
+                false
+            }
         }
     }
 }

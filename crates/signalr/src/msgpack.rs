@@ -6,7 +6,7 @@
 use crate::error_text;
 use crate::message::{HubMessage, Invocation, Malformed, kind};
 use bytes::{Bytes, BytesMut};
-use omniwire_msgpack::{Dialect, Reader, decode, encode};
+use omniwire_msgpack::{Dialect, Reader, Token, decode, encode};
 use omniwire_session::{Args, ByteString, Outgoing};
 
 /// Reads a record, which comes without its length prefix. More items than are known are ignored.
@@ -19,7 +19,12 @@ pub(crate) fn decode(record: Bytes) -> Result<HubMessage, Malformed> {
         kind::STREAM_ITEM | kind::COMPLETION => (4, true),
         kind::CANCEL => (3, true),
         kind::PING => return Ok(HubMessage::Ping),
-        kind::CLOSE => return Ok(HubMessage::Close),
+        // Nothing that it says is worth an error: it is over.
+        kind::CLOSE => {
+            let error = reader.text_or_nil("").ok().flatten();
+            let allow_reconnect = reader.token() == Ok(Token::Bool(true));
+            return Ok(HubMessage::Close { error, allow_reconnect });
+        }
         kind::ACK => return Ok(HubMessage::Ack(reader.uint(NO_SEQUENCE_ID)?)),
         kind::SEQUENCE => return Ok(HubMessage::Sequence(reader.uint(NO_SEQUENCE_ID)?)),
         // What the protocol may grow.
@@ -177,7 +182,7 @@ pub(crate) fn write_numbered(out: &mut BytesMut, kind: i32, sequence_id: u64) {
     });
 }
 
-fn write_completion(out: &mut BytesMut, id: &str, result_kind: i32) {
+pub(crate) fn write_completion(out: &mut BytesMut, id: &str, result_kind: i32) {
     encode::array(out, if result_kind == VOID { 4 } else { 5 });
     encode::uint(out, 3);
     encode::map(out, 0);
@@ -187,7 +192,7 @@ fn write_completion(out: &mut BytesMut, id: &str, result_kind: i32) {
 
 /// Writes the length of what `write_body` writes in front of it, 7 bits an octet, the lowest
 /// first.
-fn write_prefixed(out: &mut BytesMut, write_body: impl FnOnce(&mut BytesMut)) {
+pub(crate) fn write_prefixed(out: &mut BytesMut, write_body: impl FnOnce(&mut BytesMut)) {
     const ROOM: usize = 5;
     let start = out.len();
     out.extend_from_slice(&[0; ROOM]);
@@ -212,9 +217,9 @@ fn write_prefixed(out: &mut BytesMut, write_body: impl FnOnce(&mut BytesMut)) {
 
 const NO_SEQUENCE_ID: &str = "Reading 'sequenceId' as Int64 failed.";
 
-const ERROR: i32 = 1;
-const VOID: i32 = 2;
-const RESULT: i32 = 3;
+pub(crate) const ERROR: i32 = 1;
+pub(crate) const VOID: i32 = 2;
+pub(crate) const RESULT: i32 = 3;
 
 #[cfg(test)]
 mod tests;

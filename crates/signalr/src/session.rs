@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-mod ledger;
+pub(crate) mod ledger;
 mod pack;
 mod transport;
 use ledger::Ledger;
@@ -249,7 +249,7 @@ impl SignalRSession {
             }
             HubMessage::Completion { id, outcome } => self.completion(id, outcome),
             HubMessage::Cancel { id } => self.emit(Event::Cancel { link, call: CallId(id) }),
-            HubMessage::Close => {
+            HubMessage::Close { .. } => {
                 let farewell = control::close(protocol, None, false);
                 self.leave(Reason::ClientLeft, Some(farewell));
             }

@@ -89,18 +89,18 @@ pub(crate) fn write_json(out: &mut BytesMut, what: Outgoing<'_>) {
     out.extend_from_slice(b"\x1e");
 }
 
-fn write_head(out: &mut BytesMut, head: &[u8], id: &str) {
+pub(crate) fn write_head(out: &mut BytesMut, head: &[u8], id: &str) {
     out.extend_from_slice(head);
     json::write_str(out, id);
 }
 
-fn write_error(out: &mut BytesMut, text: &str) {
+pub(crate) fn write_error(out: &mut BytesMut, text: &str) {
     out.extend_from_slice(b",\"error\":");
     json::write_str(out, text);
 }
 
 /// Writes one value: `null` for no argument, an array for several.
-fn write_member(out: &mut BytesMut, name: &[u8], args: &Args) {
+pub(crate) fn write_member(out: &mut BytesMut, name: &[u8], args: &Args) {
     out.extend_from_slice(name);
     match args.len() {
         0 => out.extend_from_slice(b"null"),

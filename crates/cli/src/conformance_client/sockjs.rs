@@ -3,6 +3,7 @@
 
 mod line;
 
+use super::print;
 use crate::Mistake;
 use line::{Http, Line, Told};
 use omniwire::protocols::sockjs::client::{Action, Client, Close, Transport};
@@ -169,12 +170,4 @@ async fn next_line(input: &mut Option<Lines<BufReader<Stdin>>>) -> Option<String
         Some(lines) => lines.next_line().await.ok().flatten(),
         None => pending().await,
     }
-}
-
-/// A line of standard output, at once also where that is a pipe.
-fn print(line: &str) {
-    use std::io::Write as _;
-    let mut out = std::io::stdout().lock();
-    // Whoever does not listen any more needs no line.
-    writeln!(out, "{line}").and_then(|()| out.flush()).ok();
 }

@@ -47,7 +47,13 @@ fn hub_protocol_other_messages() {
     is(r#"{"type":3,"invocationId":"7","error":"no\n"}"#, completion(Err("no\n".into())));
     is(r#"{"type":5,"invocationId":"7"}"#, HubMessage::Cancel { id: id() });
     is(r#"{"type":6}"#, HubMessage::Ping);
-    is(r#"{"type":7,"error":"x","allowReconnect":true}"#, HubMessage::Close);
+    let close = |error: Option<&str>, allow_reconnect| HubMessage::Close {
+        error: error.map(ByteString::from),
+        allow_reconnect,
+    };
+    is(r#"{"type":7,"error":"x","allowReconnect":true}"#, close(Some("x"), true));
+    is(r#"{"type":7}"#, close(None, false));
+    is(r#"{"type":7,"error":1,"allowReconnect":"no"}"#, close(None, false));
     is(r#"{"type":8,"sequenceId":1394}"#, HubMessage::Ack(1394));
     is(r#"{"sequenceId":1234,"type":9}"#, HubMessage::Sequence(1234));
     is(r#"{"type":99,"target":[],"headers":5}"#, HubMessage::Ignored);

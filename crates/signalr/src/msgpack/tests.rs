@@ -262,8 +262,13 @@ fn hub_protocol_examples() {
     is(b"\x95\x03\x80\xa3xyz\x03\x2a", completion(Ok(args("42"))));
     is(b"\x93\x05\x80\xa3xyz", HubMessage::Cancel { id: id() });
     is(b"\x91\x06", HubMessage::Ping);
-    is(b"\x92\x07\xc0", HubMessage::Close);
-    is(b"\x93\x07\xa1x\xc3", HubMessage::Close);
+    let close = |error: Option<&str>, allow_reconnect| HubMessage::Close {
+        error: error.map(ByteString::from),
+        allow_reconnect,
+    };
+    is(b"\x92\x07\xc0", close(None, false));
+    is(b"\x93\x07\xa1x\xc3", close(Some("x"), true));
+    is(b"\x91\x07", close(None, false));
     is(b"\x92\x08\xcd\x05\x72", HubMessage::Ack(1394));
     is(b"\x92\x09\xcd\x04\xd2", HubMessage::Sequence(1234));
     is(b"\x93\x63\xc1\xc1", HubMessage::Ignored);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 /// The books of one connection.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     /// Sent, and not acknowledged; the oldest first.
     unacked: VecDeque<Frame>,
     /// Bytes in it.
@@ -39,10 +39,10 @@ pub(super) struct Ledger {
 
 /// The client's Sequence leaves out messages that never came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Gap;
+pub(crate) struct Gap;
 
 impl Ledger {
-    pub(super) fn new(len_max: usize) -> Self {
+    pub(crate) fn new(len_max: usize) -> Self {
         Self {
             unacked: VecDeque::new(),
             unacked_len: 0,
@@ -59,7 +59,7 @@ impl Ledger {
     }
 
     /// Whether nothing may be sent until the client acknowledges.
-    pub(super) fn holds_back(&self) -> bool {
+    pub(crate) fn holds_back(&self) -> bool {
         self.unacked_len > self.len_max
     }
 
@@ -69,7 +69,7 @@ impl Ledger {
     }
 
     /// Takes what may be sent from the front of `queue`, and keeps a copy.
-    pub(super) fn send(&mut self, queue: &mut VecDeque<Frame>) -> VecDeque<Frame> {
+    pub(crate) fn send(&mut self, queue: &mut VecDeque<Frame>) -> VecDeque<Frame> {
         let mut sent = VecDeque::new();
         while !self.holds_back()
             && let Some(frame) = queue.pop_front()
@@ -88,7 +88,7 @@ impl Ledger {
     /// overtaken it; then only what was sent again can bring the count forward, also on the line
     /// after this one. So that is kept until something newer is acknowledged, or is more than may
     /// wait for an Ack: else a client that comes back again and again could pile it up.
-    pub(super) fn acknowledged(&mut self, number: u64) -> bool {
+    pub(crate) fn acknowledged(&mut self, number: u64) -> bool {
         let held_back = self.holds_back();
         while self.oldest <= number
             && let Some(frame) = self.unacked.pop_front()
@@ -110,7 +110,7 @@ impl Ledger {
     }
 
     /// What is sent again on a new line, and the number of the first of it.
-    pub(super) fn resend(&mut self, now: Instant) -> (u64, Vec<Frame>) {
+    pub(crate) fn resend(&mut self, now: Instant) -> (u64, Vec<Frame>) {
         // An Ack that was due while there was no line is due now.
         self.ack_at = self.ack_at.map(|at| at.max(now));
         let first = self.oldest - self.kept.len() as u64;
@@ -120,7 +120,7 @@ impl Ledger {
     }
 
     /// The next message from the client has this number.
-    pub(super) fn sequence(&mut self, number: u64, now: Instant) -> Result<(), Gap> {
+    pub(crate) fn sequence(&mut self, number: u64, now: Instant) -> Result<(), Gap> {
         if number == 0 || number > self.handled + 1 {
             return Err(Gap);
         }
@@ -134,7 +134,7 @@ impl Ledger {
     }
 
     /// Counts a message of the client. Whether it has not been handled before.
-    pub(super) fn receive(&mut self, now: Instant) -> bool {
+    pub(crate) fn receive(&mut self, now: Instant) -> bool {
         let is_new = self.next > self.handled;
         if is_new {
             self.handled = self.next;
@@ -149,12 +149,12 @@ impl Ledger {
     }
 
     /// When to call [`Ledger::ack`].
-    pub(super) fn ack_at(&self) -> Option<Instant> {
+    pub(crate) fn ack_at(&self) -> Option<Instant> {
         self.ack_at
     }
 
     /// The number to acknowledge, if there is one and it is time.
-    pub(super) fn ack(&mut self, now: Instant) -> Option<u64> {
+    pub(crate) fn ack(&mut self, now: Instant) -> Option<u64> {
         self.ack_at.take_if(|at| *at <= now)?;
         (self.acked < self.handled).then(|| {
             self.acked = self.handled;
