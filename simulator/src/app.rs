@@ -5,7 +5,7 @@ use axum::Router;
 use omniwire::protocols::signalr;
 use omniwire::{
     Args, ConnectionRecovery, Failure, HistoryLimits, Limits, Namespace, Omniwire, Origins, Peer,
-    PlainMount, Reply, SignalRMount, SockJsMount, WebSocketMount,
+    PlainMount, Reply, SignalRMount, SlowPolicy, SockJsMount, WebSocketMount,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -26,6 +26,8 @@ pub struct Settings {
     pub history: HistoryLimits,
     /// What one outbox holds, in bytes and in frames.
     pub outbox: (usize, usize),
+    /// How long the server waits until a client has read its Close.
+    pub close_timeout: Duration,
     /// What the application does wrong.
     pub breakage: Option<Breakage>,
 }
@@ -47,6 +49,10 @@ pub enum Breakage {
     Bound,
     /// Who was let into a room is not in it.
     Stuck,
+    /// Rooms remember less than they were told to.
+    NeedlessLoss,
+    /// A peer is closed, and not told that it was slow.
+    Untold,
 }
 
 /// The server, and the books that its handlers keep.
@@ -89,10 +95,14 @@ impl App {
         let (server, peers) = (Arc::new(Life), Arc::new(Life));
         let mut limits = Limits::default();
         (limits.outbox_len_max, limits.outbox_count_max) = settings.outbox;
+        limits.close_timeout = settings.close_timeout;
         let mut recovery = ConnectionRecovery::default();
         recovery.window = WINDOW;
-        let kept =
-            Namespace::new(KEPT).recoverable_within(settings.history).connection_recovery(recovery);
+        let mut history = settings.history;
+        if settings.breakage == Some(Breakage::NeedlessLoss) {
+            history.count_max = 1;
+        }
+        let kept = Namespace::new(KEPT).recoverable_within(history).connection_recovery(recovery);
         let books = Books {
             ledger: ledger.clone(),
             _server: Arc::clone(&server),
@@ -122,6 +132,15 @@ impl App {
     }
 }
 
+/// What becomes of slow members of a room, by its name.
+pub fn policy(room: &str) -> SlowPolicy {
+    match room.rsplit('-').next() {
+        Some("oldest") => SlowPolicy::DropOldest,
+        Some("latest") => SlowPolicy::KeepLatest,
+        _ => SlowPolicy::Close,
+    }
+}
+
 /// What the handlers of one namespace share.
 #[derive(Clone)]
 struct Books {
@@ -137,6 +156,7 @@ impl Books {
         let (connect, asked, join, leave, publish, message) =
             (books(), books(), books(), books(), books(), books());
         namespace
+            .slow_peers(policy)
             .on_connect(move |peer: Peer| {
                 let books = connect.clone();
                 async move { books.connected(&peer) }
@@ -283,6 +303,7 @@ impl Broken {
             Breakage::Bound if due => {
                 self.kept.lock().expect("nobody panics with it").push(peer.clone());
             }
+            Breakage::Untold if due => peer.disconnect(),
             _ => {}
         }
         say(peer, said).await?;

@@ -25,6 +25,8 @@ pub struct Plan {
     pub rooms: Vec<String>,
     /// What happens to its network; nothing, if empty.
     pub troubles: Vec<Trouble>,
+    /// It does nothing but speak, after pauses of so many milliseconds; else all sorts of things.
+    pub speaks: Option<(u64, u64)>,
     /// A message comes so soon while it has no trouble.
     pub patience: Duration,
     /// Till then it acts.
@@ -71,8 +73,14 @@ pub struct Client {
 /// are more frequent, but for polls, which last up to 90 s.
 const SILENCE_MAX: Duration = Duration::from_secs(95);
 
+/// What a client sees that polls on when its session is over, if the cursor lets it in anew.
+pub const ANOTHER_SESSION: &str = "another session";
+
 /// Signs of life, and acknowledgements.
 const TICK: Duration = Duration::from_secs(5);
+
+/// The same, as often as the official client of SignalR has it.
+const TICK_WHEN_BUSY: Duration = Duration::from_secs(1);
 
 impl Client {
     /// A client that does what `plan` says, by the choices of `chance`.
@@ -144,7 +152,8 @@ impl Client {
     /// Until the line is lost, or all is over.
     async fn converse(&mut self, mut line: Line) -> ControlFlow<()> {
         let mut act_at = Instant::now() + self.pause();
-        let mut tick_at = Instant::now() + TICK;
+        let tick = if self.plan.speaks.is_some() { TICK_WHEN_BUSY } else { TICK };
+        let mut tick_at = Instant::now() + tick;
         loop {
             let next = act_at.min(tick_at).min(self.plan.leaves_at);
             tokio::select! {
@@ -158,7 +167,7 @@ impl Client {
                     }
                     Some(Incoming::Life) => self.heard_at = Instant::now(),
                     Some(Incoming::End(why)) => {
-                        self.trouble(&why);
+                        self.end(&why);
                         return ControlFlow::Continue(());
                     }
                     None => return ControlFlow::Continue(()),
@@ -169,7 +178,7 @@ impl Client {
                         return self.go(line).await;
                     }
                     if now >= tick_at {
-                        tick_at = now + TICK;
+                        tick_at = now + tick;
                         if now - self.heard_at > SILENCE_MAX {
                             return ControlFlow::Continue(());
                         }
@@ -188,12 +197,14 @@ impl Client {
     }
 
     fn pause(&mut self) -> Duration {
-        self.chance.millis(50, 6_000)
+        let (from, to) = self.plan.speaks.unwrap_or((50, 6_000));
+        self.chance.millis(from, to)
     }
 
-    /// A line that ends by itself is trouble only in the faults of the network.
-    fn trouble(&mut self, why: &str) {
-        self.ledger.ended(self.plan.number, why);
+    /// A line, or a session, that ends by itself is trouble only in the faults of the network.
+    fn end(&mut self, why: &str) {
+        let for_nothing = self.plan.speaks.is_some();
+        self.ledger.ended(self.plan.number, why, for_nothing);
         why.clone_into(&mut self.why);
         self.calm = Instant::now();
     }
@@ -211,7 +222,9 @@ impl Client {
         match heard {
             Heard::New => {
                 self.drop_out();
-                self.guise.1 = self.connection;
+                if std::mem::replace(&mut self.guise.1, self.connection) == self.connection {
+                    self.end(ANOTHER_SESSION);
+                }
                 self.enter(line);
             }
             Heard::Back => {
@@ -240,7 +253,10 @@ impl Client {
             }
             Heard::Delivered(_) => {}
             Heard::Failed(what) => self.ledger.find("protocol", format!("{}: {what}", self.name())),
-            Heard::Bye(_) => return ControlFlow::Break(()),
+            Heard::Bye(why) => {
+                self.end(&why);
+                return ControlFlow::Break(());
+            }
         }
         ControlFlow::Continue(())
     }
@@ -289,7 +305,11 @@ impl Client {
 
     /// Chooses where it wants to be.
     fn wish(&mut self, at_first: bool) {
-        let share = if at_first { 90 } else { 75 };
+        let share = match self.plan.speaks {
+            Some(_) => 100,
+            None if at_first => 90,
+            None => 75,
+        };
         for (wanted, _) in self.rooms.values_mut() {
             *wanted = self.chance.percent(share);
         }
@@ -298,6 +318,10 @@ impl Client {
     /// Does something; breaks if it has left its line.
     fn act(&mut self, line: &Line) -> ControlFlow<()> {
         if Instant::now() >= self.plan.acts_until {
+            return ControlFlow::Continue(());
+        }
+        if self.plan.speaks.is_some() {
+            self.publish(line);
             return ControlFlow::Continue(());
         }
         match self.chance.between(0, 99) {

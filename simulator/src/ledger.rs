@@ -6,15 +6,19 @@
 //!   a client says is handled in the order in which it said it;
 //! - *duplicate*: nobody hears, and no handler handles, anything twice;
 //! - *loss*: from joining to leaving, a member hears all, over connections lost and found if its
-//!   protocol recovers, until it is told that it lost something or its connection is lost;
+//!   protocol recovers, until it is told that it lost something or its connection is lost; but one
+//!   that reads slowly may miss some of a room whose policy is to drop, and not the last;
 //! - *leak*: nobody hears a room that it is not in;
 //! - *needless loss*: who could have been given what it missed is not told that it is lost;
+//! - *untold*: who is closed because it reads too slowly is told so, and nobody else is closed;
 //! - *late*: who reads as fast as it can hears without delay, however slow others are;
 //! - *stuck*: when the network is well again, everybody hears everything;
 //! - *bound*: when all have gone, nothing is left of them.
 
+use crate::app::policy;
 use crate::network::Fault;
 use crate::speech::{How, Kind, Message};
+use omniwire::SlowPolicy;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -56,6 +60,8 @@ pub struct Tally {
     pub cut: u64,
     /// Peers that were closed because they were slow.
     pub slow: u64,
+    /// Messages that slow readers did not hear, by their rooms' policies.
+    pub dropped: u64,
 }
 
 impl std::ops::AddAssign for Tally {
@@ -67,6 +73,7 @@ impl std::ops::AddAssign for Tally {
         self.lost += other.lost;
         self.cut += other.cut;
         self.slow += other.slow;
+        self.dropped += other.dropped;
     }
 }
 
@@ -85,6 +92,10 @@ struct Books {
     places: BTreeMap<(u64, String), Place>,
     /// Clients that say where they stand by the last id, or cursor, that they were given.
     by_id: BTreeSet<u64>,
+    /// Clients that read slowly, each with what its protocol says to those that are too slow.
+    slow: BTreeMap<u64, &'static [&'static str]>,
+    /// Slow clients that were told so.
+    told_slow: u64,
     findings: Vec<Finding>,
     tally: Tally,
     /// A digest of all that happened, in its order.
@@ -134,6 +145,8 @@ impl Ledger {
             joined: HashMap::new(),
             places: BTreeMap::new(),
             by_id: BTreeSet::new(),
+            slow: BTreeMap::new(),
+            told_slow: 0,
             findings: Vec::new(),
             tally: Tally::default(),
             trace: 0,
@@ -268,14 +281,34 @@ impl Ledger {
         self.books().note(&(9, client, fault));
     }
 
-    /// A client's line ended by itself.
-    pub fn ended(&self, client: u64, why: &str) {
-        self.books().note(&(10, client, why));
+    /// A client's line, or its session, ended by itself. `for_nothing`: nothing is wrong with its
+    /// network, so that there must be a reason.
+    pub fn ended(&self, client: u64, why: &str, for_nothing: bool) {
+        let mut books = self.books();
+        books.note(&(10, client, why));
+        let words = books.slow.get(&client);
+        let told = words.is_some_and(|words| words.iter().any(|word| why.contains(word)));
+        books.told_slow += u64::from(told);
+        if for_nothing && !told {
+            books.find("untold", format!("client {client} was told {why:?}"));
+        }
     }
 
-    /// So many peers were closed because they were slow.
-    pub fn slow(&self, count: u64) {
-        self.books().tally.slow += count;
+    /// A client reads slowly.
+    pub fn is_slow(&self, client: u64, kind: Kind) {
+        self.books().slow.insert(client, kind.words_for_slow());
+    }
+
+    /// So many peers were closed because they were slow. `all_told`: nothing was wrong with the
+    /// network, so that each must have been told.
+    pub fn slow(&self, closed: u64, all_told: bool) {
+        let mut books = self.books();
+        books.tally.slow += closed;
+        let told = books.told_slow;
+        // More of them is no fault: Engine.IO has the same word for other ends.
+        if all_told && told < closed {
+            books.find("untold", format!("{closed} were closed as slow, {told} were told so"));
+        }
     }
 
     /// A client is back as the one it was, in the rooms in which it was.
@@ -306,12 +339,15 @@ impl Ledger {
         let place = books.places.entry((guise.0, room.clone())).or_default();
         let (next, outside, old) = (place.next, place.state == State::Out, place.old);
         place.next = index + 1;
+        let may_miss = books.slow.contains_key(&guise.0) && policy(room) != SlowPolicy::Close;
         let late = index >= old && at > calm && at.elapsed() > patience;
         if outside {
             books.find("leak", format!("{guise:?} is not in {room} and heard {message:?}"));
         } else if index < next {
             let what = format!("{guise:?} heard {index} of {room} after {}", next - 1);
             books.find(if index + 1 == next { "duplicate" } else { "order" }, what);
+        } else if index > next && may_miss {
+            books.tally.dropped += (index - next) as u64;
         } else if index > next {
             books.find("loss", format!("{guise:?} heard {index} of {room} in place of {next}"));
         } else if late {

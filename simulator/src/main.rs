@@ -22,6 +22,9 @@ struct Cli {
     /// End after so many seconds, however many seeds were run
     #[arg(long)]
     seconds: Option<u64>,
+    /// Some clients read more slowly than the others speak, and nothing else is wrong
+    #[arg(long)]
+    slow_readers: bool,
     /// Print all that happens
     #[arg(long)]
     trace: bool,
@@ -42,7 +45,12 @@ fn kind(name: &str) -> Result<Vec<Kind>, String> {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let choice = Choice { kinds: cli.protocol.concat(), trace: cli.trace, ..Choice::default() };
+    let choice = Choice {
+        kinds: cli.protocol.concat(),
+        trace: cli.trace,
+        slow_readers: cli.slow_readers,
+        ..Choice::default()
+    };
     let first = cli.seed.unwrap_or(1);
     let count = cli.seeds.unwrap_or(if cli.seed.is_some() { 1 } else { 1000 });
     let start = Instant::now();
@@ -59,7 +67,8 @@ fn main() -> ExitCode {
             continue;
         }
         failed += 1;
-        println!("seed {seed} failed; replay: cargo xtask simulate --seed {seed}");
+        let what = if cli.slow_readers { " --slow-readers" } else { "" };
+        println!("seed {seed} failed; replay: cargo xtask simulate --seed {seed}{what}");
         for finding in outcome.findings.iter().take(5) {
             println!("  {finding}");
         }
@@ -68,11 +77,11 @@ fn main() -> ExitCode {
         }
     }
     let took = start.elapsed();
-    let Tally { said, heard, joined, recovered, lost, cut, slow } = tally;
+    let Tally { said, heard, joined, recovered, lost, cut, slow, dropped } = tally;
     println!(
         "{run} seeds in {:.1} s ({:.2} ms each), {failed} failed: {said} said, {heard} heard, \
          {joined} joins, {cut} lines lost, {recovered} rooms recovered, {lost} told that they \
-         lost, {slow} slow peers closed",
+         lost, {slow} slow peers closed, {dropped} messages dropped for others",
         took.as_secs_f64(),
         took.as_secs_f64() * 1000.0 / run.max(1) as f64,
     );

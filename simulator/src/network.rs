@@ -25,6 +25,8 @@ pub struct Quality {
     pub capacity: usize,
     /// One read brings at most so much.
     pub piece_max: usize,
+    /// The client reads so many bytes a second, or all that comes.
+    pub pace: Option<u32>,
 }
 
 /// A kind of [`Fault`].
@@ -123,6 +125,8 @@ struct Flow {
     writer: Option<Waker>,
     /// Nothing is read before.
     held_until: Option<Instant>,
+    /// The reader is busy till then with what it has read.
+    busy_until: Option<Instant>,
     /// The writer has said all.
     finished: bool,
     /// The reader is gone, or the connection was reset.
@@ -180,8 +184,11 @@ impl Network {
     fn connect(&self) -> End {
         let mut inner = self.inner();
         let quality = inner.quality;
-        let mut conduit = || Conduit(Mutex::new(Flow::new(inner.chance.fork(), quality)));
-        let pair = Arc::new(Pair { up: conduit(), down: conduit() });
+        let mut conduit = |pace| {
+            let quality = Quality { pace, ..quality };
+            Conduit(Mutex::new(Flow::new(inner.chance.fork(), quality)))
+        };
+        let pair = Arc::new(Pair { up: conduit(None), down: conduit(quality.pace) });
         inner.connections.retain(|pair| pair.strong_count() > 0);
         inner.connections.push(Arc::downgrade(&pair));
         let server = End { pair: Arc::clone(&pair), is_server: true, sleep: None };
@@ -249,6 +256,7 @@ impl Flow {
             reader: None,
             writer: None,
             held_until: None,
+            busy_until: None,
             finished: false,
             broken: false,
             unacknowledged: false,
@@ -286,12 +294,12 @@ impl Flow {
             Some((due, _)) => Some(*due),
             None => self.finished.then(Instant::now),
         };
-        due.max(self.held_until.filter(|_| due.is_some()))
+        due.max(self.held_until.max(self.busy_until).filter(|_| due.is_some()))
     }
 
     fn take(&mut self, out: &mut ReadBuf<'_>) {
         let mut room = out.remaining().min(self.quality.piece_max);
-        let now = Instant::now();
+        let (now, before) = (Instant::now(), self.len);
         while room > 0
             && let Some((due, piece)) = self.queue.front_mut()
             && *due <= now
@@ -305,6 +313,8 @@ impl Flow {
             room -= len;
             self.len -= len;
         }
+        let taken = Duration::from_secs((before - self.len) as u64);
+        self.busy_until = self.quality.pace.map(|pace| now + taken / pace);
         self.unacknowledged = false;
         self.wake_writer();
     }

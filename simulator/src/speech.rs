@@ -6,6 +6,7 @@ mod raw;
 mod signalr;
 mod socketio;
 
+use crate::client::ANOTHER_SESSION;
 use crate::dial::Dial;
 use crate::line::{Line, engineio, signalr as hub, sockjs};
 use serde_json::Value;
@@ -61,6 +62,22 @@ impl Kind {
         )
     }
 
+    /// What it may hear when it is closed because it is slow: the protocol's word for it, or by a
+    /// request that has overtaken that, or came after it, that there is no such session.
+    pub fn words_for_slow(self) -> &'static [&'static str] {
+        match self {
+            Self::Raw | Self::Envelope => &["TryAgainLater"],
+            Self::EventStream => &["1013", "POST: 404"],
+            Self::LongPoll => &["1013", "POST: 404", "poll: 404", ANOTHER_SESSION],
+            Self::SockJs(sockjs::Transport::WebSocket) => &["1013"],
+            Self::SockJs(_) => &["1013", "POST: 404", "lost the session"],
+            // Engine.IO has one word for all ends, and an empty Close.
+            Self::SocketIo(_) => &["the server closed", "closed: None", "Session ID unknown"],
+            Self::SignalR(hub::Transport::WebSockets | hub::Transport::Stateful) => &[HUB_CLOSED],
+            Self::SignalR(_) => &[HUB_CLOSED, "POST: 404", "poll: 404"],
+        }
+    }
+
     /// A client of this kind.
     pub fn speech(self, namespace: &'static str) -> Box<dyn Speech> {
         match self {
@@ -80,6 +97,9 @@ impl fmt::Display for Kind {
         f.write_str(name.unwrap_or_default())
     }
 }
+
+/// In a hub's Close message.
+const HUB_CLOSED: &str = "Connection closed with an error.";
 
 /// What a client is told.
 #[derive(Debug, Clone, PartialEq, Eq)]

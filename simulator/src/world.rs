@@ -36,6 +36,8 @@ pub struct Choice {
     pub troubles: Vec<Trouble>,
     /// All lines are slow and narrow.
     pub slow_links: bool,
+    /// Nothing is wrong with the network, but some clients read more slowly than the others speak.
+    pub slow_readers: bool,
     /// Whether all that happens is printed.
     pub trace: bool,
     /// What the application does wrong.
@@ -44,6 +46,8 @@ pub struct Choice {
 
 /// So long clients act...
 const ACTIVE: Duration = Duration::from_secs(40);
+/// ...or speak, if that is all they do...
+const SPEAKING: Duration = Duration::from_secs(15);
 /// ...and so long after that everybody must have found out what was wrong with its line, have come
 /// back, and have heard everything.
 const RECOVERING: Duration = Duration::from_secs(140);
@@ -54,8 +58,12 @@ const FADING: Duration = Duration::from_secs(90 + WINDOW.as_secs());
 /// A message comes so soon over a line that is wide enough.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-const WELL: Quality =
-    Quality { delay_max: Duration::from_millis(5), capacity: 64 << 10, piece_max: 64 << 10 };
+const WELL: Quality = Quality {
+    delay_max: Duration::from_millis(5),
+    capacity: 64 << 10,
+    piece_max: 64 << 10,
+    pace: None,
+};
 
 /// Runs the seed.
 ///
@@ -87,10 +95,20 @@ async fn live(seed: u64, choice: &Choice) -> (Ledger, App) {
     let start = Instant::now();
     let mut networks = Vec::new();
     let mut clients = JoinSet::new();
-    for number in 1..=chance.between(2, 5) {
-        let quality = quality(choice, &mut chance);
-        let plan = plan(number, start, quality, choice, &mut chance);
+    let meeting = choice.slow_readers.then(|| Meeting::new(&mut chance));
+    let count = chance.between(if meeting.is_some() { 4 } else { 2 }, 5);
+    for number in 1..=count {
+        let (quality, plan) = match &meeting {
+            Some(meeting) => meeting.member(number, start, choice, &mut chance),
+            None => {
+                let quality = quality(choice, &mut chance);
+                (quality, plan(number, start, quality, choice, &mut chance))
+            }
+        };
         ledger.born(number, plan.kind, plan.namespace);
+        if quality.pace.is_some() {
+            ledger.is_slow(number, plan.kind);
+        }
         let network = Network::new(chance.fork(), quality, site.clone(), accept);
         let network = Arc::new(network);
         networks.push(Arc::clone(&network));
@@ -103,7 +121,7 @@ async fn live(seed: u64, choice: &Choice) -> (Ledger, App) {
             ledger.find("simulator", error);
         }
     }
-    check_all_left(&app, &ledger).await;
+    check_all_left(&app, &ledger, choice).await;
     (ledger, app)
 }
 
@@ -113,8 +131,12 @@ fn settings(choice: &Choice, chance: &mut Chance) -> Settings {
         len_max: 1 << 20,
         age_max: Duration::from_secs(300),
     };
-    let outbox = *chance.pick(&[(16 << 10, 64), (64 << 10, 256), (1 << 20, 4_096)]);
-    Settings { history, outbox, breakage: choice.breakage }
+    let outboxes = &[(16 << 10, 64), (64 << 10, 256), (1 << 20, 4_096)];
+    // The largest nobody fills by reading slowly for a while.
+    let outbox = *chance.pick(if choice.slow_readers { &outboxes[..2] } else { outboxes });
+    // Else who reads slowly is gone before it has read so far.
+    let close_timeout = Duration::from_secs(if choice.slow_readers { 60 } else { 3 });
+    Settings { history, outbox, close_timeout, breakage: choice.breakage }
 }
 
 fn plan(
@@ -138,6 +160,7 @@ fn plan(
         kind,
         namespace,
         rooms: ["a", "b"].iter().map(|room| format!("{}-{room}", &namespace[1..])).collect(),
+        speaks: None,
         troubles: if chance.percent(75) { troubles } else { Vec::new() },
         // What a narrow line can't carry in time is nobody's fault.
         patience: if quality.capacity >= WELL.capacity { PATIENCE } else { RECOVERING },
@@ -148,12 +171,57 @@ fn plan(
 
 fn quality(choice: &Choice, chance: &mut Chance) -> Quality {
     if choice.slow_links {
-        return Quality { delay_max: chance.millis(500, 3_000), capacity: 4 << 10, piece_max: 512 };
+        let delay_max = chance.millis(500, 3_000);
+        return Quality { delay_max, capacity: 4 << 10, piece_max: 512, pace: None };
     }
     Quality {
         delay_max: chance.millis(0, 100),
         capacity: *chance.pick(&[4 << 10, 16 << 10, 64 << 10]),
         piece_max: *chance.pick(&[7, 1_000, 64 << 10]),
+        pace: None,
+    }
+}
+
+/// Clients in one room, some of whom read more slowly than the others speak.
+struct Meeting {
+    room: &'static str,
+    /// The first clients, so many, are slow.
+    slow: u64,
+}
+
+impl Meeting {
+    fn new(chance: &mut Chance) -> Self {
+        let room = *chance.pick(&["close", "oldest", "latest"]);
+        Self { room, slow: chance.between(1, 2) }
+    }
+
+    fn member(
+        &self,
+        number: u64,
+        start: Instant,
+        choice: &Choice,
+        chance: &mut Chance,
+    ) -> (Quality, Plan) {
+        let is_slow = number <= self.slow;
+        let quality = match is_slow {
+            true => Quality {
+                capacity: *chance.pick(&[4 << 10, 16 << 10]),
+                piece_max: *chance.pick(&[100, 1_000, 64 << 10]),
+                pace: Some(*chance.pick(&[4 << 10, 8 << 10])),
+                ..WELL
+            },
+            false => WELL,
+        };
+        let plan = plan(number, start, quality, choice, chance);
+        let plan = Plan {
+            rooms: vec![format!("{}-{}", &plan.namespace[1..], self.room)],
+            troubles: Vec::new(),
+            speaks: Some(if is_slow { (1_000, 4_000) } else { (10, 60) }),
+            acts_until: start + SPEAKING,
+            patience: if is_slow { RECOVERING } else { PATIENCE },
+            ..plan
+        };
+        (quality, plan)
     }
 }
 
@@ -172,10 +240,10 @@ fn accept(end: End, site: &Site) {
     });
 }
 
-async fn check_all_left(app: &App, ledger: &Ledger) {
+async fn check_all_left(app: &App, ledger: &Ledger, choice: &Choice) {
     sleep(FADING).await;
     let stats = app.omniwire.stats();
-    ledger.slow(stats.slow_peers_closed);
+    ledger.slow(stats.slow_peers_closed, choice.slow_readers);
     let peers: usize = [KEPT, FREE]
         .iter()
         .filter_map(|name| app.omniwire.namespace(name))

@@ -15,13 +15,16 @@ pub(crate) struct Simulate {
     /// What the clients speak, by the beginning of its name; can be repeated [default: everything]
     #[arg(long)]
     protocol: Vec<String>,
+    /// Some clients read more slowly than the others speak, and nothing else is wrong
+    #[arg(long)]
+    slow_readers: bool,
     /// Print all that happens
     #[arg(long)]
     trace: bool,
 }
 
-/// How long the step of `cargo xtask test` runs.
-const SECONDS_IN_TEST: &str = "20";
+/// How long the step of `cargo xtask test` runs faulty networks, and how long slow readers.
+const SECONDS_IN_TEST: [&str; 2] = ["20", "10"];
 
 impl Simulate {
     pub(crate) fn run(&self, repository: &Repository) -> Result {
@@ -32,8 +35,8 @@ impl Simulate {
         for protocol in &self.protocol {
             arguments.extend(["--protocol".to_owned(), protocol.clone()]);
         }
-        if self.trace {
-            arguments.push("--trace".to_owned());
+        for (wanted, flag) in [(self.slow_readers, SLOW_READERS), (self.trace, "--trace")] {
+            arguments.extend(wanted.then(|| flag.to_owned()));
         }
         simulate(repository, &arguments)
     }
@@ -41,9 +44,14 @@ impl Simulate {
 
 /// The step of `cargo xtask test`: as many seeds as there is time for.
 pub(crate) fn short(repository: &Repository) -> Result {
-    let arguments = ["--seeds", "1000000", "--seconds", SECONDS_IN_TEST];
-    simulate(repository, &arguments.map(str::to_owned))
+    let [faults, slow] = SECONDS_IN_TEST;
+    let arguments = ["--seeds", "1000000", "--seconds", faults].map(str::to_owned);
+    simulate(repository, &arguments)?;
+    let arguments = ["--seeds", "1000000", "--seconds", slow, SLOW_READERS].map(str::to_owned);
+    simulate(repository, &arguments)
 }
+
+const SLOW_READERS: &str = "--slow-readers";
 
 /// As fast as it can be with every check of a debug build on.
 fn simulate(repository: &Repository, arguments: &[String]) -> Result {

@@ -583,7 +583,7 @@ fn refuse(id: CarrierId) -> Output {
 
 /// A WebSocket's Close frame has no code, as the official server's.
 fn plain_ending() -> Ending {
-    Ending { answer: Answer::empty(200), code: None, reason: ByteString::new() }
+    Ending { answer: Answer::empty(200), code: None, reason: ByteString::new(), farewell: None }
 }
 
 /// Packets in one polling answer: python-engineio takes no more.

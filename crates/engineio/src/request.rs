@@ -261,7 +261,7 @@ impl Refused {
 
     /// The same as the end of a carrier: a WebSocket is just closed.
     pub fn ending(&self) -> Ending {
-        Ending { answer: self.answer(), code: None, reason: ByteString::new() }
+        Ending { answer: self.answer(), code: None, reason: ByteString::new(), farewell: None }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What brings the bytes of a session.
 
+use crate::message::Message;
 use bytes::Bytes;
 use bytestring::ByteString;
 
@@ -77,12 +78,22 @@ pub struct Ending {
     pub code: Option<u16>,
     /// For WebSocket: the reason in the Close frame.
     pub reason: ByteString,
+    /// For WebSocket: a message in front of the Close frame, for a peer of whose outbox nothing
+    /// leaves any more ([`crate::Reason::Slow`]).
+    pub farewell: Option<Message>,
 }
 
 impl Ending {
     /// An ending with this WebSocket close code and an empty 200 for polls.
     pub fn close(code: u16, reason: impl Into<ByteString>) -> Self {
-        Self { answer: Answer::empty(200), code: Some(code), reason: reason.into() }
+        Self { answer: Answer::empty(200), code: Some(code), reason: reason.into(), farewell: None }
+    }
+
+    /// The same ending with a last message.
+    #[must_use]
+    pub fn with_farewell(mut self, farewell: Message) -> Self {
+        self.farewell = Some(farewell);
+        self
     }
 
     /// The same ending with another HTTP answer.

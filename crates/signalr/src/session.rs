@@ -368,17 +368,22 @@ impl SignalRSession {
         self.end(reason, farewell);
     }
 
-    /// Ends; on long polling not before the client has been told, unless that is too slow to be
-    /// told anything: its outbox takes no farewell.
+    /// Ends; on long polling not before the client has been told, unless that is too slow: its
+    /// outbox takes no farewell, which whatever carries it now gets as it ends.
     fn end(&mut self, reason: Reason, farewell: Option<Message>) {
         self.records.clear();
         self.odd_streams = None;
         self.ledger = None;
         let polls = matches!(self.attached, Some(Attached::LongPoll { .. }));
         match farewell {
+            Some(message) if reason == Reason::Slow => {
+                let answer = pack::farewell(self.attached.map(Attached::transport), &message);
+                let ending = Ending::close(1000, "").with_answer(answer).with_farewell(message);
+                self.close_like(reason, ending);
+            }
             Some(message) => {
                 self.transmit(message);
-                match polls && reason != Reason::Slow {
+                match polls {
                     true => self.phase = Phase::Farewell { reason, unsent: true },
                     false => self.close(reason),
                 }
@@ -388,10 +393,13 @@ impl SignalRSession {
     }
 
     fn close(&mut self, reason: Reason) {
+        // The reason is in the Close message before; the code is always 1000.
+        self.close_like(reason, Ending::close(1000, "").with_answer(answers::poll_over()));
+    }
+
+    fn close_like(&mut self, reason: Reason, ending: Ending) {
         self.phase = Phase::Closed;
         self.attached = None;
-        // The reason is in the Close message before; the code is always 1000.
-        let ending = Ending::close(1000, "").with_answer(answers::poll_over());
         self.outputs.push_back(Output::Closed { reason, ending });
     }
 

@@ -329,17 +329,24 @@ impl<M: Manner> SockJsSession<M> {
             Reason::Kicked => (1000, "Normal closure"),
             // "Going away" (RFC 6455, 7.4.1): come back, maybe elsewhere.
             Reason::Shutdown => (1001, reason.as_str()),
+            // "Try again later" (the registry of RFC 6455, 11.7).
+            Reason::Slow => (1013, reason.as_str()),
             _ => (1008, reason.as_str()),
         };
         let mut ending = Ending::close(1000, "Normal closure");
         if self.is_open() {
             let frame = close_frame(code, text);
+            // Nothing leaves the outbox of a slow peer any more.
+            let slow = reason == Reason::Slow;
             if let Some(current) = &self.current
-                && current.carrier == Carrier::LongPoll
+                && (slow || current.carrier == Carrier::LongPoll)
             {
                 ending = last_words(&current.dress, &frame);
             }
-            self.outputs.push_back(Output::Transmit(Message::Text(frame)));
+            match slow {
+                true => ending = ending.with_farewell(Message::Text(frame)),
+                false => self.outputs.push_back(Output::Transmit(Message::Text(frame))),
+            }
         }
         self.leave(reason);
         self.end(reason, ending);

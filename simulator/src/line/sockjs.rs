@@ -41,9 +41,13 @@ fn array(texts: &[String]) -> String {
     serde_json::to_string(texts).unwrap_or_default()
 }
 
-/// Why it is over, if it is.
-fn take(frame: &str, carrying: &Carrying) -> Option<String> {
+/// Why it is over, if it is. `open`: whether an open frame has come.
+fn take(frame: &str, open: &mut bool, carrying: &Carrying) -> Option<String> {
     match frame.split_at_checked(1) {
+        // As sockjs-client has it: this is another session of the same name.
+        Some(("o", _)) if std::mem::replace(open, true) => {
+            return Some("the server lost the session".to_owned());
+        }
         Some(("a", texts)) => {
             let texts: Vec<String> = serde_json::from_str(texts).unwrap_or_default();
             texts.into_iter().for_each(|text| carrying.hear(text));
@@ -60,10 +64,11 @@ async fn on_socket(
     mut carrying: Carrying,
 ) -> io::Result<String> {
     let mut socket = Socket::open(dial, Opening { target, ..Opening::default() }).await?;
+    let mut open = false;
     loop {
         match socket.next(&mut carrying, |text| array(&[text])).await? {
             News::Text(frame) => {
-                if let Some(why) = take(&frame, &carrying) {
+                if let Some(why) = take(&frame, &mut open, &carrying) {
                     return Ok(why);
                 }
             }
@@ -81,7 +86,7 @@ async fn stream(
     mut posts: Posts,
     mut carrying: Carrying,
 ) -> io::Result<String> {
-    let mut http = Http::new(dial);
+    let (mut http, mut open) = (Http::new(dial), false);
     loop {
         // The server ends each response after a while, and the client comes again.
         let status = http.start(Request::post(&target, "")).await?;
@@ -97,7 +102,7 @@ async fn stream(
                     let Some(piece) = piece? else { break };
                     text.push_str(&String::from_utf8_lossy(&piece));
                     while let Some((frame, rest)) = text.split_once('\n') {
-                        if let Some(why) = take(frame, &carrying) {
+                        if let Some(why) = take(frame, &mut open, &carrying) {
                             return Ok(why);
                         }
                         text = rest.to_owned();
@@ -119,7 +124,7 @@ async fn poll(
     mut posts: Posts,
     mut carrying: Carrying,
 ) -> io::Result<String> {
-    let mut polls = Polls::new(dial);
+    let (mut polls, mut open) = (Polls::new(dial), false);
     polls.start("POST", target.clone());
     loop {
         tokio::select! {
@@ -132,7 +137,8 @@ async fn poll(
                         }
                         // A second receiver is told so, and the first goes on.
                         let second = body.starts_with("c[2010");
-                        if let Some(why) = take(body.trim_end(), &carrying).filter(|_| !second) {
+                        let over = take(body.trim_end(), &mut open, &carrying);
+                        if let Some(why) = over.filter(|_| !second) {
                             return Ok(why);
                         }
                         if polls.running() == 0 {

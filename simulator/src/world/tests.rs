@@ -49,6 +49,12 @@ fn slow_readers_delay_nobody_and_leave_nothing() {
 }
 
 #[test]
+fn who_reads_too_slowly_is_closed_and_told_or_misses_the_oldest_and_delays_nobody() {
+    let tally = run_all(1..6, &Choice { slow_readers: true, ..Choice::default() });
+    assert!(tally.slow > 0 && tally.dropped > 0, "{tally:?}");
+}
+
+#[test]
 fn slow_links_lose_nothing() {
     run_all(0..20, &Choice { slow_links: true, ..Choice::default() });
 }
@@ -63,14 +69,17 @@ fn each_broken_promise_is_found() {
         (Breakage::Late, "late"),
         (Breakage::Bound, "bound"),
         (Breakage::Stuck, "stuck"),
+        (Breakage::NeedlessLoss, "needless loss"),
+        (Breakage::Untold, "untold"),
     ];
     for (breakage, promise) in broken {
-        let choice = Choice { breakage: Some(breakage), ..Choice::default() };
-        let found = (0..SEEDS_MAX).flat_map(|seed| run(seed, &choice).findings);
-        let found: Vec<_> = found.map(|finding| finding.promise).collect();
-        assert!(found.contains(&promise), "{breakage:?}: {found:?}");
+        // Elsewhere lines end for many reasons.
+        let slow_readers = breakage == Breakage::Untold;
+        let choice = Choice { breakage: Some(breakage), slow_readers, ..Choice::default() };
+        let mut found = (0..SEEDS_MAX).flat_map(|seed| run(seed, &choice).findings);
+        assert!(found.any(|finding| finding.promise == promise), "{breakage:?}");
     }
 }
 
 /// Enough to find each of them.
-const SEEDS_MAX: u64 = 3;
+const SEEDS_MAX: u64 = 40;

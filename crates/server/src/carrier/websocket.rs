@@ -420,6 +420,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     fn end(&mut self, ending: &Ending) {
         self.ended = true;
+        if let Some(farewell) = &ending.farewell {
+            self.socket.queue(match farewell {
+                Given::Text(text) => Message::text(text.to_string()),
+                Given::Binary(bytes) => Message::Binary(bytes.clone()),
+            });
+        }
         match ending.code.map(CloseCode::try_from) {
             Some(Ok(code)) => {
                 self.socket.start_close(CloseFrame::new(code, ending.reason.to_string()));

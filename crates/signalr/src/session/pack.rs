@@ -1,7 +1,8 @@
 //! How frames lie in the bodies of HTTP carriers.
 
+use crate::{Transport, answers};
 use bytes::BytesMut;
-use omniwire_session::{Carrier, Frame, Packed};
+use omniwire_session::{Answer, Carrier, Frame, Message, Packed};
 use std::collections::VecDeque;
 
 /// Takes whole frames, so that a batch always ends where a hub message does.
@@ -21,6 +22,17 @@ pub(super) fn pack(carrier: Carrier, queue: &mut VecDeque<Frame>, out: &mut Byte
         Carrier::LongPoll => Packed::Full,
         _ => Packed::Open,
     }
+}
+
+/// The answer of a poll, or the last chunk of a stream, that is nothing but this message.
+pub(super) fn farewell(transport: Option<Transport>, message: &Message) -> Answer {
+    let mut body = BytesMut::new();
+    match transport {
+        Some(Transport::ServerSentEvents) => write_event(&mut body, message.as_bytes()),
+        Some(Transport::LongPolling) => body.extend_from_slice(message.as_bytes()),
+        Some(Transport::WebSockets) | None => {}
+    }
+    Answer::new(200, answers::POLL_CONTENT_TYPE, body.freeze())
 }
 
 /// `TransportProtocols.md`, "Server-to-Client only": a `data:` line for each line of the payload.

@@ -17,6 +17,8 @@ enum Seen {
     Release,
     End(u32, u16),
     Closed(Reason),
+    /// Closed, with a last message for a WebSocket and the same for what HTTP carries.
+    Dismissed(Reason, String, String),
 }
 
 /// A session with virtual time, drained after every input.
@@ -72,6 +74,14 @@ impl Bench {
                 Output::Carry(id) => Seen::Carry(id.map(|id| id.0)),
                 Output::Release(_) => Seen::Release,
                 Output::End { id, ending } => Seen::End(id.0, ending.answer.status),
+                Output::Closed {
+                    reason,
+                    ending: Ending { farewell: Some(farewell), answer, .. },
+                } => {
+                    let [farewell, body] = [farewell.as_bytes(), &answer.body]
+                        .map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+                    Seen::Dismissed(reason, farewell, body)
+                }
                 Output::Closed { reason, ending } => {
                     assert_eq!((ending.code, ending.answer.status), (Some(1000), 204));
                     Seen::Closed(reason)
@@ -412,7 +422,9 @@ fn the_application_ends_it() {
     let close = sent("{\"type\":7,\"allowReconnect\":true}");
     assert_eq!(seen, [left(reason), close, Seen::Closed(reason)]);
     let reason = Reason::Slow;
-    assert_eq!(Bench::json().input(Input::Close { reason }), Ok(failed(reason)));
+    let seen = Bench::json().input(Input::Close { reason }).unwrap();
+    let farewell = Seen::Dismissed(reason, format!("{ERROR_CLOSE}\u{1e}"), String::new());
+    assert_eq!(seen, [left(reason), farewell]);
 }
 
 #[test]

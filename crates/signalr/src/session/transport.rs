@@ -24,7 +24,7 @@ pub(super) enum Attached {
 }
 
 impl Attached {
-    fn transport(self) -> Transport {
+    pub(super) fn transport(self) -> Transport {
         match self {
             Self::WebSocket(_) | Self::Away { .. } => Transport::WebSockets,
             Self::EventStream(_) => Transport::ServerSentEvents,

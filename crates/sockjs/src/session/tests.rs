@@ -153,6 +153,25 @@ fn a_manner_refuses() {
 }
 
 #[test]
+fn a_slow_peer_hears_the_close_frame_in_place_of_what_waits() {
+    for (carrier, body) in [
+        (Carrier::WebSocket, "c[1013,\"slow peer\"]"),
+        (Carrier::Streaming, "c[1013,\"slow peer\"]\n"),
+        (Carrier::LongPoll, "c[1013,\"slow peer\"]\n"),
+    ] {
+        let mut bench = Bench::new(Raw);
+        bench.attach(1, carrier);
+        bench.put(Input::Accept { link: Link::FIRST, id: "p".into(), token: None }).0.unwrap();
+        let (_, outputs) = bench.put(Input::Close { reason: Reason::Slow });
+        let [.., Output::Closed { ending, .. }] = outputs.as_slice() else { panic!("{outputs:?}") };
+        let farewell = ending.farewell.as_ref().map(Message::as_bytes);
+        assert_eq!(farewell, Some(&b"c[1013,\"slow peer\"]"[..]));
+        assert_eq!((&*ending.answer.body, carrier), (body.as_bytes(), carrier));
+        assert_eq!(bench.said(), ["o"], "nothing goes by the outbox");
+    }
+}
+
+#[test]
 fn what_makes_no_sense_too_often_closes() {
     let mut bench = Bench::new(Strict::default());
     bench.attach(1, Carrier::Streaming);

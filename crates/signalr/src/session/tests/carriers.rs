@@ -66,11 +66,25 @@ fn long_polling_a_slow_client_is_not_waited_for() {
     let reason = Reason::Slow;
     let mut bench = polling();
     let seen = bench.input(Input::Close { reason }).unwrap();
-    assert_eq!((&seen[0], seen.last()), (&left(reason), Some(&Seen::Closed(reason))));
+    let close = || format!("{ERROR_CLOSE}\u{1e}");
+    // The poll that waits, if one does, is answered by it.
+    assert_eq!(seen, [left(reason), Seen::Dismissed(reason, close(), close())]);
     // Nor if it has a farewell to fetch.
     let mut bench = polling();
     bench.post("{}\u{1e}").unwrap();
     assert_eq!(bench.input(Input::Close { reason }), Ok(vec![Seen::Closed(reason)]));
+}
+
+#[test]
+fn an_event_stream_ends_with_the_close_message_of_a_slow_client() {
+    let reason = Reason::Slow;
+    let mut bench = Bench::new(Config::default());
+    bench.attach(1, Carrier::EventStream).unwrap();
+    bench.post(&handshake("json")).unwrap();
+    let seen = bench.input(Input::Close { reason }).unwrap();
+    let event = format!("data: {ERROR_CLOSE}\u{1e}\r\n\r\n");
+    let farewell = Seen::Dismissed(reason, format!("{ERROR_CLOSE}\u{1e}"), event);
+    assert_eq!(seen, [left(reason), farewell]);
 }
 
 #[test]
