@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// The deadlines of all sessions, and of namespaces. Each has at most a few entries: it adds one
@@ -36,6 +36,9 @@ impl fmt::Debug for Timers {
         write!(f, "Timers({}, {})", heaps.sessions.len(), heaps.spaces.len())
     }
 }
+
+/// No timer of an idle machine is as late as this.
+const LATE: Duration = Duration::from_millis(250);
 
 struct Alarm<T> {
     at: Stamp,
@@ -127,8 +130,19 @@ impl Timers {
         }
     }
 
+    /// Whoever wakes this late stood still: the machine slept, or the process was starved. What
+    /// peers have said meanwhile waits in their sockets, and is read before they are judged for
+    /// their silence.
+    async fn catch_up(&self) {
+        let first = self.heaps.lock().first().map(Stamp::instant);
+        if first.is_some_and(|first| clock::now().saturating_duration_since(first) > LATE) {
+            tokio::time::sleep(LATE).await;
+        }
+    }
+
     async fn run(timers: Weak<Self>) {
         while let Some(timers) = timers.upgrade() {
+            timers.catch_up().await;
             let now = clock::now();
             let take_due = || timers.heaps.lock().take_due(Stamp::of(now));
             while let Some(sleeper) = take_due() {

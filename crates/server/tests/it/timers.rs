@@ -122,6 +122,37 @@ async fn whole_frames_are_signs_of_life() {
     assert_eq!(omniwire.stats().sessions, 1);
 }
 
+/// A machine that slept, or a process that was starved, finds answers and time-outs at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_stood_still_reads_before_it_judges() {
+    let time = 4 * SHORT;
+    let limits = |limits: &mut Limits| (limits.ping_interval, limits.ping_timeout) = (time, time);
+    let (_omniwire, address) = limited(limits).await;
+    let mut peers = Vec::new();
+    for _ in 0..100 {
+        peers.push(Raw::open(address, "/ws/open", "").await);
+    }
+    for peer in &mut peers {
+        assert_eq!(peer.next(b"").await, (0x89, Vec::new()));
+    }
+    // Every worker stands still, while the answers come.
+    let all = Arc::new(std::sync::Barrier::new(3));
+    for _ in 0..2 {
+        let all = Arc::clone(&all);
+        tokio::spawn(async move {
+            all.wait();
+            std::thread::sleep(2 * time);
+        });
+    }
+    all.wait();
+    for peer in &peers {
+        assert_eq!(peer.0.try_write(&masked(0x8a, b"")).unwrap(), 6);
+    }
+    for peer in &mut peers {
+        assert_eq!(peer.next(b"").await, (0x89, Vec::new()), "it is asked again");
+    }
+}
+
 /// One that comes now: whoever came before has been silent for longer.
 async fn another_is_dropped_for_its_silence(address: SocketAddr) {
     let mut silent = Raw::open(address, "/ws/open", "").await;
