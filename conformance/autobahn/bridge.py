@@ -10,7 +10,7 @@ import hashlib
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, ResponseReceived, StreamEnded, StreamReset, WindowUpdated
-from h2.exceptions import ProtocolError
+from h2.exceptions import ProtocolError, StreamClosedError
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 CARRIED = ["sec-websocket-version", "sec-websocket-extensions", "sec-websocket-protocol", "origin"]
@@ -26,6 +26,7 @@ class Crossing:
         self.http = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
         self.answer = asyncio.get_running_loop().create_future()
         self.credited = asyncio.Event()
+        self.ended = False
 
     async def run(self, address):
         head = await self.reader.readuntil(b"\r\n\r\n")
@@ -40,7 +41,7 @@ class Crossing:
             await self.flush()
             answer = await self.answer
             self.writer.write(self.upgraded(answer, fields["sec-websocket-key"]))
-            await self.forth()
+            await self.forth_while_heard()
             await back
         finally:
             back.cancel()
@@ -83,6 +84,11 @@ class Crossing:
         self.http.end_stream(self.stream)
         await self.flush()
 
+    async def forth_while_heard(self):
+        """The same, until the server wants no more: what it has said is still carried back."""
+        with contextlib.suppress(StreamClosedError):
+            await self.forth()
+
     async def back(self):
         """From the server to the client."""
         while octets := await self.from_server.read(READ_LEN):
@@ -96,8 +102,10 @@ class Crossing:
                 elif isinstance(event, WindowUpdated):
                     self.credited.set()
                 elif isinstance(event, StreamEnded):
+                    self.ended = True
                     self.writer.write_eof()
-                elif isinstance(event, StreamReset):
+                # After its end a reset only says that nothing more is read (RFC 9113, 8.1).
+                elif isinstance(event, StreamReset) and not self.ended:
                     self.writer.transport.abort()
             await self.flush()
             await self.writer.drain()
