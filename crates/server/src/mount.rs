@@ -17,7 +17,7 @@ pub use websocket::WebSocketMount;
 use crate::app::namespace::Space;
 use crate::edge::access::{self, Origins};
 use crate::edge::answers;
-use crate::edge::crowd::TooMany;
+use crate::edge::crowd::{Seat, TooMany};
 use crate::request::RequestInfo;
 use crate::server::Shared;
 use crate::session::cell::{Cell, Entrance, Opening, PeerIds, Terms};
@@ -75,19 +75,27 @@ impl Incoming {
         ids: PeerIds,
         machine: Box<dyn Session>,
     ) -> Result<Arc<Cell>, Response<Body>> {
+        let seat = self.seat()?;
+        let opening = Opening { request: self.info(), token, ids, seat };
+        Ok(Cell::new(terms, opening, machine))
+    }
+
+    /// A place for one more session.
+    ///
+    /// # Errors
+    /// There is none: see [`Incoming::open_session`].
+    pub(crate) fn seat(&self) -> Result<Option<Seat>, Response<Body>> {
         let shared = &self.shared;
         // Who is told to come back must not find the same server.
         let is_draining = shared.draining.load(Ordering::Relaxed);
         if is_draining || shared.table.len() >= shared.limits.sessions_max {
             return Err(answers::too_many_sessions(StatusCode::SERVICE_UNAVAILABLE));
         }
-        let info = self.info();
-        let seat = shared.crowd.sit(info.remote().map(|remote| remote.ip())).map_err(|TooMany| {
-            tracing::info!(limit = "ip_sessions_max", remote = ?info.remote(), "refused a session");
+        let remote = self.remote();
+        shared.crowd.sit(remote.map(|remote| remote.ip())).map_err(|TooMany| {
+            tracing::info!(limit = "ip_sessions_max", ?remote, "refused a session");
             answers::too_many_sessions(StatusCode::TOO_MANY_REQUESTS)
-        })?;
-        let opening = Opening { request: info, token, ids, seat };
-        Ok(Cell::new(terms, opening, machine))
+        })
     }
 
     /// The session of this token, if there is one.
@@ -108,8 +116,11 @@ impl Incoming {
 
     /// The head, to be kept with the session.
     pub(crate) fn info(&self) -> RequestInfo {
-        let remote = self.request.extensions().get::<Remote>().map(|remote| remote.0);
-        RequestInfo::copy_of(&self.request, remote, &self.shared.heads)
+        RequestInfo::copy_of(&self.request, self.remote(), &self.shared.heads)
+    }
+
+    fn remote(&self) -> Option<SocketAddr> {
+        self.request.extensions().get::<Remote>().map(|remote| remote.0)
     }
 }
 

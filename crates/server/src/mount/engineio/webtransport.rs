@@ -33,6 +33,10 @@ impl Endpoint {
         if !takes_over && let Some(denied) = incoming.denied(&self.terms.entrance) {
             return denied;
         }
+        // An answer says it better than a session that ends. The seat is taken by the first frame.
+        if !takes_over && let Err(refused) = incoming.seat() {
+            return refused;
+        }
         let Some(visitor) = Visitor::take(incoming.request.extensions()) else {
             // Another version of HTTP.
             return respond(Refused::UNKNOWN_TRANSPORT.answer());
@@ -77,3 +81,6 @@ impl Endpoint {
 fn is_current(cell: &Arc<Cell>) -> bool {
     spoken(cell) == Protocol::V4
 }
+
+#[cfg(test)]
+mod tests;
