@@ -84,7 +84,9 @@ fn to_text(body: Bytes) -> ByteString {
 }
 
 fn split_v4(text: &ByteString) -> Result<(Option<Packet>, Rest), Malformed> {
-    let (packet, rest) = match text.split_once(char::from(SEPARATOR)) {
+    let end = memchr::memchr(SEPARATOR, text.as_bytes());
+    let parts = end.and_then(|end| Some((text.get(..end)?, text.get(end.saturating_add(1)..)?)));
+    let (packet, rest) = match parts {
         Some((packet, rest)) => (text.slice_ref(packet), Rest::Text(text.slice_ref(rest))),
         None => (text.clone(), Rest::Done),
     };
@@ -185,7 +187,10 @@ where
     }
 }
 
-fn write_v4<'a>(packets: impl Iterator<Item = (Kind, &'a [u8])>, out: &mut BytesMut) {
+fn write_v4<'a>(packets: impl Iterator<Item = (Kind, &'a [u8])> + Clone, out: &mut BytesMut) {
+    // Binary takes more, and is rare.
+    let lens = packets.clone().map(|(_, packet)| packet.len().saturating_add(1));
+    out.reserve(lens.fold(0, usize::saturating_add));
     for (index, (kind, packet)) in packets.enumerate() {
         if index > 0 {
             out.extend_from_slice(&[SEPARATOR]);
@@ -203,12 +208,15 @@ fn write_v4<'a>(packets: impl Iterator<Item = (Kind, &'a [u8])>, out: &mut Bytes
 /// Protocol 4 cannot escape the separator: text that has one, which JSON never has, would forge
 /// another packet. It becomes U+FFFD.
 fn write_text_v4(packet: &[u8], out: &mut BytesMut) {
-    for (index, part) in packet.split(|&byte| byte == SEPARATOR).enumerate() {
-        if index > 0 {
-            out.extend_from_slice("\u{fffd}".as_bytes());
-        }
+    let mut rest = packet;
+    while let Some((part, more)) =
+        memchr::memchr(SEPARATOR, rest).and_then(|at| rest.split_at_checked(at))
+    {
         out.extend_from_slice(part);
+        out.extend_from_slice("\u{fffd}".as_bytes());
+        rest = more.get(1..).unwrap_or_default();
     }
+    out.extend_from_slice(rest);
 }
 
 fn write_binary_v3(kind: Kind, packet: &[u8], out: &mut BytesMut) {

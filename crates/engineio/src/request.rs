@@ -191,6 +191,10 @@ pub fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, st
 }
 
 pub(crate) fn decode_component(text: &str) -> Cow<'_, str> {
+    // Most parameters are plain, and there are some in each request.
+    if memchr::memchr2(b'%', b'+', text.as_bytes()).is_none() {
+        return Cow::Borrowed(text);
+    }
     if text.contains('+') {
         let text = text.replace('+', " ");
         return Cow::Owned(percent_decode_str(&text).decode_utf8_lossy().into_owned());

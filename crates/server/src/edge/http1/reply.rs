@@ -6,6 +6,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use http::response::Parts;
 use http::{HeaderName, Response, StatusCode};
 use http_body::Body as _;
+use std::cell::RefCell;
 use std::io::{self, Write as _};
 use std::time::SystemTime;
 
@@ -106,8 +107,7 @@ pub(super) fn head(parts: &Parts, body: &Body, lasts: bool) -> (BytesMut, Framin
         put_field(&mut head, &CONNECTION, b"close");
     }
     if !parts.headers.contains_key(DATE) {
-        let now = httpdate::HttpDate::from(SystemTime::now());
-        put_field(&mut head, &DATE, now.to_string().as_bytes());
+        put_date(&mut head);
     }
     head.put_slice(b"\r\n");
     (head, framing)
@@ -120,6 +120,21 @@ fn put_field(head: &mut BytesMut, name: &HeaderName, value: &[u8]) {
     for part in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
         head.put_slice(part);
     }
+}
+
+/// The date, written once in a second.
+fn put_date(head: &mut BytesMut) {
+    thread_local! {
+        static WRITTEN: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
+    }
+    let now = SystemTime::now();
+    let second = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    WRITTEN.with_borrow_mut(|(written, date)| {
+        if *written != second || date.is_empty() {
+            (*written, *date) = (second, httpdate::HttpDate::from(now).to_string());
+        }
+        put_field(head, &DATE, date.as_bytes());
+    });
 }
 
 /// Whether a response of this status has a body, be it an empty one (RFC 9112, 6.3).
