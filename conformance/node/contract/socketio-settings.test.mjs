@@ -14,13 +14,10 @@ import { suite } from "./suite.mjs";
 
 const APP = "http://app.example";
 const plain = suite("socketio");
-const fast = suite("socketio", {
-  SIO_PING_INTERVAL: "300",
-  SIO_PING_TIMEOUT: "200",
-  SIO_MAX_PAYLOAD: "1000",
-  SIO_CONNECT_TIMEOUT: "500",
-  SIO_UPGRADE_TIMEOUT: "300",
-});
+const fast = suite("socketio", { SIO_PING_INTERVAL: "300", SIO_PING_TIMEOUT: "1000" });
+// Without a heartbeat that a busy machine would miss.
+const limited = suite("socketio", { SIO_MAX_PAYLOAD: "1000", SIO_UPGRADE_TIMEOUT: "300" });
+const hasty = suite("socketio", { SIO_CONNECT_TIMEOUT: "500" });
 const dressed = suite("socketio", {
   SIO_PATH: "/custom/path.io/",
   SIO_COOKIE: "io",
@@ -55,10 +52,10 @@ fact("who waits in the middleware is no peer yet, and who leaves there is no gho
   const auth = { token: "secret" };
   const inside = await entered(plain, "/auth", { auth });
   const goer = await openSocket(plain);
-  goer.send('40/auth,{"token":"secret","slow":300}');
+  goer.send('40/auth,{"token":"secret","slow":1500}');
   assert.equal((await ask(inside, "fetch", null)).length, 1);
   goer.send("41/auth,");
-  const slower = await entered(plain, "/auth", { auth: { ...auth, slow: 500 } });
+  const slower = await entered(plain, "/auth", { auth: { ...auth, slow: 2_000 } });
   const present = (await ask(inside, "fetch", null)).map(({ id }) => id);
   assert.deepEqual(present.toSorted(), [inside.id, slower.id].toSorted());
   for (const socket of [inside, slower]) socket.disconnect();
@@ -113,18 +110,16 @@ async function endsWith(reason, end) {
 }
 
 fact("a client that enters no namespace is closed", async () => {
-  const socket = await openSocket(fast);
+  const socket = await openSocket(hasty);
   await within(once(socket, "close"), "the end");
-  const polling = await Polling.open(fast);
-  assert.equal((await polling.packets(1)).at(-1), "2");
-  await polling.post("3");
-  assert.equal((await polling.packets(1)).at(-1), "1");
+  const polling = await Polling.open(hasty);
+  assert.deepEqual(await polling.packets(1), ["1"]);
 });
 
 // Limits
 
 fact("a body over the limit is 413, one of just the limit passes", async () => {
-  const polling = await Polling.open(fast);
+  const polling = await Polling.open(limited);
   const body = (length) => `40${" ".repeat(length - 2)}`;
   assert.equal((await polling.post(body(1_001))).status, 413);
   await polling.post("40");
@@ -135,20 +130,20 @@ fact("a body over the limit is 413, one of just the limit passes", async () => {
 });
 
 fact("a WebSocket message over the limit ends with 1009", async () => {
-  const socket = await openSocket(fast);
+  const socket = await openSocket(limited);
   socket.send("4".repeat(1_001));
   const [code] = await within(once(socket, "close"), "the end");
   assert.equal(code, 1009);
 });
 
 fact("an upgrade that is not finished is dropped, and polling goes on", async () => {
-  const polling = await Polling.open(fast);
+  const polling = await Polling.open(limited);
   const url = polling.url.replace("http", "ws").replace("transport=polling", "transport=websocket");
   const probe = new WebSocket(url);
   await within(once(probe, "open"), "the WebSocket");
   await polling.post("40");
   await within(once(probe, "close"), "the end of the probe", 5_000);
-  assert.match((await polling.packets(1))[0], /^40|^2/);
+  assert.match((await polling.packets(1))[0], /^40/);
 });
 
 // Dress
