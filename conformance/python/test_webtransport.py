@@ -154,7 +154,7 @@ class Sessions(WithWebTransport):
 
 
 class Upgrades(WithWebTransport):
-    settings = {"SIO_UPGRADE_TIMEOUT": "1000"}
+    settings = {"SIO_UPGRADE_TIMEOUT": "2000"}
 
     async def upgrading(self, connection, sid):
         session = await self.ask(connection)
