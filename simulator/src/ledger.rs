@@ -62,6 +62,8 @@ pub struct Tally {
     pub slow: u64,
     /// Messages that slow readers did not hear, by their rooms' policies.
     pub dropped: u64,
+    /// How long anybody who reads well has waited for a message, while nothing was wrong.
+    pub waited: Duration,
 }
 
 impl std::ops::AddAssign for Tally {
@@ -74,6 +76,7 @@ impl std::ops::AddAssign for Tally {
         self.cut += other.cut;
         self.slow += other.slow;
         self.dropped += other.dropped;
+        self.waited = self.waited.max(other.waited);
     }
 }
 
@@ -340,7 +343,11 @@ impl Ledger {
         let (next, outside, old) = (place.next, place.state == State::Out, place.old);
         place.next = index + 1;
         let may_miss = books.slow.contains_key(&guise.0) && policy(room) != SlowPolicy::Close;
-        let late = index >= old && at > calm && at.elapsed() > patience;
+        let fresh = index >= old && at > calm;
+        let late = fresh && at.elapsed() > patience;
+        if fresh && !books.slow.contains_key(&guise.0) {
+            books.tally.waited = books.tally.waited.max(at.elapsed());
+        }
         if outside {
             books.find("leak", format!("{guise:?} is not in {room} and heard {message:?}"));
         } else if index < next {

@@ -77,11 +77,12 @@ fn main() -> ExitCode {
         }
     }
     let took = start.elapsed();
-    let Tally { said, heard, joined, recovered, lost, cut, slow, dropped } = tally;
+    let Tally { said, heard, joined, recovered, lost, cut, slow, dropped, waited } = tally;
     println!(
         "{run} seeds in {:.1} s ({:.2} ms each), {failed} failed: {said} said, {heard} heard, \
          {joined} joins, {cut} lines lost, {recovered} rooms recovered, {lost} told that they \
-         lost, {slow} slow peers closed, {dropped} messages dropped for others",
+         lost, {slow} slow peers closed, {dropped} messages dropped for others; who reads \
+         well waited {waited:?} at most",
         took.as_secs_f64(),
         took.as_secs_f64() * 1000.0 / run.max(1) as f64,
     );

@@ -58,6 +58,10 @@ const FADING: Duration = Duration::from_secs(90 + WINDOW.as_secs());
 /// A message comes so soon over a line that is wide enough.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// The same where the line is [`WELL`] and others read slowly: a poll that has just been answered
+/// is followed by another over a new connection.
+const AT_ONCE: Duration = Duration::from_millis(50);
+
 const WELL: Quality = Quality {
     delay_max: Duration::from_millis(5),
     capacity: 64 << 10,
@@ -218,7 +222,7 @@ impl Meeting {
             troubles: Vec::new(),
             speaks: Some(if is_slow { (1_000, 4_000) } else { (10, 60) }),
             acts_until: start + SPEAKING,
-            patience: if is_slow { RECOVERING } else { PATIENCE },
+            patience: if is_slow { RECOVERING } else { AT_ONCE },
             ..plan
         };
         (quality, plan)

@@ -269,9 +269,9 @@ impl Connection {
     }
 
     /// Queues a whole, plain server frame that goes to many connections: by reference count, or
-    /// compressed where that was agreed and is worth it. The thread keeps the last frame that it
-    /// compressed, so that a frame which goes to many is compressed once for each thread and
-    /// window. Ignored after our Close.
+    /// compressed where that was agreed and is worth it. The thread keeps the last frames that it
+    /// compressed (64, of 2 MiB in all), so that a frame which goes to many is compressed once for
+    /// each thread and window. Ignored after our Close.
     pub fn queue_shared(&mut self, frame: &Bytes) {
         let Some(deflate) = &mut self.deflate else { return self.queue_server_frame(frame) };
         let Ok(Some((header, head_len))) = Header::read(frame, Role::Client) else { return };

@@ -52,6 +52,7 @@ fn slow_readers_delay_nobody_and_leave_nothing() {
 fn who_reads_too_slowly_is_closed_and_told_or_misses_the_oldest_and_delays_nobody() {
     let tally = run_all(1..6, &Choice { slow_readers: true, ..Choice::default() });
     assert!(tally.slow > 0 && tally.dropped > 0, "{tally:?}");
+    assert!(!tally.waited.is_zero() && tally.waited <= AT_ONCE, "{tally:?}");
 }
 
 #[test]
