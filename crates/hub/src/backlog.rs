@@ -54,8 +54,8 @@ impl Backlog {
 
     /// How much must go, if it is over, so that it is not so again at once.
     pub fn excess(&self) -> usize {
-        let goal = if self.is_over() { self.len_max - self.len_max / 8 } else { usize::MAX };
-        self.len().saturating_sub(goal)
+        let goal = self.len_max.saturating_sub(self.len_max / 8);
+        if self.is_over() { self.len().saturating_sub(goal) } else { 0 }
     }
 }
 

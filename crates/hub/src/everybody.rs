@@ -70,8 +70,8 @@ impl<M: Member> Members<M> {
             }
         }
         if list.len() < list.capacity() / 4 {
-            list.shrink_to(list.len() * 2);
-            places.shrink_to(list.len() * 2, |place| {
+            list.shrink_to(list.len().saturating_mul(2));
+            places.shrink_to(list.len().saturating_mul(2), |place| {
                 list.get(*place as usize).map_or(0, |it| hash(it.membership().key))
             });
         }

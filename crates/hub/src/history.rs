@@ -1,7 +1,5 @@
 //! What a recoverable room remembers.
 
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
-
 use omniwire_session::{Args, ByteString, Position};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

@@ -123,7 +123,7 @@ impl Journal {
         if state.standings.is_empty() {
             return Publishing { state, position: None, text: None };
         }
-        state.head += 1;
+        state.head = state.head.saturating_add(1);
         let position = Position { epoch: self.epoch, offset: state.head };
         let entry = Entry {
             position,
@@ -134,7 +134,7 @@ impl Journal {
             except_rooms: target.except_rooms.into(),
             except: target.except.into(),
         };
-        state.len += entry.len();
+        state.len = state.len.saturating_add(entry.len());
         state.entries.push_back(entry);
         state.prune(now, &self.limits);
         Publishing { state, position: Some(position), text: None }
@@ -259,7 +259,7 @@ impl State {
             if !expired {
                 self.lost = oldest.position.offset;
             }
-            self.len -= oldest.len();
+            self.len = self.len.saturating_sub(oldest.len());
             self.entries.pop_front();
         }
     }
@@ -268,8 +268,10 @@ impl State {
 impl Entry {
     fn len(&self) -> usize {
         let rooms = self.rooms.iter().chain(&*self.except_rooms).map(|room| room.len());
-        let rooms: usize = rooms.map(|len| len + size_of::<ByteString>()).sum();
-        self.name.len() + self.args.size_hint() + rooms + size_of::<Self>()
+        let rooms: usize = rooms.map(|len| len.saturating_add(size_of::<ByteString>())).sum();
+        [self.args.size_hint(), rooms, size_of::<Self>()]
+            .into_iter()
+            .fold(self.name.len(), usize::saturating_add)
     }
 
     fn is_for(&self, key: MemberKey, standing: &Standing) -> bool {

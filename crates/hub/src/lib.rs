@@ -8,6 +8,15 @@
 //! else nests. That order is what makes a room's order total: whoever holds the shard is the only
 //! one who hands out in that room.
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
 
 mod backlog;
 mod everybody;

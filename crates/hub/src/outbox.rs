@@ -117,7 +117,7 @@ impl Pile {
 
     fn append(&mut self, prepared: &Prepared, lane: Lane) {
         for frame in prepared.frames() {
-            self.len += frame.len();
+            self.len = self.len.saturating_add(frame.len());
             let frame = frame.in_lane(lane);
             if let Some(places) = &mut self.places {
                 places.note(self.frames.len(), &frame);
@@ -131,7 +131,7 @@ impl Pile {
         match self.held_for(link) {
             Some(held) => {
                 held.push((prepared.clone(), lane));
-                self.len += prepared.len();
+                self.len = self.len.saturating_add(prepared.len());
             }
             None => self.append(prepared, lane),
         }
@@ -148,10 +148,9 @@ impl Pile {
             None => lanes::search(&self.frames, lane),
         };
         let Some(start) = found else { return Replaced::Nothing };
-        let fits = self.len + prepared.len() <= len_max;
+        let fits = self.len.saturating_add(prepared.len()) <= len_max;
         if fits && let Some(older_len) = lanes::replace(&mut self.frames, start, prepared, lane) {
-            self.len += prepared.len();
-            self.len -= older_len;
+            self.len = self.len.saturating_add(prepared.len()).saturating_sub(older_len);
             return Replaced::InPlace;
         }
         self.shed(|waiting| waiting == lane, |_, _| true);
@@ -174,18 +173,20 @@ impl Pile {
     /// What was held for this peer, which nothing is from here on.
     fn take_held(&mut self, link: Link) -> Option<Vec<(Prepared, Lane)>> {
         let (_, messages) = self.held.swap_remove(self.held_at(link)?);
-        self.len -= messages.iter().map(|(prepared, _)| prepared.len()).sum::<usize>();
+        let len: usize = messages.iter().map(|(prepared, _)| prepared.len()).sum();
+        self.len = self.len.saturating_sub(len);
         Some(messages)
     }
 
     /// Some of the frames have left from the front; there were so many before.
     fn note_left(&mut self, before: usize) {
-        self.len = self.held_len() + self.frames.iter().map(Frame::len).sum::<usize>();
+        let len: usize = self.frames.iter().map(Frame::len).sum();
+        self.len = self.held_len().saturating_add(len);
         if self.frames.is_empty() {
             self.places = None;
             self.shedding = false;
         } else if let Some(places) = &mut self.places {
-            places.leave(before - self.frames.len(), &self.frames);
+            places.leave(before.saturating_sub(self.frames.len()), &self.frames);
         }
     }
 }
@@ -281,7 +282,7 @@ impl Outbox {
             }
             pushed.dropped = self.make_room(&mut queue, prepared, lane, slow);
             pushed.taken = !self.is_full_for(&queue, prepared);
-            pushed.dropped += usize::from(!pushed.taken);
+            pushed.dropped = pushed.dropped.saturating_add((!pushed.taken).into());
             pushed.first = !std::mem::replace(&mut queue.pile().shedding, true);
         }
         if pushed.taken {
@@ -325,8 +326,9 @@ impl Outbox {
         slow: SlowPolicy,
     ) -> usize {
         let OutboxLimits { len_max, count_max } = self.limits();
-        let len_goal = (len_max - len_max / 8).saturating_sub(prepared.len());
-        let count_goal = (count_max - count_max / 8).saturating_sub(prepared.frames().len());
+        let len_goal = len_max.saturating_sub(len_max / 8).saturating_sub(prepared.len());
+        let count = prepared.frames().len();
+        let count_goal = count_max.saturating_sub(count_max / 8).saturating_sub(count);
         let is_over = |len: usize, count: usize| {
             slow == SlowPolicy::KeepLatest || len > len_goal || count > count_goal
         };
@@ -401,8 +403,9 @@ impl Outbox {
     /// that do not read, not for large messages.
     fn is_full_for(&self, queue: &Queue, prepared: &Prepared) -> bool {
         let OutboxLimits { len_max, count_max } = self.limits();
-        let (len, count) = (queue.len(), queue.count() + prepared.frames().len());
-        queue.overflowed || len > 0 && (len + prepared.len() > len_max || count > count_max)
+        let count = queue.count().saturating_add(prepared.frames().len());
+        let len = queue.len().saturating_add(prepared.len());
+        queue.overflowed || queue.len() > 0 && (len > len_max || count > count_max)
     }
 
     /// From now on, messages for this peer are held apart until [`Outbox::release`].
@@ -570,7 +573,8 @@ impl Outbox {
         let held = queue.pile.iter().flat_map(|pile| &pile.held);
         let held: usize = held.map(|(_, messages)| messages.len()).sum();
         let OutboxLimits { len_max, count_max } = self.limits();
-        queue.len() + len <= len_max && queue.count() + held + count <= count_max
+        let count = queue.count().saturating_add(held).saturating_add(count);
+        queue.len().saturating_add(len) <= len_max && count <= count_max
     }
 }
 
@@ -596,7 +600,8 @@ mod spares {
 
     pub(super) fn give(pile: Box<Pile>) {
         SPARES.with_borrow_mut(|spares| {
-            let is_small = pile.frames.capacity() + pile.held.capacity() <= CAPACITY_MAX;
+            let capacity = pile.frames.capacity().saturating_add(pile.held.capacity());
+            let is_small = capacity <= CAPACITY_MAX;
             if spares.len() < COUNT_MAX && is_small {
                 spares.push(pile);
             }

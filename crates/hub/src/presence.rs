@@ -106,7 +106,7 @@ impl Presence {
         }
         let person = user.map_or_else(|| Person::Peer(id.into()), Person::User);
         if !entry.people.contains_key(&person) && entry.people.len() >= people_max {
-            entry.unlisted += 1;
+            entry.unlisted = entry.unlisted.saturating_add(1);
             return;
         }
         entry.sessions.insert(key, person.clone());
@@ -115,7 +115,7 @@ impl Presence {
         if let Some(went) = standing.went.take() {
             entry.went.remove(&(went, person));
         } else if !standing.told && entry.came.insert(person) {
-            let due = now + gather;
+            let due = later(now, gather);
             Self::tell_at(&mut self.due, room, entry, due);
         }
     }
@@ -141,7 +141,7 @@ impl Presence {
         }
         standing.went = Some(now);
         entry.went.insert((now, person));
-        Self::tell_at(&mut self.due, room, entry, now + grace + gather);
+        Self::tell_at(&mut self.due, room, entry, later(later(now, grace), gather));
     }
 
     fn tell_at(
@@ -202,16 +202,16 @@ impl Presence {
         }
         let mut left = Vec::new();
         while let Some((went, _)) = entry.went.first()
-            && *went + grace <= now
+            && now.saturating_duration_since(*went) >= grace
             && let Some((_, person)) = entry.went.pop_first()
         {
             entry.people.swap_remove(&person);
             left.push(person);
         }
-        entry.told = entry.told + joined.len() - left.len();
+        entry.told = entry.told.saturating_add(joined.len()).saturating_sub(left.len());
         let count = entry.told;
         if let Some((next, _)) = entry.went.first() {
-            let due = *next + grace + gather;
+            let due = later(later(*next, grace), gather);
             Self::tell_at(&mut self.due, room, entry, due);
         }
         Some(PresenceChange { room: room.clone(), joined, left, count })
@@ -245,6 +245,12 @@ impl Present {
         let peers = standing.peers.iter().map(|(_, id)| id.clone()).collect();
         Self { person: person.clone(), peers }
     }
+}
+
+/// An instant that much later; of a time that nobody lives to see, a year.
+fn later(at: Instant, by: Duration) -> Instant {
+    const LONG: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    at.checked_add(by.min(LONG)).unwrap_or(at)
 }
 
 #[cfg(test)]

@@ -452,7 +452,7 @@ impl<M: Member> Hub<M> {
         then: impl FnOnce(&mut Kept, bool),
     ) -> Result<(), JoinError> {
         let own_len = if self.config.is_hidden(room) { self.config.hidden.len() } else { 0 };
-        if room.len() - own_len > self.config.name_len_max {
+        if room.len().saturating_sub(own_len) > self.config.name_len_max {
             return Err(JoinError::NameTooLong);
         }
         // All of its members share one copy of its name.
@@ -610,6 +610,7 @@ impl<M: Member> Hub<M> {
         }
     }
 
+    #[expect(clippy::indexing_slicing, reason = "the remainder is one of them")]
     fn shard(&self, room: &str) -> &Mutex<Shard<M>> {
         let hash = self.hasher.hash_one(room) as usize;
         &self.shards[hash % SHARD_COUNT]

@@ -1,7 +1,5 @@
 //! The current values of a room: the newest event of each key, for those who join.
 
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
-
 use indexmap::IndexMap;
 use omniwire_session::{Args, ByteString};
 

@@ -190,7 +190,7 @@ fn check_sockjs(name: &str, args: &Args) {
         let wanted = unescape_keeping_surrogates(argument).unwrap_or(argument.into());
         assert_eq!(unescape_keeping_surrogates(&message).as_ref(), Some(&wanted));
     }
-    static WRAPPED: Wrapped = Wrapped::new(&omniwire_plain::ENVELOPE, WireId(49));
+    static WRAPPED: &dyn Wire = &Wrapped::new(&omniwire_plain::EnvelopeWire, WireId(49));
     let frame = text_of(&only(encode(WireForm(&WRAPPED), "", event(name, args))));
     let envelope = json::unescape(&sockjs_message(&frame)).unwrap().into_owned();
     read_envelope(&envelope.into(), name, args);

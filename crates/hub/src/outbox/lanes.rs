@@ -63,14 +63,14 @@ impl Places {
 
     pub(super) fn note(&mut self, index: usize, frame: &Frame) {
         if frame.lane().key != 0 && !frame.follows() {
-            self.places.insert(frame.lane(), self.left + index as u64);
+            self.places.insert(frame.lane(), self.left.saturating_add(index as u64));
         }
     }
 
     /// So many frames have left from the front.
     pub(super) fn leave(&mut self, count: usize, frames: &VecDeque<Frame>) {
-        self.left += count as u64;
-        if self.places.len() > 2 * frames.len() + PLACES_SLACK {
+        self.left = self.left.saturating_add(count as u64);
+        if self.places.len().saturating_sub(PLACES_SLACK) / 2 > frames.len() {
             let left = self.left;
             self.places.retain(|_, place| *place >= left);
         }
@@ -101,14 +101,15 @@ pub(super) fn replace(
     prepared: &Prepared,
     lane: Lane,
 ) -> Option<usize> {
-    let end = start + prepared.frames().len();
-    let next = frames.range(start + 1..).take_while(|frame| frame.follows()).count();
-    if start + 1 + next != end {
+    let second = start.checked_add(1)?;
+    let end = start.checked_add(prepared.frames().len())?;
+    let next = frames.range(second..).take_while(|frame| frame.follows()).count();
+    if second.checked_add(next)? != end {
         return None;
     }
     let mut older_len = 0;
     for (older, newer) in frames.range_mut(start..end).zip(prepared.frames()) {
-        older_len += older.len();
+        older_len = older.len().saturating_add(older_len);
         *older = newer.in_lane(lane);
     }
     Some(older_len)
@@ -127,11 +128,11 @@ pub(super) fn shed(
     frames.retain(|frame| {
         if !frame.follows() {
             going = may_go(frame.lane()) && still(*len, count);
-            dropped += usize::from(going);
+            dropped = usize::from(going).saturating_add(dropped);
         }
         if going {
-            *len -= frame.len();
-            count -= 1;
+            *len = len.saturating_sub(frame.len());
+            count = count.saturating_sub(1);
         }
         !going
     });

@@ -111,7 +111,9 @@ impl<M: Member> Hub<M> {
                 };
                 match hand_over(member, prepared, manner) {
                     Ok(pushed) => delivery.count(pushed),
-                    Err(PushError::Full) => delivery.refused += 1,
+                    Err(PushError::Full) => {
+                        delivery.refused = delivery.refused.saturating_add(1);
+                    }
                     Err(PushError::Closed) => {}
                 }
             }
@@ -163,10 +165,10 @@ impl<M: Member> Hub<M> {
 impl Delivery {
     fn count(&mut self, pushed: Pushed) {
         let Pushed { taken, replaced, dropped, .. } = pushed;
-        self.taken += usize::from(taken);
-        self.replaced += usize::from(replaced);
-        self.dropped += dropped;
-        self.skipped += usize::from(!taken && dropped == 0);
+        self.taken = self.taken.saturating_add(taken.into());
+        self.replaced = self.replaced.saturating_add(replaced.into());
+        self.dropped = self.dropped.saturating_add(dropped);
+        self.skipped = self.skipped.saturating_add((!taken && dropped == 0).into());
     }
 }
 
@@ -188,9 +190,9 @@ impl Forms {
         let index = match self.cache.iter().position(|(cached, _)| *cached == id) {
             Some(index) => index,
             None => {
-                delivery.encodings += 1;
+                delivery.encodings = delivery.encodings.saturating_add(1);
                 self.cache.push((id, encode(wire, place)));
-                self.cache.len() - 1
+                self.cache.len().saturating_sub(1)
             }
         };
         self.cache.get(index)?.1.as_ref()
