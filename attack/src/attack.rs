@@ -23,9 +23,12 @@ pub(crate) struct Attack {
     pub(crate) with: &'static [&'static str],
     /// Its environment, likewise.
     pub(crate) environment: &'static [(&'static str, &'static str)],
-    /// Flags that switch off the one defence. Empty: the defence is a rule of the protocol or of
-    /// hyper, which nothing switches off.
+    /// Flags that switch off the one defence...
     pub(crate) without: &'static [&'static str],
+    /// ...or variables that do.
+    pub(crate) bare_environment: &'static [(&'static str, &'static str)],
+    /// Why nothing switches it off, where nothing does: it is no limit, but how the server is made.
+    pub(crate) stays: &'static str,
     /// It goes over HTTP/3, so the server has TLS.
     pub(crate) quic: bool,
     /// Nobody reads what the server logs.
@@ -45,12 +48,21 @@ impl Attack {
         with: &[],
         environment: &[],
         without: &[],
+        bare_environment: &[],
+        stays: "",
         quic: false,
         log_unread: false,
         growth_max_mib: 32,
         short: true,
         run: |_| Box::pin(async { Err("nothing to run".to_owned()) }),
     };
+}
+
+impl Attack {
+    /// Whether its defence can be switched off.
+    pub(crate) fn bites(&self) -> bool {
+        !self.without.is_empty() || !self.bare_environment.is_empty()
+    }
 }
 
 /// The server under attack.

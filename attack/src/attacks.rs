@@ -33,3 +33,16 @@ pub(crate) fn all() -> Vec<Attack> {
     ]
     .concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::all;
+
+    #[test]
+    fn each_bites_without_its_defence_or_says_why_that_stays() {
+        for attack in all() {
+            let name = attack.name;
+            assert_eq!(attack.bites(), attack.stays.is_empty(), "{name}: one or the other");
+        }
+    }
+}

@@ -46,10 +46,14 @@ pub(crate) async fn run(options: &Options) -> bool {
     }
     let chosen = all.iter().filter(|attack| {
         let named = options.names.is_empty() || options.names.iter().any(|n| means(n, attack));
-        named && (attack.short || !options.short) && !(options.bite && attack.without.is_empty())
+        named && (attack.short || !options.short)
     });
     let mut failed = 0;
     for attack in chosen {
+        if options.bite && !attack.bites() {
+            println!("-      {:<22}          stays: {}", attack.name, attack.stays);
+            continue;
+        }
         let begun = Instant::now();
         let outcome = stand(attack, options).await;
         let took = begun.elapsed().as_secs_f64();

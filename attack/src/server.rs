@@ -40,6 +40,9 @@ impl Server {
             command.arg("--tls").args(files);
         }
         command.envs(attack.environment.iter().copied());
+        if bare {
+            command.envs(attack.bare_environment.iter().copied());
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         if attack.log_unread {
             command.stderr(Stdio::piped());

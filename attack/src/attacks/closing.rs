@@ -11,12 +11,14 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "connect-storm",
         what: "3,000 connections that come and are reset, at every stage of the handshake",
+        stays: "nothing is left of a connection that has gone",
         run: |target| Box::pin(connect_storm(target, "/echo")),
         ..Attack::DEFAULT
     },
     Attack {
         name: "connect-storm-sio",
         what: "the same on Engine.IO's path",
+        stays: "nothing is left of a connection that has gone",
         suite: "socketio",
         run: |target| Box::pin(connect_storm(target, "/socket.io/?EIO=4&transport=websocket")),
         ..Attack::DEFAULT
@@ -24,6 +26,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "close-storm",
         what: "2,000 WebSockets that close in nine ways",
+        stays: "nothing is left of a connection that has gone",
         run: |target| Box::pin(close_storm(target)),
         ..Attack::DEFAULT
     },

@@ -19,12 +19,14 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "deflate-junk",
         what: "500 compressed messages that are noise",
+        stays: "a rule of the protocol's, kept by the parser",
         run: |target| Box::pin(junk(target)),
         ..Attack::DEFAULT
     },
     Attack {
         name: "deflate-idle",
         what: "500 idle WebSockets that have compressed once, 24 KiB each at most",
+        stays: "what an idle connection is made of",
         growth_max_mib: 12,
         run: |target| Box::pin(idle(target)),
         ..Attack::DEFAULT
@@ -32,6 +34,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "deflate-amplify",
         what: "messages of 1 KiB that become 1 MiB, whose echo is not read",
+        stays: "a peer that takes nothing is not read from: no limit, but how a turn is made",
         growth_max_mib: 64,
         run: |target| Box::pin(amplify(target)),
         ..Attack::DEFAULT

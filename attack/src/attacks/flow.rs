@@ -17,6 +17,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "vanished-small",
         what: "the same at /small, with that path's own heartbeat of 18 s",
+        stays: "the heartbeat is the mount's own; `vanished` bites on the same defence",
         short: false,
         run: |target| Box::pin(vanished_small(target)),
         ..Attack::DEFAULT
@@ -47,6 +48,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "paused-reader",
         what: "10 peers that ask for 64 MiB each and read nothing of it for a while",
+        stays: "a peer that takes nothing is not read from: no limit, but how a turn is made",
         growth_max_mib: 64,
         run: |target| Box::pin(paused_reader(target)),
         ..Attack::DEFAULT
@@ -87,6 +89,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "idle-crowd",
         what: "1,000 idle WebSockets, 8 KiB each at most",
+        stays: "what an idle connection is made of",
         growth_max_mib: 8,
         run: |target| Box::pin(idle_crowd(target)),
         ..Attack::DEFAULT

@@ -73,18 +73,21 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "unmasked",
         what: "client frames without a mask",
+        stays: "a rule of the protocol's, kept by the parser",
         run: |target| Box::pin(broken_rules(target, unmasked_frames())),
         ..Attack::DEFAULT
     },
     Attack {
         name: "violations",
         what: "each rule of RFC 6455, sections 5 to 8, broken once",
+        stays: "a rule of the protocol's, kept by the parser",
         run: |target| Box::pin(broken_rules(target, violations())),
         ..Attack::DEFAULT
     },
     Attack {
         name: "random-frames",
         what: "noise behind 500 handshakes",
+        stays: "a rule of the protocol's, kept by the parser",
         run: |target| Box::pin(noise(target)),
         ..Attack::DEFAULT
     },

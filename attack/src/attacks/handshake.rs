@@ -41,6 +41,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "log-unread",
         what: "2,000 refusals that a server logs whose log nobody reads",
+        stays: "the log has a thread of its own",
         with: &["--log", "debug"],
         log_unread: true,
         run: |target| Box::pin(log_unread(target)),
@@ -56,6 +57,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "origins",
         what: "pages of other origins, and of names that only look like the allowed one",
+        stays: "the allow-list is the mount's own",
         run: |target| Box::pin(origins(target)),
         ..Attack::DEFAULT
     },

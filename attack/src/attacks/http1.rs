@@ -18,12 +18,14 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "pipelined",
         what: "20,000 requests in one go on each of 20 connections, whose answers are not read",
+        stays: "a request is read when the one before it was answered",
         run: |target| Box::pin(pipelined(target)),
         ..Attack::DEFAULT
     },
     Attack {
         name: "chunks",
         what: "bodies in chunks of an octet, with extensions, sizes and trailers without end",
+        without: &["--limit", "body_timeout_ms=600000"],
         suite: "sockjs",
         with: &["--limit", "body_timeout_ms=2000"],
         run: |target| Box::pin(chunks(target)),
@@ -41,6 +43,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "half-closed",
         what: "300 WebSockets whose clients say that they will say nothing more, and stay",
+        stays: "the end of what a peer says is the end of its WebSocket",
         run: |target| Box::pin(half_closed(target)),
         ..Attack::DEFAULT
     },

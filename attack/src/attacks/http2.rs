@@ -12,48 +12,56 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "h2-rapid-reset",
         what: "20,000 requests that are reset at once",
+        stays: "h2 counts resets by itself",
         run: |target| Box::pin(rapid_reset(target)),
         ..Attack::DEFAULT
     },
     Attack {
         name: "h2-made-you-reset",
         what: "20,000 requests whose next frame makes the server reset them",
+        stays: "h2 counts resets by itself",
         run: |target| Box::pin(made_you_reset(target)),
         ..Attack::DEFAULT
     },
     Attack {
         name: "h2-continuation",
         what: "CONTINUATION without end, with octets and without",
+        without: &["--limit", "head_len_max=1000000000"],
         run: |target| Box::pin(continuation(target)),
         ..Attack::DEFAULT
     },
     Attack {
         name: "h2-empty-data",
         what: "200,000 empty DATA frames on a stream that nobody reads",
+        stays: "h2 counts empty frames by itself",
         run: |target| Box::pin(empty_data(target)),
         ..Attack::DEFAULT
     },
     Attack {
         name: "h2-hpack-bomb",
         what: "a table entry of 4,000 octets that is repeated 10,000 times; integers without end",
+        without: &["--limit", "head_len_max=1000000000"],
         run: |target| Box::pin(hpack_bomb(target)),
         ..Attack::DEFAULT
     },
     Attack {
         name: "h2-control-noread",
         what: "100,000 SETTINGS and PINGs whose answers are not read",
+        stays: "h2 answers the next when the last was taken",
         run: |target| Box::pin(control_noread(target)),
         ..Attack::DEFAULT
     },
     Attack {
         name: "h2-streams",
         what: "5,000 requests at once on one connection",
+        without: &["--limit", "streams_max=100000"],
         run: |target| Box::pin(streams(target)),
         ..Attack::DEFAULT
     },
     Attack {
         name: "h2-unknown-frames",
         what: "frame types 0x0a to 0xff, and settings out of range",
+        stays: "a rule of the protocol's, kept by the parser",
         run: |target| Box::pin(unknown(target)),
         ..Attack::DEFAULT
     },

@@ -11,36 +11,42 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "h3-rapid-reset",
         what: "8,000 requests that are reset at once",
+        stays: "quinn bounds what is under way by the window of streams",
         run: |target| Box::pin(rapid_reset(target)),
         ..QUIC
     },
     Attack {
         name: "h3-field-bomb",
         what: "field sections that are long, or become so, or are announced and never end",
+        without: &["--limit", "head_len_max=1000000000"],
         run: |target| Box::pin(field_bomb(target)),
         ..QUIC
     },
     Attack {
         name: "h3-qpack",
         what: "a dynamic table that was not allowed, and references to it",
+        stays: "there is no dynamic table",
         run: |target| Box::pin(qpack(target)),
         ..QUIC
     },
     Attack {
         name: "h3-control",
         what: "settings, unknown frames and stream types without end, and no control stream at all",
+        without: &["--limit", "head_len_max=1000000000"],
         run: |target| Box::pin(control(target)),
         ..QUIC
     },
     Attack {
         name: "h3-data",
         what: "200,000 empty DATA frames and bodies that nobody reads",
+        stays: "a body that nobody reads is not read",
         run: |target| Box::pin(data(target)),
         ..QUIC
     },
     Attack {
         name: "h3-storm",
         what: "200 connections that are given up at once",
+        stays: "nothing is left of a connection that has gone",
         short: false,
         run: |target| Box::pin(storm(target)),
         ..QUIC

@@ -19,12 +19,15 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "sse-storm",
         what: "2,000 event streams that are reset at once",
+        stays: "nothing is left of a connection that has gone",
         run: |target| Box::pin(storm(target)),
         ..PLAIN
     },
     Attack {
         name: "poll-sessions",
         what: "2,000 polls that are broken off, and never come again",
+        environment: &[("PLAIN_POLL_GAP", "2000")],
+        bare_environment: &[("PLAIN_POLL_GAP", "600000")],
         growth_max_mib: 16,
         run: |target| Box::pin(polls(target)),
         ..PLAIN
@@ -32,12 +35,14 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "plain-queries",
         what: "cursors, ids and rooms that are none, too long, or too many",
+        stays: "what names rooms is read within the head's limit",
         run: |target| Box::pin(queries(target)),
         ..PLAIN
     },
     Attack {
         name: "plain-bodies",
         what: "POSTs that are no envelopes, have too many, or are nested 100,000 deep",
+        stays: "a rule of the protocol's, kept by the parser",
         run: |target| Box::pin(bodies(target)),
         ..PLAIN
     },
@@ -98,7 +103,7 @@ async fn polls(target: Target) -> Outcome {
         all(50, move |_| async move {
             let connected = TcpStream::connect(target.address).await;
             let mut stream = connected.map_err(|error| format!("connecting: {error}"))?;
-            stream.write_all(&get(target, "/poll/chat?room=attack", "")).await.ok();
+            stream.write_all(&get(target, "/brief/poll/chat?room=attack", "")).await.ok();
             // It is answered at once, with a cursor; or never, which comes to the same.
             tokio::time::timeout(Duration::from_millis(50), stream.readable()).await.ok();
             Ok(())
@@ -106,7 +111,7 @@ async fn polls(target: Target) -> Outcome {
         .await?;
     }
     // Those whose poll was answered have until the gap between two polls is over.
-    tokio::time::sleep(Duration::from_secs(15)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     Ok(())
 }
 

@@ -11,38 +11,61 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "signalr-records",
         what: "records that are no messages, nested 100,000 deep, or without an end",
+        bare_environment: &[("SIGNALR_MESSAGE_LEN_MAX", "1000000000")],
         run: |target| Box::pin(records(target)),
         ..SIGNALR
     },
     Attack {
         name: "signalr-msgpack",
         what: "MessagePack whose lengths, counts and depths lie",
+        stays: "a rule of the protocol's, kept by the parser",
         run: |target| Box::pin(msgpack(target)),
         ..SIGNALR
     },
     Attack {
         name: "signalr-negotiations",
         what: "2,000 connections that are negotiated and never made: ids, memory, expiry",
+        bare_environment: &[("SIGNALR_DISCONNECT_TIMEOUT", "600000")],
         growth_max_mib: 12,
         short: false,
         run: |target| Box::pin(negotiations(target)),
         ..SIGNALR
     },
     Attack {
+        name: "signalr-sessions-max",
+        what: "more negotiated connections than there may be",
+        with: &["--limit", "sessions_max=300"],
+        without: &["--limit", "sessions_max=1000000"],
+        run: |target| Box::pin(sessions_max(target)),
+        ..SIGNALR
+    },
+    Attack {
+        name: "signalr-stateful",
+        what: "200 stateful connections that are cut off with 100 KB unacknowledged each",
+        environment: &[("SIGNALR_DISCONNECT_TIMEOUT", "2000")],
+        bare_environment: &[("SIGNALR_DISCONNECT_TIMEOUT", "600000")],
+        growth_max_mib: 48,
+        run: |target| Box::pin(stateful(target)),
+        ..SIGNALR
+    },
+    Attack {
         name: "signalr-handshake",
         what: "100 clients that never shake hands",
+        bare_environment: &[("SIGNALR_HANDSHAKE_TIMEOUT", "600000")],
         run: |target| Box::pin(no_handshake(target)),
         ..SIGNALR
     },
     Attack {
         name: "signalr-poll-races",
         what: "200 long polls with DELETE, polls and POSTs of the same connection at once",
+        stays: "the session has one lock",
         run: |target| Box::pin(poll_races(target)),
         ..SIGNALR
     },
     Attack {
         name: "signalr-ids",
         what: "calls and streams whose ids have a megabyte each",
+        stays: "a peer that takes nothing is not read from: no limit, but how a turn is made",
         growth_max_mib: 48,
         run: |target| Box::pin(long_ids(target)),
         ..SIGNALR
@@ -50,12 +73,14 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "signalr-uploads",
         what: "calls that announce 3,000 streams each, and items of streams that nobody announced",
+        stays: "what nobody announced is dropped, and a call announces what its method takes",
         run: |target| Box::pin(uploads(target)),
         ..SIGNALR
     },
     Attack {
         name: "signalr-streams",
         what: "a client that opens 10,000 streams without end",
+        without: &["--limit", "calls_max=1000000"],
         growth_max_mib: 48,
         run: |target| Box::pin(streams(target)),
         ..SIGNALR
@@ -198,6 +223,48 @@ async fn negotiations(target: Target) -> Outcome {
         404 => Ok(()),
         status => Err(format!("a connection that was never made lives on: {status}")),
     }
+}
+
+async fn sessions_max(target: Target) -> Outcome {
+    let negotiate = post(target, "/hubs/test/negotiate?negotiateVersion=1", "", b"");
+    for number in 0..1000 {
+        let answer = exchange(target, &negotiate, SOON).await?;
+        match answer.status {
+            200 => {}
+            503 if answer.head.contains("retry-after") && number >= 250 => return Ok(()),
+            status => return Err(format!("negotiation {number} was answered {status}")),
+        }
+    }
+    Err("no connection was refused".to_owned())
+}
+
+/// Each is told so much that it may be told no more, and is gone without an Ack.
+async fn stateful(target: Target) -> Outcome {
+    let path = "/hubs/test/negotiate?negotiateVersion=1&useStatefulReconnect=true";
+    let negotiate = post(target, path, "", b"");
+    let argument = "x".repeat(20_000);
+    let call = format!(
+        "{{\"type\":1,\"invocationId\":\"1\",\"target\":\"Echo\",\"arguments\":[\"{argument}\"]}}\u{1e}"
+    );
+    for _ in 0..200 {
+        let answer = exchange(target, &negotiate, SOON).await?;
+        let token = answer.body.split("\"connectionToken\":\"").nth(1);
+        let token = token.and_then(|rest| rest.split('"').next()).unwrap_or_default();
+        if !answer.body.contains("\"useStatefulReconnect\":true") {
+            return Err(format!("no stateful reconnect: {}", answer.body));
+        }
+        let mut socket = Socket::open(target, &format!("/hubs/test?id={token}")).await?;
+        let hello = text("{\"protocol\":\"json\",\"version\":2}\u{1e}");
+        socket.send(&hello).await.map_err(|error| error.to_string())?;
+        socket.expect("{}\u{1e}").await?;
+        socket.flood(&text(&call).repeat(6), SOON).await;
+        for _ in 0..4 {
+            socket.expect("xxx").await?;
+        }
+        super::closing::reset(&socket.stream);
+    }
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    Ok(())
 }
 
 async fn no_handshake(target: Target) -> Outcome {

@@ -11,18 +11,21 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "sio-packets",
         what: "packets that are no packets, 60 kinds",
+        stays: "a rule of the protocol's, kept by the parser",
         run: |target| Box::pin(packets(target)),
         ..SIO
     },
     Attack {
         name: "sio-pong-flood",
         what: "100,000 pongs that nobody asked for",
+        stays: "a pong costs nothing but its reading",
         run: |target| Box::pin(pongs(target)),
         ..SIO
     },
     Attack {
         name: "sio-polling",
         what: "POSTs of a wrong type or length, and of separators alone",
+        stays: "a body is read within its limit and refused whole",
         growth_max_mib: 48,
         run: |target| Box::pin(polling(target)),
         ..SIO
@@ -30,12 +33,14 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "sio-jsonp",
         what: "JSONP with an index that is a script",
+        stays: "the index must be digits",
         run: |target| Box::pin(jsonp(target)),
         ..SIO
     },
     Attack {
         name: "sio-sessions",
         what: "2,000 polling sessions that are never used: ids, memory, expiry",
+        bare_environment: &[("SIO_PING_TIMEOUT", "600000")],
         environment: &[("SIO_PING_INTERVAL", "1500"), ("SIO_PING_TIMEOUT", "1000")],
         growth_max_mib: 12,
         run: |target| Box::pin(sessions(target)),
@@ -51,8 +56,17 @@ pub(super) const ATTACKS: &[Attack] = &[
         ..SIO
     },
     Attack {
+        name: "sio-slow-auth",
+        what: "300 clients that ask a middleware for an hour, and are gone",
+        stays: "a middleware's future is dropped with the client that waits for it",
+        growth_max_mib: 16,
+        run: |target| Box::pin(slow_auth(target)),
+        ..SIO
+    },
+    Attack {
         name: "sio-connect-timeout",
         what: "200 clients that enter no namespace",
+        bare_environment: &[("SIO_CONNECT_TIMEOUT", "600000")],
         environment: &[("SIO_CONNECT_TIMEOUT", "1500")],
         run: |target| Box::pin(never_enters(target)),
         ..SIO
@@ -60,6 +74,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "sio-namespaces",
         what: "a client that enters 1,000 namespaces",
+        bare_environment: &[("SIO_NAMESPACES_MAX", "100000")],
         run: |target| Box::pin(namespaces(target)),
         ..SIO
     },
@@ -73,12 +88,14 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "sio-attachments",
         what: "packets that declare attachments which never come, or too many",
+        bare_environment: &[("SIO_ATTACHMENTS_MAX", "1000000000")],
         run: |target| Box::pin(attachments(target)),
         ..SIO
     },
     Attack {
         name: "sio-probes",
         what: "50 polling sessions with 20 WebSockets each that begin to take over, and stop",
+        bare_environment: &[("SIO_UPGRADE_TIMEOUT", "600000")],
         environment: &[("SIO_UPGRADE_TIMEOUT", "1500")],
         run: |target| Box::pin(probes(target)),
         ..SIO
@@ -86,6 +103,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "sio-violations",
         what: "broken frames on a WebSocket that upgrades a poll",
+        stays: "a rule of the protocol's, kept by the parser",
         run: |target| Box::pin(violations(target)),
         ..SIO
     },
@@ -229,6 +247,21 @@ async fn sessions_max(target: Target) -> Outcome {
         }
     }
     Err("no session was refused".to_owned())
+}
+
+async fn slow_auth(target: Target) -> Outcome {
+    all(300, move |number| async move {
+        let mut socket = Socket::open(target, SOCKET).await?;
+        socket.expect("0{").await?;
+        let ask = text("40/auth,{\"slow\":3600000,\"token\":\"secret\"}");
+        socket.send(&ask).await.map_err(|error| error.to_string())?;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        if number % 2 == 0 {
+            super::closing::reset(&socket.stream);
+        }
+        Ok(())
+    })
+    .await
 }
 
 async fn never_enters(target: Target) -> Outcome {

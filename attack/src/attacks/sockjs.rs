@@ -1,6 +1,6 @@
 //! SockJS: sessions that clients name, bodies, callbacks, upgrades where there are none.
 
-use crate::attack::{Attack, Outcome, Target, cases};
+use crate::attack::{Attack, Outcome, Target, all, cases};
 use crate::wire::http::{exchange, get, post};
 use crate::wire::socket::{End, Socket};
 use std::time::Duration;
@@ -9,31 +9,44 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "sockjs-sessions",
         what: "2,000 sessions that are opened and left alone",
+        bare_environment: &[("SOCKJS_DISCONNECT_DELAY", "600000")],
         growth_max_mib: 16,
         run: |target| Box::pin(sessions(target)),
         ..SOCKJS
     },
     Attack {
+        name: "sockjs-amplify",
+        what: "10 peers that ask for 4 GiB each in 20 octets a MiB, and read nothing",
+        stays: "a peer that takes nothing is not read from: no limit, but how a turn is made",
+        growth_max_mib: 64,
+        run: |target| Box::pin(amplify(target)),
+        ..SOCKJS
+    },
+    Attack {
         name: "sockjs-bodies",
         what: "bodies that are no list of texts, or have too many",
+        stays: "a rule of the protocol's, kept by the parser",
         run: |target| Box::pin(bodies(target)),
         ..SOCKJS
     },
     Attack {
         name: "sockjs-callbacks",
         what: "callbacks of JSONP and htmlfile that are scripts",
+        stays: "a callback must be a name",
         run: |target| Box::pin(callbacks(target)),
         ..SOCKJS
     },
     Attack {
         name: "sockjs-upgrades",
         what: "an Upgrade header on every URL",
+        stays: "101 is for WebSocket's own paths",
         run: |target| Box::pin(upgrades(target)),
         ..SOCKJS
     },
     Attack {
         name: "sockjs-frames",
         what: "WebSocket messages that are no list of texts",
+        stays: "a rule of the protocol's, kept by the parser",
         run: |target| Box::pin(frames(target)),
         ..SOCKJS
     },
@@ -57,6 +70,18 @@ async fn sessions(target: Target) -> Outcome {
         404 => Ok(()),
         status => Err(format!("a session that was left lives on: {status}")),
     }
+}
+
+async fn amplify(target: Target) -> Outcome {
+    all(10, move |number| async move {
+        let path = format!("/amplify/000/much{number}/websocket");
+        let mut socket = Socket::open_narrow(target, &path).await?;
+        let flood = crate::wire::frame::text("[\"20\"]").repeat(4096);
+        socket.flood(&flood, Duration::from_secs(3)).await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        Ok(())
+    })
+    .await
 }
 
 async fn bodies(target: Target) -> Outcome {

@@ -16,6 +16,8 @@ use axum::Router;
 use omniwire::{BuildError, Builder, Drain, Hosts, Limits, Omniwire};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
 
 /// A suite's server: the protocols, and whatever else it wants at its port.
 struct Site {
@@ -43,6 +45,19 @@ impl Basis {
         settings::set_limits(&mut limits, &self.limits)?;
         Ok(Omniwire::builder().limits(limits).hosts(self.hosts.clone()))
     }
+}
+
+/// Sets a suite's limit of the protocol's, where the environment has it: attacks are shown to bite
+/// on a server without it.
+fn set_from_environment<T: FromStr>(name: &str, set: impl FnOnce(T)) -> Result<(), Mistake> {
+    let Ok(value) = std::env::var(name) else { return Ok(()) };
+    let mistake = |_| Mistake(format!("bad value '{value}' for {name}: expected a number"));
+    value.parse().map(set).map_err(mistake)
+}
+
+/// The same for a time in milliseconds.
+fn set_time_from_environment(name: &str, time: &mut Duration) -> Result<(), Mistake> {
+    set_from_environment(name, |ms| *time = Duration::from_millis(ms))
 }
 
 /// Runs a suite's server until it is told to end.

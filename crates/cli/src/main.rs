@@ -4,6 +4,7 @@
 mod conformance;
 mod conformance_client;
 mod demo;
+mod descriptors;
 mod limits;
 mod log;
 mod options;

@@ -1,7 +1,7 @@
 //! Listening, serving, and ending in good order.
 
-use crate::Mistake;
 use crate::log::Lines;
+use crate::{Mistake, descriptors};
 use axum::Router;
 use omniwire::{Drain, Listener, Omniwire, Tls};
 use std::backtrace::Backtrace;
@@ -38,6 +38,13 @@ pub(crate) fn on_runtime(
         .with_ansi(io::stderr().is_terminal())
         .with_writer(move || writer.clone())
         .init();
+    match descriptors::raise() {
+        Ok(limit) => {
+            let limit = limit.map_or("unlimited".to_owned(), |limit| limit.to_string());
+            tracing::info!(limit, "descriptors that may be open, each connection being one");
+        }
+        Err(error) => tracing::warn!(%error, "the soft limit of descriptors stays as it is"),
+    }
     // The usual one writes to standard error, and waits.
     std::panic::set_hook(Box::new(|panic| {
         let backtrace = Backtrace::capture();

@@ -1,4 +1,5 @@
 #![doc = include_str!("../ENVELOPE.md")]
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use bytes::{Bytes, BytesMut};
 use omniwire_session::{Args, ByteString, Call, CallId, Event, Fault, Link, Position, json};
@@ -114,7 +115,7 @@ pub struct Ping {
 impl Ping {
     /// The envelope that answers it.
     pub fn to_pong(&self) -> ByteString {
-        let mut out = BytesMut::with_capacity(self.value.len() + 9);
+        let mut out = BytesMut::with_capacity(self.value.len().saturating_add(9));
         write_pong(&mut out, &self.value);
         json::into_text(out)
     }
@@ -184,7 +185,7 @@ fn read_body(body: &Bytes) -> Result<Vec<Envelope>, BadEnvelope> {
             return Err("more than 1000 envelopes in one body".into());
         }
         let element = text.slice_ref(element);
-        let at = element.as_ptr() as usize - text.as_ptr() as usize;
+        let at = (element.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
         let read = Envelope::parse(&element)
             .map_err(|bad| BadEnvelope(format!("{bad}, in the envelope at byte {at}").into()))?;
         envelopes.push(read);

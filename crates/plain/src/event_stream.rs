@@ -16,6 +16,7 @@
 //!
 //! An `EventSource` that comes back says the last `id:` as `Last-Event-ID` ([`Places`]), and is told
 //! for each room by the envelope `resume` whether all that it missed follows.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use crate::places::{read_place, write_place};
 use crate::{Places, envelope};
@@ -118,7 +119,7 @@ fn is_plain_name(name: &str) -> bool {
 /// Writes the data, split at each CR, LF and CRLF (which stand between the tokens of JSON, where
 /// it does not matter that they come out as LF), and the empty line that ends the event.
 fn write_data(out: &mut BytesMut, data: &[u8]) {
-    out.reserve(data.len() + 10);
+    out.reserve(data.len().saturating_add(10));
     let mut rest = data;
     loop {
         out.extend_from_slice(b"\ndata: ");

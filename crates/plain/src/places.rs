@@ -4,6 +4,7 @@
 //! As text, each place is `EPOCH.OFFSET.ROOM`, and several are separated by `~`. In a room's name
 //! all but ASCII letters, digits and `-` stands as `_` and two hexadecimal digits for each octet,
 //! so that the text needs no escapes in a header, a URL or JSON. For clients it is opaque.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use omniwire_session::{ByteString, Place, Position, json};
 use std::fmt;
@@ -114,7 +115,7 @@ pub(crate) fn of_envelope(envelope: &[u8]) -> Option<(ByteString, Position)> {
     let (rest, offset) = rest.rsplit_once(",\"offset\":")?;
     let position = position(epoch, offset)?;
     let (_, quoted) = rest.rsplit_once(",\"room\":\"")?;
-    let quoted = rest.get(rest.len() - quoted.len() - 1..)?;
+    let quoted = rest.get(rest.len().checked_sub(quoted.len())?.checked_sub(1)?..)?;
     Some((json::unescape(quoted)?.into_owned().into(), position))
 }
 

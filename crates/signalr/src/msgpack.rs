@@ -2,6 +2,7 @@
 //!
 //! Values go straight to and from [`Args`]: there is no tree between. See `omniwire-msgpack` for
 //! how they map.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use crate::error_text;
 use crate::message::{HubMessage, Invocation, Malformed, kind};
@@ -197,22 +198,23 @@ pub(crate) fn write_prefixed(out: &mut BytesMut, write_body: impl FnOnce(&mut By
     let start = out.len();
     out.extend_from_slice(&[0; ROOM]);
     write_body(out);
-    let len = out.len() - start - ROOM;
-    let mut prefix_len = 0;
+    let body = start.saturating_add(ROOM);
+    let len = out.len().saturating_sub(body);
+    let mut end = start;
     let mut rest = len;
-    loop {
+    while end < body {
         let more = if rest > 0x7f { 0x80 } else { 0 };
-        if let Some(octet) = out.get_mut(start + prefix_len) {
+        if let Some(octet) = out.get_mut(end) {
             *octet = (rest & 0x7f) as u8 | more;
         }
-        prefix_len += 1;
+        end = end.saturating_add(1);
         rest >>= 7;
-        if more == 0 || prefix_len == ROOM {
+        if more == 0 {
             break;
         }
     }
-    out.copy_within(start + ROOM.., start + prefix_len);
-    out.truncate(start + prefix_len + len);
+    out.copy_within(body.., end);
+    out.truncate(end.saturating_add(len));
 }
 
 const NO_SEQUENCE_ID: &str = "Reading 'sequenceId' as Int64 failed.";

@@ -1,4 +1,5 @@
 //! The packets with which a session itself speaks.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use crate::{Parser, msgpack};
 use bytes::BytesMut;
@@ -27,7 +28,7 @@ pub(crate) fn message(
     match parser {
         Parser::Json => {
             let mut out = BytesMut::with_capacity(64);
-            out.extend_from_slice(&[b'4', b'0' + control as u8]);
+            out.extend_from_slice(&[b'4', b'0' | control as u8]);
             write_namespace(&mut out, namespace);
             payload.write_base64(&mut out);
             Message::Text(json::into_text(out))

@@ -3,6 +3,7 @@
 //! in one binary message. The number of byte strings has no bound but the message's length.
 //!
 //! JavaScript's `undefined` stands for what is not there, and is read as such.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use crate::RESERVED_EVENTS;
 use crate::control::Control;
@@ -114,9 +115,10 @@ fn event(list: &Args) -> Result<(ByteString, Args), Invalid> {
 
 /// An EVENT packet.
 pub(crate) fn event_packet(namespace: &str, name: &str, args: &Args, ending: Ending) -> BytesMut {
-    let members = 3 + usize::from(ending.call.is_some());
+    let members = if ending.call.is_some() { 4 } else { 3 };
     let mut out = head(members, 2, namespace, args);
-    encode::array(&mut out, 1 + args.len() + usize::from(ending.position.is_some()));
+    let items = args.len().saturating_add(1);
+    encode::array(&mut out, items.saturating_add(ending.position.is_some().into()));
     encode::text(&mut out, name);
     encode::values(&mut out, args, DIALECT);
     if let Some(position) = ending.position {
@@ -146,14 +148,15 @@ pub(crate) fn control(control: Control, namespace: &str, payload: &Args) -> Byte
         encode::one_value(&mut out, payload, DIALECT);
         return out;
     }
-    let mut out = BytesMut::with_capacity(HEAD_LEN + namespace.len());
+    let mut out = BytesMut::with_capacity(namespace.len().saturating_add(HEAD_LEN));
     write_head(&mut out, 2, control as u64, namespace);
     out
 }
 
 /// All up to the data.
 fn head(members: usize, kind: u64, namespace: &str, args: &Args) -> BytesMut {
-    let mut out = BytesMut::with_capacity(HEAD_LEN + namespace.len() + args.size_hint());
+    let len = namespace.len().saturating_add(args.size_hint());
+    let mut out = BytesMut::with_capacity(len.saturating_add(HEAD_LEN));
     write_head(&mut out, members, kind, namespace);
     encode::text(&mut out, "data");
     out

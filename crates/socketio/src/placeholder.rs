@@ -1,4 +1,5 @@
 //! Where attachments stand in JSON: objects `{"_placeholder":true,"num":0}`, at any depth.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use crate::packet::{Invalid, string_len};
 use bytes::{Bytes, BytesMut};
@@ -61,8 +62,9 @@ pub(crate) fn fill(args: &Args, attachments: &[Bytes], len_max: usize) -> Result
 pub(crate) fn write(args: &Args, out: &mut BytesMut) {
     let source = args.json();
     let blobs = args.blobs().iter().enumerate();
-    let mut edits: Vec<(Range<usize>, Option<usize>)> =
-        blobs.map(|(index, blob)| (blob.at..blob.at + 4, Some(index))).collect();
+    let mut edits: Vec<(Range<usize>, Option<usize>)> = blobs
+        .map(|(index, blob)| (blob.at..blob.at.saturating_add(NULL_LEN), Some(index)))
+        .collect();
     if edits.is_empty() {
         out.extend_from_slice(source.as_bytes());
         return;
@@ -90,6 +92,9 @@ pub(crate) fn write(args: &Args, out: &mut BytesMut) {
     out.extend_from_slice(text(source, &(done..source.len())).as_bytes());
 }
 
+/// What stands for a byte string in JSON: `null`.
+const NULL_LEN: usize = 4;
+
 fn text<'a>(source: &'a str, at: &Range<usize>) -> &'a str {
     source.get(at.clone()).unwrap_or_default()
 }
@@ -105,33 +110,35 @@ fn index(number: &str) -> Option<usize> {
 fn find(valid: &str) -> Vec<Marked> {
     let mut finder = Finder { valid, ..Finder::default() };
     let bytes = valid.as_bytes();
-    let mut at = 0;
+    let mut at = 0_usize;
     while let Some(&byte) = bytes.get(at) {
+        let next = at.saturating_add(1);
         match byte {
             b'{' | b'[' => {
                 finder.open.push(Level::new(at, byte == b'{'));
                 finder.key_next = byte == b'{';
-                at += 1;
+                at = next;
             }
             b'}' | b']' => {
-                at += 1;
+                at = next;
                 finder.close(at);
             }
             b',' => {
                 finder.key_next = finder.open.last().is_some_and(|level| level.object);
-                at += 1;
+                at = next;
             }
-            b':' | b' ' | b'\t' | b'\n' | b'\r' => at += 1,
+            b':' | b' ' | b'\t' | b'\n' | b'\r' => at = next,
             b'"' => {
                 let rest = valid.get(at..).unwrap_or_default();
-                let end = at + string_len(rest).unwrap_or(rest.len());
+                let end = at.saturating_add(string_len(rest).unwrap_or(rest.len()));
                 finder.string(at..end);
                 at = end;
             }
             _ => {
                 let rest = bytes.get(at..).unwrap_or_default();
                 let ends = |byte: &u8| b",]} \t\n\r".contains(byte);
-                let end = at + rest.iter().position(ends).unwrap_or(rest.len()).max(1);
+                let len = rest.iter().position(ends).unwrap_or(rest.len());
+                let end = at.saturating_add(len.max(1));
                 finder.value(at..end);
                 at = end;
             }

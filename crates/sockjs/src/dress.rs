@@ -1,4 +1,5 @@
 //! How each transport writes frames.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use bytes::{Bytes, BytesMut};
 use omniwire_session::{ByteString, Carrier};
@@ -40,7 +41,7 @@ impl Dress {
 
     /// One frame, dressed.
     pub(crate) fn wrap(&self, frame: &str) -> Bytes {
-        let mut out = BytesMut::with_capacity(frame.len() + 32);
+        let mut out = BytesMut::with_capacity(frame.len().saturating_add(32));
         self.begin(&mut out);
         self.put(&mut out, frame.as_bytes());
         self.end(&mut out);
@@ -105,7 +106,7 @@ fn put_escaped(out: &mut BytesMut, part: &[u8], escape: impl Fn(u8) -> Option<&'
         if let Some(escape) = escape(byte) {
             out.extend_from_slice(part.get(done..at).unwrap_or_default());
             out.extend_from_slice(escape);
-            done = at + 1;
+            done = at.saturating_add(1);
         }
     }
     out.extend_from_slice(part.get(done..).unwrap_or_default());

@@ -59,6 +59,7 @@ const CASES: &[Case] = &[
     Case { name: "sockjs_messages", len: 1_000, prepare: sockjs_messages },
     Case { name: "plain_envelope", len: 1_000, prepare: envelope },
     Case { name: "plain_body", len: 100, prepare: plain_body },
+    Case { name: "plain_places", len: 500, prepare: plain_places },
     Case { name: "client_handshake_answer", len: 1_000, prepare: client_answer },
     Case { name: "websocket_url", len: 10_000, prepare: websocket_url },
     Case { name: "http3_field_section", len: 5_000, prepare: field_section },
@@ -476,6 +477,16 @@ fn socketio_messagepack(count: usize) -> Reading {
     Box::new(move || {
         let read = decoder.add(&config, Message::Binary(packet.into())).expect("a good packet");
         assert!(read.is_some());
+    })
+}
+
+/// Places in more rooms than are kept.
+fn plain_places(count: usize) -> Reading {
+    let places: Vec<_> = (0..count).map(|room| format!("7.1.room_20{room}")).collect();
+    let places = places.join("~");
+    Box::new(move || {
+        let read = omniwire_plain::Places::parse(&places).expect("they are ours");
+        assert_eq!(read.len(), omniwire_plain::PLACES_MAX);
     })
 }
 

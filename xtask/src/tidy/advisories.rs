@@ -1,23 +1,54 @@
-//! `conformance/advisories.md`: that every test, attack and floor which it names is there.
+//! `conformance/advisories.md`, `threats.md`: that every test, attack, floor and file which they name
+//! is there.
 
 use crate::tidy::source::Source;
 
-const TABLE: &str = "conformance/advisories.md";
+const TABLES: [&str; 2] = ["conformance/advisories.md", "conformance/threats.md"];
 
 pub(crate) fn check(sources: &[Source], findings: &mut Vec<String>) {
-    let Some(table) = sources.iter().find(|source| source.path == TABLE) else {
-        return findings.push(format!("{TABLE}: is missing"));
-    };
+    for table in TABLES {
+        match sources.iter().find(|source| source.path == table) {
+            Some(source) => check_table(table, source, sources, findings),
+            None => findings.push(format!("{table}: is missing")),
+        }
+    }
+    check_attacks(sources, findings);
+}
+
+/// Each attack stands beside the threat that it is.
+fn check_attacks(sources: &[Source], findings: &mut Vec<String>) {
+    let threats = sources.iter().find(|source| source.path == TABLES[1]);
+    let threats = threats.and_then(|source| source.text.as_deref()).unwrap_or_default();
+    for source in sources.iter().filter(|source| source.path.starts_with("attack/src/attacks")) {
+        let names = source.lines().filter_map(|(number, line)| {
+            Some((number, line.trim().strip_prefix("name: \"")?.strip_suffix("\",")?))
+        });
+        for (number, name) in
+            names.filter(|(_, name)| !threats.contains(&format!("attack `{name}`")))
+        {
+            findings.push(format!("{}:{number}: not in {}: {name}", source.path, TABLES[1]));
+        }
+    }
+}
+
+fn check_table(table: &str, source: &Source, sources: &[Source], findings: &mut Vec<String>) {
     let rows =
-        table.lines().filter(|(_, line)| line.starts_with("| ") && !line.contains("| where"));
+        source.lines().filter(|(_, line)| line.starts_with("| ") && !line.contains("| where"));
     for (number, row) in rows {
-        let shown = row.split(" | ").nth(1).unwrap_or_default();
+        let mut columns = row.split(" | ").skip(1);
+        let shown = columns.next().unwrap_or_default();
+        let files = columns.flat_map(|column| column.split("](../").skip(1));
+        for file in files.filter_map(|rest| rest.split(')').next()) {
+            if !sources.iter().any(|source| source.path == file) {
+                findings.push(format!("{table}:{number}: no such file: {file}"));
+            }
+        }
         if shown.starts_with("not applicable: ") {
             continue;
         }
         let there = |proof| read(proof).is_some_and(|proof| proof.is_there(sources));
         if !shown.split(", ").all(there) {
-            findings.push(format!("{TABLE}:{number}: not there, or no proof: {shown}"));
+            findings.push(format!("{table}:{number}: not there, or no proof: {shown}"));
         }
     }
 }
@@ -81,16 +112,19 @@ mod tests {
     #[test]
     fn a_proof_that_is_not_there_is_found() {
         let row = |shown: &str| {
-            let table = format!("| CVE-1 | {shown} | x |");
+            let table = format!("| CVE-1 | {shown} | [x](../deny.toml) |");
+            let [advisories, threats] = TABLES;
             let sources = [
-                Source::new(TABLE, &table),
+                Source::new(advisories, &table),
+                Source::new(threats, "| a threat | `cve_1_is` | [x](../crates/gone.rs) |"),
                 Source::new("crates/a/src/tests.rs", "fn cve_1_is_none_of_ours() {}"),
                 Source::new("attack/src/attacks/a.rs", "name: \"flood\","),
                 Source::new("deny.toml", "{ crate = \"h2:<0.4.16\" }"),
             ];
             let mut findings = Vec::new();
             check(&sources, &mut findings);
-            findings.len()
+            // The row of the other table is wrong in two ways, and has no attack.
+            findings.len() - 3
         };
         assert_eq!(row("`cve_1_is_none_of_ours`, attack `flood`, floor of `h2`"), 0);
         assert_eq!(row("not applicable: there is none"), 0);

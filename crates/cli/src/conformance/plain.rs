@@ -1,11 +1,12 @@
 //! `--suite plain`: event streams, long polls and POSTs.
 
-use super::{Basis, Site};
+use super::{Basis, Site, set_time_from_environment};
 use crate::Mistake;
 use axum::extract::{Query, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::StatusCode;
+use omniwire::protocols::plain::Config;
 use omniwire::{
     Args, BuildError, EventName, Failure, Limits, Namespace, NamespaceHandle, Origins, Peer,
     PlainMount, Raw, RawArgs, Reply,
@@ -30,10 +31,14 @@ pub(super) fn site(basis: &Basis) -> Result<Site, Mistake> {
                 peer.emit(name, args)
             },
         );
+    let mut config = Config::default();
+    set_time_from_environment("PLAIN_POLL_GAP", &mut config.poll_gap_max)?;
+    set_time_from_environment("PLAIN_POLL_GAP", &mut config.abort_gap_max)?;
     let omniwire = basis
         .builder(Limits::default())?
         .origins(Origins::any())
         .namespace(chat)
+        .mount("/brief/poll/chat", PlainMount::long_poll("/chat").config(config))
         .mount("/gzip/sse/chat", PlainMount::event_stream("/chat").gzip(true))
         .mount("/gzip/poll/chat", PlainMount::long_poll("/chat").gzip(true))
         .mount("/gzip/send/chat", PlainMount::send("/chat").gzip(true))

@@ -9,7 +9,7 @@ mod streams;
 mod user;
 mod world;
 
-use super::{Basis, Site};
+use super::{Basis, Site, set_from_environment, set_time_from_environment};
 use crate::Mistake;
 use axum::Router;
 use axum::middleware::from_fn;
@@ -26,6 +26,7 @@ pub(super) fn site(basis: &Basis) -> Result<Site, Mistake> {
     let mut builder = basis.builder(limits)?.without_socketio().origins(Origins::any());
     for hub in hubs().into_iter().chain(functional::hubs()) {
         let path = hub.name;
+        let hub = hub.with_environment()?;
         let mount = SignalRMount::new(path).config(hub.config).parallel_max(hub.parallel_max);
         builder = builder.bare_namespace(hub.namespace).mount(path, mount);
     }
@@ -54,6 +55,15 @@ impl Hub {
             .on_connect(enter)
             .on_disconnect(leave);
         Self { name, namespace, config: Config::default(), parallel_max: 1 }
+    }
+
+    fn with_environment(mut self) -> Result<Self, Mistake> {
+        let config = &mut self.config;
+        set_from_environment("SIGNALR_MESSAGE_LEN_MAX", |len| config.message_len_max = len)?;
+        set_from_environment("SIGNALR_STATEFUL_LEN_MAX", |len| config.stateful_len_max = len)?;
+        set_time_from_environment("SIGNALR_HANDSHAKE_TIMEOUT", &mut config.handshake_timeout)?;
+        set_time_from_environment("SIGNALR_DISCONNECT_TIMEOUT", &mut config.disconnect_timeout)?;
+        Ok(self)
     }
 
     fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {

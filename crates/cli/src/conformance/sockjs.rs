@@ -1,6 +1,6 @@
 //! `--suite sockjs`: the services of the contract, in which messages are texts.
 
-use super::{Basis, Site};
+use super::{Basis, Site, set_time_from_environment};
 use crate::Mistake;
 use omniwire::protocols::sockjs::Config;
 use omniwire::protocols::sockjs::request::Service;
@@ -21,7 +21,9 @@ const PRESENT: &str = "present";
 /// `address` is the server's own, as clients are told it.
 pub(super) fn site(basis: &Basis, client_url: &str, address: &str) -> Result<Site, Mistake> {
     let builder = basis.builder(Limits::default())?.without_socketio().origins(Origins::any());
-    let services = Services { client_url: client_url.to_owned() };
+    let mut fast = fast();
+    set_time_from_environment("SOCKJS_DISCONNECT_DELAY", &mut fast.disconnect_delay)?;
+    let services = Services { client_url: client_url.to_owned(), fast };
     let builder = services.add_echoes(builder);
     let builder = services.add_others(builder, address);
     Ok(Site::new(builder.build()?))
@@ -30,6 +32,8 @@ pub(super) fn site(basis: &Basis, client_url: &str, address: &str) -> Result<Sit
 /// Makes mounts that differ from the defaults.
 struct Services {
     client_url: String,
+    /// Of `/fast_echo`.
+    fast: Config,
 }
 
 impl Services {
@@ -42,7 +46,7 @@ impl Services {
             .mount("/cookie_needed_echo", self.serve("/echo", |s| s.cookie = true))
             .mount("/a/b/c/echo", echo())
             .mount("/default_echo", echo())
-            .mount("/fast_echo", echo().config(fast()))
+            .mount("/fast_echo", echo().config(self.fast.clone()))
             .mount("/beat_echo", echo().config(beating()))
             .mount("/no_cors_echo", self.serve("/echo", |s| s.cors = false))
             .mount("/locked_echo", echo().origins(own_origin()))

@@ -141,7 +141,7 @@ pub fn write_cursor(out: &mut BytesMut, cursor: Cursor<'_>) {
 
 /// Writes all arguments as a JSON array.
 pub(crate) fn write_array(out: &mut BytesMut, args: &Args) {
-    out.reserve(args.json().len() + 2);
+    out.reserve(args.json().len().saturating_add(2));
     out.extend_from_slice(b"[");
     args.write_base64(out);
     out.extend_from_slice(b"]");

@@ -15,7 +15,7 @@ use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::{Method, Response, StatusCode};
 use omniwire_plain::envelope::{self, Envelope};
-use omniwire_plain::{Cursor, JSON, PLACES_MAX, Places, PlainSession, event_stream};
+use omniwire_plain::{Config, Cursor, JSON, PLACES_MAX, Places, PlainSession, event_stream};
 use omniwire_session::{Answer, ByteString, Call, Carrier, Event, Input, Link};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -28,6 +28,7 @@ pub struct PlainMount {
     way: Way,
     origins: Option<Origins>,
     gzip: Option<bool>,
+    config: Config,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +40,8 @@ enum Way {
 
 impl PlainMount {
     fn new(namespace: impl Into<String>, way: Way) -> Self {
-        Self { namespace: namespace.into(), way, origins: None, gzip: None }
+        let namespace = namespace.into();
+        Self { namespace, way, origins: None, gzip: None, config: Config::default() }
     }
 
     /// Server-sent events: `GET`, with `?room=` (any number of them) to join rooms. The header
@@ -63,6 +65,13 @@ impl PlainMount {
     /// Without it, the envelopes are those of a peer that comes and goes with the request.
     pub fn send(namespace: impl Into<String>) -> Self {
         Self::new(namespace, Way::Send)
+    }
+
+    /// The times and limits of these clients, in place of the defaults.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
     }
 
     /// Whose pages may use it, in place of the server's rule.
@@ -101,7 +110,8 @@ impl IntoMounted for PlainMount {
         };
         let origins = site.origins(self.origins);
         let gzip = self.gzip.unwrap_or(site.gzip);
-        Ok(Arc::new(Endpoint { way: self.way, terms: Arc::new(terms), origins, gzip }))
+        let (way, terms, config) = (self.way, Arc::new(terms), self.config);
+        Ok(Arc::new(Endpoint { way, terms, origins, gzip, config }))
     }
 }
 
@@ -111,6 +121,7 @@ struct Endpoint {
     terms: Arc<Terms>,
     origins: Origins,
     gzip: bool,
+    config: Config,
 }
 
 impl Mounted for Endpoint {
@@ -167,7 +178,7 @@ impl Endpoint {
         places: Option<Places>,
     ) -> Result<Arc<Cell>, Response<Body>> {
         let token = fresh_id();
-        let machine = PlainSession::new(omniwire_plain::Config::default(), token.clone());
+        let machine = PlainSession::new(self.config.clone(), token.clone());
         let machine = Box::new(machine);
         let cell = incoming.open_session(&self.terms, token, PeerIds::Fresh, machine)?;
         if let Some(past) = cell.past() {

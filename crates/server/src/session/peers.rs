@@ -204,6 +204,7 @@ impl PeerCell {
         inbox.left = true;
         let Some(more) = &mut inbox.more else { return };
         more.askers.clear();
+        more.admission = None;
         for upload in std::mem::take(&mut more.uploads).into_values() {
             upload.send(&self.cell, Err(ByteString::from_static("the client disconnected")));
         }
@@ -256,18 +257,41 @@ impl PeerCell {
 
     fn ask_to_come_in(self: &Arc<Self>) {
         let Some(handler) = &self.space().handlers.admit else { return self.come_in() };
-        let outcome = guard(handler, self.context(ByteString::from_static("admit")));
+        let mut outcome = guard(handler, self.context(ByteString::from_static("admit")));
         let peer = Arc::clone(self);
-        conclude(&self.cell.terms.shared.at_work, outcome, move |outcome| {
-            let left = peer.inbox.lock().left;
+        let then = move |outcome: Result<Outcome, Failure>| {
+            let left = peer.inbox.lock().end_admission();
             match outcome {
                 // Who has left meanwhile does not come in.
-                Ok(_) if left => peer.admit(Err(Failure::client("left while it was let in"))),
+                Ok(_) if left => peer.admit(Err(left_meanwhile())),
                 Ok(_) => peer.come_in(),
                 Err(failure) => peer.admit(Err(failure)),
             }
             peer.pump(None);
-        });
+        };
+        if let Poll::Ready(outcome) = outcome.poll_now() {
+            return then(outcome);
+        }
+        // Nobody keeps it at work who does not wait for it.
+        let mut left = self.watch_leave();
+        let outcome = async move {
+            tokio::select! {
+                biased;
+                outcome = outcome => outcome,
+                _ = &mut left => Err(left_meanwhile()),
+            }
+        };
+        conclude(&self.cell.terms.shared.at_work, Guarded::new(Box::pin(outcome)), then);
+    }
+
+    /// Ready when the client has left.
+    fn watch_leave(&self) -> oneshot::Receiver<()> {
+        let (stays, left) = oneshot::channel();
+        let mut inbox = self.inbox.lock();
+        if !inbox.left {
+            inbox.more().admission = Some(stays);
+        }
+        left
     }
 
     fn come_in(self: &Arc<Self>) {
@@ -725,4 +749,8 @@ impl Answering {
     fn stream_id(&self) -> Option<CallId> {
         self.call.as_ref().filter(|call| call.stream).map(|call| call.id.clone())
     }
+}
+
+fn left_meanwhile() -> Failure {
+    Failure::client("left while it was let in")
 }

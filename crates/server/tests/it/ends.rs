@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 fn echo() -> Namespace {
     Namespace::new("/echo").on("message", |peer: Peer, Args(args): Args<RawArgs>| async move {
@@ -223,4 +224,34 @@ async fn raw_frames_come_back_as_they_were() {
         socket.send(message.clone()).await.unwrap();
         assert_eq!(socket.recv().await.unwrap().unwrap(), message);
     }
+}
+
+/// Says when it is dropped.
+struct Working(tokio::sync::mpsc::Sender<&'static str>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.try_send("dropped").ok();
+    }
+}
+
+#[tokio::test]
+async fn an_admission_is_dropped_with_the_client_that_waits_for_it() {
+    let (say, mut said) = tokio::sync::mpsc::channel(2);
+    let admit = move || {
+        let say = say.clone();
+        async move {
+            say.try_send("begun").ok();
+            let _working = Working(say);
+            std::future::pending::<()>().await;
+        }
+    };
+    let slow = Namespace::new("/slow").admit(admit);
+    let (omniwire, address) = serve(Omniwire::builder().namespace(slow)).await;
+    let client = open(address, "/ws/slow", "omniwire.json.v1").await;
+    assert_eq!(said.recv().await, Some("begun"));
+    drop(client);
+    assert_eq!(timeout(Duration::from_secs(20), said.recv()).await, Ok(Some("dropped")));
+    until(|| omniwire.stats().sessions == 0).await;
+    timeout(Duration::from_secs(20), omniwire.handlers_done()).await.unwrap();
 }

@@ -1,4 +1,5 @@
 //! Cuts the bodies of answers into frames.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use super::Transport;
 use memchr::memchr2;
@@ -97,9 +98,10 @@ fn decode_uri(text: &str) -> String {
         rest = tail;
         if let (b'%', [high, low, after @ ..]) = (first, tail)
             && let (Some(high), Some(low)) = (digit(*high), digit(*low))
-            && !b";/?:@&=+$,#".contains(&(high * 16 + low))
+            && let octet = high << 4 | low
+            && !b";/?:@&=+$,#".contains(&octet)
         {
-            decoded.push(high * 16 + low);
+            decoded.push(octet);
             rest = after;
         } else {
             decoded.push(*first);

@@ -57,6 +57,12 @@ impl Settings {
         if let Some(timeout) = environment.duration("SIO_CONNECT_TIMEOUT")? {
             config.connect_timeout = timeout;
         }
+        if let Some(count) = environment.read("SIO_NAMESPACES_MAX")? {
+            config.namespaces_max = count;
+        }
+        if let Some(count) = environment.read("SIO_ATTACHMENTS_MAX")? {
+            config.attachments_max = count;
+        }
         config.parser = environment.parser()?;
         let engine = environment.engine()?;
         let official = environment.is_plain()

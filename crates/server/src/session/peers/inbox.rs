@@ -5,6 +5,7 @@ use super::{Arrival, Kept, Pending, Queued};
 use crate::app::upload;
 use omniwire_session::{ByteString, CallId};
 use std::collections::{BTreeMap, VecDeque};
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 /// A peer's events, in order. At most one thread at a time starts handlers ([`PeerCell::pump`]).
@@ -29,6 +30,8 @@ pub(super) struct More {
     /// Who waits for the client's answers.
     pub(super) askers: Askers,
     pub(super) values: Kept,
+    /// While `admit` waits: dropped if the client leaves meanwhile.
+    pub(super) admission: Option<oneshot::Sender<()>>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +115,15 @@ impl Inbox {
         asker
     }
 
+    /// `admit` has answered. Whether the client has left meanwhile.
+    pub(super) fn end_admission(&mut self) -> bool {
+        if let Some(more) = &mut self.more {
+            more.admission = None;
+            self.tidy();
+        }
+        self.left
+    }
+
     /// Gives back what there is nothing in any more.
     pub(super) fn tidy(&mut self) {
         self.more.take_if(|more| more.is_empty());
@@ -125,6 +137,7 @@ impl More {
             && self.uploads.is_empty()
             && self.askers.is_empty()
             && self.values.is_empty()
+            && self.admission.is_none()
     }
 }
 
