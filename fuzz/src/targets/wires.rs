@@ -6,8 +6,8 @@ use omniwire_engineio::wire::{Binary, EngineIoWire};
 use omniwire_engineio::{Packet, Protocol};
 use omniwire_plain::envelope::Envelope;
 use omniwire_session::{
-    Args, Blob, ByteString, CallId, Encoding, Event, Frame, Kind, Message, Outgoing, WireForm,
-    WireId, json,
+    Args, Blob, ByteString, CallId, Encoding, Event, Frame, Kind, Message, Outgoing, Wire,
+    WireForm, WireId, json,
 };
 use omniwire_socketio::{Body, RESERVED_EVENTS, wire::SocketIoWire};
 use omniwire_sockjs::{Wrapped, unescape_keeping_surrogates};
