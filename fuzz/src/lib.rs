@@ -66,6 +66,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "signalr_handshake", run: signalr::handshake },
     Target { name: "signalr_json", run: signalr::json },
     Target { name: "signalr_messagepack", run: signalr::messagepack },
+    Target { name: "signalr_client", run: signalr::client },
+    Target { name: "signalr_event_stream", run: signalr::event_stream },
     Target { name: "plain_envelope", run: plain::envelope },
     Target { name: "plain_places", run: plain::places },
     Target { name: "plain_raw", run: plain::raw },

@@ -284,6 +284,9 @@ impl Client {
 
     /// What came over the line: any part of the records.
     pub fn receive(&mut self, now: Instant, bytes: Bytes) {
+        if !matches!(self.state, State::Handshaking { .. } | State::Open) {
+            return;
+        }
         self.heard_at = now;
         self.records.push(bytes);
         while matches!(self.state, State::Handshaking { .. } | State::Open) {

@@ -68,6 +68,7 @@ const CASES: &[Case] = &[
     Case { name: "socketio_messagepack", len: 2_000, prepare: socketio_messagepack },
     Case { name: "signalr_query", len: 2_000, prepare: signalr_query },
     Case { name: "signalr_handshake_in_pieces", len: 3_000, prepare: signalr_handshake },
+    Case { name: "signalr_event_stream_in_pieces", len: 3_000, prepare: signalr_event_stream },
     Case { name: "sockjs_request", len: 5_000, prepare: sockjs_request },
     Case { name: "sockjs_form", len: 3_000, prepare: sockjs_form },
     Case { name: "configuration_file", len: 500, prepare: configuration },
@@ -512,6 +513,16 @@ fn signalr_handshake(len: usize) -> Reading {
     Box::new(move || {
         let events: usize = octets.into_iter().map(|octet| say(&mut session, octet)).sum();
         assert_eq!(events, 1);
+    })
+}
+
+fn signalr_event_stream(len: usize) -> Reading {
+    let event = format!("data: {}\n\n", "x".repeat(len));
+    Box::new(move || {
+        let mut stream = omniwire_signalr::client::EventStream::default();
+        let octets = event.as_bytes().chunks(1);
+        let events = octets.flat_map(|octet| stream.take(octet, usize::MAX).expect("no limit"));
+        assert_eq!(events.count(), 1);
     })
 }
 

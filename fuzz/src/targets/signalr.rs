@@ -4,7 +4,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
-use omniwire_session::{Event, Message, json as valid};
+use omniwire_session::{Args, Event, Message, json as valid};
+use omniwire_signalr::client::{
+    Action, Client, EventStream, Negotiated, Opened, Options, Protocol,
+};
 use omniwire_signalr::{Config, Head, Request, SignalRSession, negotiate};
 
 use crate::input::{Input, cut, text};
@@ -95,6 +98,50 @@ pub(crate) fn hear(protocol: &str, pieces: &[Bytes]) -> Bench<SignalRSession> {
         bench.step(Step::Message(0, Message::Binary(piece.clone())));
     }
     bench
+}
+
+/// What a server tells a client of ours, cut anywhere: protocol, cuts, then its bytes. They are an
+/// answer to negotiate too.
+pub(crate) fn client(input: &[u8]) {
+    let mut input = Input::new(input);
+    let protocol = if input.choice() & 1 == 0 { Protocol::Json } else { Protocol::MessagePack };
+    let cuts = input.part().to_vec();
+    let bytes = input.rest();
+    let whole = told(protocol, &[Bytes::copy_from_slice(bytes)]);
+    assert_eq!(told(protocol, &cut(bytes, &cuts)), whole);
+    if let Ok(Negotiated::Connection(offer)) = Negotiated::read(&text(bytes)) {
+        assert!(offer.transports.len() <= bytes.len() / 10);
+    }
+}
+
+/// All that a client does that is told these pieces, behind its handshake, with two calls of each
+/// kind under way.
+fn told(protocol: Protocol, pieces: &[Bytes]) -> Vec<Action> {
+    let now = Instant::now();
+    let mut client = Client::new(Options::new(protocol), now);
+    client.opened(now, Opened { stateful: true, ..Opened::default() });
+    client.receive(now, Bytes::from_static(b"{}\x1e"));
+    for _ in 0..2 {
+        client.invoke(now, "call", &Args::default()).unwrap();
+        client.stream(now, "stream", &Args::default()).unwrap();
+    }
+    for piece in pieces {
+        client.receive(now, piece.clone());
+    }
+    std::iter::from_fn(|| client.poll_action()).collect()
+}
+
+/// An event stream, cut anywhere: cuts, then its bytes.
+pub(crate) fn event_stream(input: &[u8]) {
+    let mut input = Input::new(input);
+    let cuts = input.part().to_vec();
+    let bytes = input.rest();
+    let whole = EventStream::default().take(bytes, bytes.len()).unwrap();
+    let mut stream = EventStream::default();
+    let pieces = cut(bytes, &cuts);
+    let parts = pieces.iter().flat_map(|piece| stream.take(piece, bytes.len()).unwrap());
+    assert_eq!(parts.collect::<Vec<_>>(), whole);
+    assert!(whole.iter().map(Bytes::len).sum::<usize>() <= bytes.len());
 }
 
 fn bench() -> Bench<SignalRSession> {
