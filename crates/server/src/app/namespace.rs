@@ -66,9 +66,10 @@ pub(crate) struct Handlers {
     pub(crate) disconnect: Option<BoxedHandler>,
     pub(crate) join: Option<BoxedHandler>,
     pub(crate) any: Option<BoxedHandler>,
-    pub(crate) by_name: HashMap<ByteString, BoxedHandler>,
+    /// Looked up for each message. Nobody but the application adds to it, so its hash may be quick.
+    pub(crate) by_name: hashbrown::HashMap<ByteString, BoxedHandler>,
     /// The same by lower-case name, for protocols whose method names have no case.
-    pub(crate) by_lower_name: HashMap<String, BoxedHandler>,
+    pub(crate) by_lower_name: hashbrown::HashMap<String, BoxedHandler>,
     pub(crate) detailed_errors: bool,
 }
 
