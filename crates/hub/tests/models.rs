@@ -4,13 +4,14 @@
 #![cfg(shuttle)]
 
 use omniwire_hub::{
-    Drained, HistoryLimits, Hub, HubConfig, Lone, Member as _, MemberKey, Membership, Outbox,
-    OutboxLimits, Publication, PushError, Recovery, Seen, Target,
+    Delivery, Drained, HistoryLimits, Hub, HubConfig, JournalLimits, Lone, Member as _, MemberKey,
+    Membership, Outbox, OutboxLimits, Publication, PushError, Recovery, Seen, SlowPolicies,
+    SlowPolicy, Target,
 };
 use omniwire_session::limits::Limits;
 use omniwire_session::{
-    Args, ByteString, Encoding, Ending, Frame, Link, Outgoing, Place, Position, Prepared, Wire,
-    WireForm, WireId,
+    Args, ByteString, Encoding, Ending, Frame, Link, Outgoing, Place, Position, Prepared, Since,
+    Wire, WireForm, WireId,
 };
 use shuttle::future::block_on;
 use shuttle::thread;
@@ -235,12 +236,16 @@ fn hub(remembers: bool) -> Arc<Hub> {
 }
 
 fn enter(hub: &Hub, key: u64) -> Arc<Lone> {
-    let id = format!("member-{key}").into();
-    let limits = OutboxLimits { len_max: 1_000, count_max: 100 };
-    let membership = Membership::new(MemberKey(key), id, WireForm(&WIRE), Link::FIRST);
-    let member = Arc::new(Lone::new(membership, limits));
+    let member = lone(key, 100);
     hub.enter(Arc::clone(&member));
     member
+}
+
+fn lone(key: u64, count_max: usize) -> Arc<Lone> {
+    let id = format!("member-{key}").into();
+    let limits = OutboxLimits { len_max: 1_000, count_max };
+    let membership = Membership::new(MemberKey(key), id, WireForm(&WIRE), Link::FIRST);
+    Arc::new(Lone::new(membership, limits))
 }
 
 fn encode(name: &str, place: Option<Place<'_>>) -> Option<Prepared> {
@@ -251,12 +256,12 @@ fn encode(name: &str, place: Option<Place<'_>>) -> Option<Prepared> {
     out.finish(|_, _, _| 2)
 }
 
-fn say(hub: &Hub, name: &str) {
+fn say(hub: &Hub, name: &str) -> Delivery {
     let (name, args, rooms) = (ByteString::from(name), Args::default(), [ROOM]);
     let target = Target { rooms: &rooms, ..Target::default() };
     let remembered = hub.is_recoverable().then(Instant::now);
     let publication = Publication { name: &name, args: &args, remembered, key: None };
-    hub.broadcast(target, publication, &mut |_, place| encode(&name, place));
+    hub.broadcast(target, publication, &mut |_, place| encode(&name, place))
 }
 
 /// All that a member was given.
@@ -269,7 +274,11 @@ fn given(member: &Lone) -> Vec<String> {
 fn publishers(hub: &Arc<Hub>, names: &[&'static str]) -> Vec<thread::JoinHandle<()>> {
     let publisher = |name: &&'static str| {
         let (hub, name) = (Arc::clone(hub), *name);
-        thread::spawn(move || (1..=2).for_each(|number| say(&hub, &format!("{name}{number}"))))
+        thread::spawn(move || {
+            for number in 1..=2 {
+                say(&hub, &format!("{name}{number}"));
+            }
+        })
     };
     names.iter().map(publisher).collect()
 }
@@ -347,4 +356,141 @@ fn who_comes_back_gets_what_it_missed_and_what_is_new_once_and_in_order() {
         let offsets = given.iter().map(|text| text.split_once(':').map_or("", |(_, at)| at));
         assert_eq!(offsets.collect::<Vec<_>>(), ["2", "3", "4", "5"]);
     });
+}
+
+/// Says something in a namespace that has a journal.
+fn announce(hub: &Hub, name: &str) {
+    let (name, args, rooms) = (ByteString::from(name), Args::default(), [ROOM]);
+    let target = Target { rooms: &rooms, ..Target::default() };
+    let journal = hub.journal().expect("it has one");
+    let publishing = journal.publish(Instant::now(), target, &name, &args);
+    let place = publishing.position().map(Place::in_journal);
+    let publication = Publication { name: &name, args: &args, remembered: None, key: None };
+    hub.broadcast(target, publication, &mut |_, _| encode(&name, place));
+    drop(publishing);
+}
+
+#[test]
+fn who_steps_out_and_comes_back_gets_all_once_and_in_order() {
+    check(|| {
+        let age_max = Duration::from_secs(60);
+        let journal = JournalLimits { count_max: 100, len_max: 100_000, age_max };
+        let config = HubConfig::new(&Limits::default(), EPOCH);
+        let hub = Arc::new(Hub::new(HubConfig { journal: Some(journal), ..config }));
+        let former = lone(1, 100);
+        hub.enter_to_return(Arc::clone(&former));
+        hub.join(&former, &ROOM).expect("room");
+        announce(&hub, "seen");
+        let talking = ["a", "b"].map(|name| {
+            let hub = Arc::clone(&hub);
+            thread::spawn(move || {
+                announce(&hub, &format!("{name}1"));
+                announce(&hub, &format!("{name}2"));
+            })
+        });
+        let rooms = hub.step_out(&former);
+        let mut offsets = offsets(&given(&former));
+        let offset = *offsets.last().expect("it has seen one");
+        let since = Since::Position(Position { epoch: EPOCH, offset });
+        let member = lone(1, 100);
+        let deliver = |missed: &mut dyn Iterator<Item = &omniwire_hub::Entry>| {
+            for entry in missed {
+                let place = Some(Place::in_journal(entry.position));
+                member.push(&encode(&entry.name, place).expect("it has words")).expect("room");
+            }
+            true
+        };
+        assert!(hub.come_back(&member, &rooms, &since, deliver, |_| ()));
+        join_all(talking.into());
+        offsets.extend(self::offsets(&given(&member)));
+        assert_eq!(offsets, [1, 2, 3, 4, 5]);
+    });
+}
+
+fn offsets(given: &[String]) -> Vec<u64> {
+    let offset = |text: &String| text.split_once(':')?.1.parse().ok();
+    given.iter().filter_map(offset).collect()
+}
+
+/// Sets the room's only value.
+fn set(hub: &Hub, name: &str) {
+    let (name, args, rooms) = (ByteString::from(name), Args::default(), [ROOM]);
+    let target = Target { rooms: &rooms, ..Target::default() };
+    let key = ByteString::from_static("key");
+    let publication = Publication { name: &name, args: &args, remembered: None, key: Some(&key) };
+    hub.broadcast(target, publication, &mut |_, _| encode(&name, None));
+}
+
+/// Takes what comes till the outbox is finished.
+fn listen(member: &Arc<Lone>) -> thread::JoinHandle<Vec<String>> {
+    let member = Arc::clone(member);
+    thread::spawn(move || carry(member.outbox(), usize::MAX).0)
+}
+
+fn finish(member: &Lone, listening: thread::JoinHandle<Vec<String>>) -> Vec<String> {
+    member.outbox().finish(Ending::close(1000, ""));
+    listening.join().expect("it has listened")
+}
+
+#[test]
+fn values_never_go_back_and_whoever_joins_ends_with_the_newest() {
+    check(|| {
+        let hub = hub(false);
+        let [early, late] = [1, 2].map(|key| enter(&hub, key));
+        hub.join(&early, &ROOM).expect("room");
+        let listening = listen(&early);
+        let talking = ["a", "b"].map(|name| {
+            let hub = Arc::clone(&hub);
+            thread::spawn(move || {
+                set(&hub, &format!("{name}1"));
+                set(&hub, &format!("{name}2"));
+            })
+        });
+        let greeted = hub.join_since(&late, &ROOM, Seen::Nothing, Instant::now(), |welcome| {
+            for (value, manner) in welcome.values() {
+                let prepared = encode(&value.name, None).expect("it has words");
+                late.push_in(&prepared, manner).expect("room");
+            }
+        });
+        greeted.expect("it is there");
+        join_all(talking.into());
+        let newest = hub.values(&ROOM);
+        let newest: Vec<_> = newest.iter().map(|value| format!("{}:0", value.name)).collect();
+        let heard = finish(&early, listening);
+        assert_eq!(heard.last(), newest.last());
+        for name in ["a", "b"] {
+            assert!(of(&heard, name).is_sorted_by(|one, other| one < other), "{heard:?}");
+        }
+        assert_eq!(given(&late), newest, "of what waits, only the newest");
+    });
+}
+
+#[test]
+fn the_slow_miss_the_oldest_alone_and_not_the_last() {
+    for policy in [SlowPolicy::DropOldest, SlowPolicy::KeepLatest] {
+        check(move || {
+            let slow = Some(SlowPolicies(Arc::new(move |_| policy)));
+            let config = HubConfig::new(&Limits::default(), EPOCH);
+            let hub = Arc::new(Hub::new(HubConfig { slow, ..config }));
+            let (slow, quick) = (lone(1, 2), lone(2, 100));
+            for member in [&slow, &quick] {
+                hub.enter(Arc::clone(member));
+                hub.join(member, &ROOM).expect("room");
+            }
+            let listening = listen(&slow);
+            let talking = ["a", "b"].map(|name| {
+                let hub = Arc::clone(&hub);
+                thread::spawn(move || {
+                    [1, 2].map(|number| say(&hub, &format!("{name}{number}")).dropped)
+                })
+            });
+            let dropped = talking.map(|talker| talker.join().expect("it has talked"));
+            let heard = finish(&slow, listening);
+            let all = given(&quick);
+            let mut rest = all.iter();
+            assert!(heard.iter().all(|text| rest.any(|said| said == text)), "{heard:?} of {all:?}");
+            assert_eq!(heard.last(), all.last());
+            assert_eq!(heard.len() + dropped.as_flattened().iter().sum::<usize>(), 4);
+        });
+    }
 }
