@@ -47,6 +47,9 @@ pub struct HubConfig {
     pub hidden: ByteString,
     /// Whether joins and leaves are logged, for [`Hub::take_change`].
     pub logged: bool,
+    /// While so many of them wait to be taken, nobody joins: what may still be added to the log is
+    /// that those leave who are there.
+    pub changes_max: usize,
     /// What becomes of rooms' messages for slow peers. If not set, those are closed.
     pub slow: Option<SlowPolicies>,
     /// How many values a room keeps.
@@ -68,6 +71,7 @@ impl HubConfig {
             idle_rooms_max: limits.idle_rooms_max,
             hidden: ByteString::new(),
             logged: false,
+            changes_max: CHANGES_MAX,
             slow: None,
             values: ValueLimits { count_max: limits.values_max, len_max: limits.values_len_max },
             recent: RecentLimits {
@@ -104,6 +108,8 @@ pub enum JoinError {
     TooManyRooms,
     /// The namespace has too many rooms.
     NamespaceFull,
+    /// Too many joins and leaves wait to be told.
+    Busy,
     /// It has left the namespace.
     Gone,
 }
@@ -114,6 +120,7 @@ impl fmt::Display for JoinError {
             Self::NameTooLong => "the room's name is too long",
             Self::TooManyRooms => "in too many rooms",
             Self::NamespaceFull => "there are too many rooms",
+            Self::Busy => "too many joins and leaves are still to be told",
             Self::Gone => "the peer is gone",
         })
     }
@@ -279,7 +286,8 @@ impl<M: Member> Hub<M> {
 
     /// Lets a member in that was here before, and puts it in the rooms that it was in.
     /// `deliver` hands it what it missed, with nobody else publishing; whether it could.
-    /// If not, or if not all that it missed is known, it is not let in. `greet` tells it what its
+    /// If not, if not all that it missed is known, or if it could not join rooms now
+    /// ([`JoinError::Busy`]), it is not let in. `greet` tells it what its
     /// rooms have besides.
     pub fn come_back(
         &self,
@@ -291,6 +299,9 @@ impl<M: Member> Hub<M> {
     ) -> bool {
         let Some(journal) = &self.journal else { return false };
         let mut state = journal.lock();
+        if self.log_is_full() {
+            return false;
+        }
         let key = member.membership().key;
         let Some(offset) = journal.offset(&state, key, since) else { return false };
         if !deliver(&mut state.missed(key, offset)) {
@@ -432,6 +443,11 @@ impl<M: Member> Hub<M> {
         room: &ByteString,
         then: impl FnOnce(&mut Kept, bool),
     ) -> Result<(), JoinError> {
+        if self.log_is_full()
+            && !member.membership().rooms.lock().iter().any(|name| **name == *room)
+        {
+            return Err(JoinError::Busy);
+        }
         let Some(journal) = &self.journal else { return self.put(member, room, then) };
         let mut state = journal.lock();
         let key = member.membership().key;
@@ -527,10 +543,14 @@ impl<M: Member> Hub<M> {
     }
 
     /// The next join or leave, in the order of each room, if they are logged. To be asked for
-    /// after whatever may have changed who is where, until there is none: nothing else bounds the
-    /// log.
+    /// after whatever may have changed who is where, until there is none. Nothing is left out: if
+    /// nobody asks, joins fail at last ([`HubConfig::changes_max`]).
     pub fn take_change(&self) -> Option<Change<M>> {
         self.changes.lock().pop_front()
+    }
+
+    fn log_is_full(&self) -> bool {
+        self.config.logged && self.changes.lock().len() >= self.config.changes_max
     }
 
     /// Whether [`Hub::take_change`] has any to give.
@@ -658,6 +678,9 @@ impl<M: Member> Hub<M> {
         }
     }
 }
+
+/// Some megabytes. Whoever takes changes does so right after they were made.
+const CHANGES_MAX: usize = 1 << 16;
 
 #[cfg(test)]
 mod tests;

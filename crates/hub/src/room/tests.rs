@@ -197,6 +197,31 @@ fn joins_and_leaves_are_logged_once_each_with_the_rooms_that_come_and_go() {
 }
 
 #[test]
+fn who_would_not_be_logged_does_not_join() {
+    let age_max = Duration::from_secs(60);
+    let journal = JournalLimits { count_max: 10, len_max: 10_000, age_max };
+    let hub = hub_with(|config| {
+        (config.logged, config.changes_max, config.journal) = (true, 2, Some(journal));
+    });
+    let [a, b] = [0, 1].map(|key| enter(&hub, key));
+    let [x, y]: [ByteString; 2] = ["x".into(), "y".into()];
+    hub.enter_to_return(Arc::clone(&a));
+    hub.join(&a, &x).unwrap();
+    hub.join(&a, &y).unwrap();
+    assert_eq!(hub.join(&b, &x), Err(JoinError::Busy));
+    assert_eq!(hub.join(&a, &x), Ok(()), "it is there already");
+    assert!(hub.members(&[x.clone()]).len() == 1 && b.rooms().is_empty());
+    // Whoever is there may always leave, and come back once the log was read.
+    let rooms = hub.step_out(&a);
+    let back = || hub.come_back(&a, &rooms, &Since::Entered, |_| true, |_| ());
+    assert!(!back());
+    assert_eq!(logged(&hub), ["+x m0!", "+y m0!", "-x m0!", "-y m0!"]);
+    assert!(back());
+    assert_eq!(logged(&hub), ["+x m0!", "+y m0!"]);
+    hub.join(&b, &x).unwrap();
+}
+
+#[test]
 fn a_recoverable_room_comes_and_goes_with_its_members() {
     let history = HistoryLimits { count_max: 3, len_max: 1000, age_max: Duration::from_secs(60) };
     let hub = hub_with(|config| (config.logged, config.history) = (true, Some(history)));
