@@ -99,19 +99,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     /// What `work` comes to, unless the client goes away before. A client that sends its next
     /// request meanwhile is watched no more: it waits its turn.
     async fn unless_gone<T>(&mut self, work: impl Future<Output = T>) -> io::Result<T> {
-        let mut work = pin!(work);
+        let (mut work, mut has_waited) = (pin!(work), false);
         std::future::poll_fn(|context| {
+            // Before the work, which may take what was kept for the client: of one that is known to
+            // be gone, the next request is to bring it. Most work does not wait, and costs no look.
+            if has_waited && let Poll::Ready(gone) = self.poll_gone(context) {
+                return Poll::Ready(Err(gone));
+            }
             if let Poll::Ready(done) = work.as_mut().poll(context) {
                 return Poll::Ready(Ok(done));
             }
-            if self.unread.is_empty()
-                && let Poll::Ready(Err(gone)) = self.poll_read(context)
-            {
+            if !has_waited && let Poll::Ready(gone) = self.poll_gone(context) {
                 return Poll::Ready(Err(gone));
             }
+            has_waited = true;
             Poll::Pending
         })
         .await
+    }
+
+    /// Ready when the client has gone, as long as it has sent nothing more.
+    fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+        if self.unread.is_empty()
+            && let Poll::Ready(Err(gone)) = self.poll_read(context)
+        {
+            return Poll::Ready(gone);
+        }
+        Poll::Pending
     }
 
     /// Writes a response, each piece as soon as it is there. Whether it came to its end.

@@ -2,23 +2,24 @@
 
 use super::super::crowd::Crowd;
 use super::super::site::{Site, Visit};
-use super::{head, serve};
+use super::{Line, head, serve};
 use crate::Omniwire;
 use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse as _;
 use axum::routing::{get, post};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{FutureExt as _, stream};
 use http::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use omniwire_session::limits::Limits;
 use proptest::prelude::*;
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 const POST: &str = "POST /echo HTTP/1.1\r\nHost: here\r\nContent-Length: 4\r\n\r\nbody";
@@ -329,4 +330,20 @@ async fn a_server_that_stops_ends_who_waits_and_answers_who_has_asked() {
     let mut rest = String::new();
     here.client.read_to_string(&mut rest).await.unwrap();
     assert_eq!(rest, "4\r\nlast\r\n0\r\n\r\n");
+}
+
+#[tokio::test]
+async fn who_is_gone_when_there_is_an_answer_is_not_given_it() {
+    for leaves in [true, false] {
+        let (client, stream) = duplex(64);
+        let mut line = Line { stream, unread: Bytes::new(), write_timeout: Duration::from_secs(1) };
+        let (answer, coming) = oneshot::channel();
+        let mut waiting = pin!(line.unless_gone(coming));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        let client = (!leaves).then_some(client);
+        answer.send("kept").unwrap();
+        let given = waiting.now_or_never().unwrap();
+        assert_eq!(given.is_err(), leaves, "{given:?}");
+        drop(client);
+    }
 }
