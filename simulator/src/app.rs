@@ -5,7 +5,7 @@ use axum::Router;
 use omniwire::protocols::signalr;
 use omniwire::{
     Args, ConnectionRecovery, Failure, HistoryLimits, Limits, Namespace, Omniwire, Origins, Peer,
-    PlainMount, Reply, SignalRMount, SlowPolicy, SockJsMount, WebSocketMount,
+    Reply, SignalRMount, SlowPolicy,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -112,18 +112,12 @@ impl App {
         let mut builder = Omniwire::builder()
             .limits(limits)
             .origins(Origins::any())
-            .bare_namespace(books.handlers(kept))
-            .bare_namespace(books.handlers(Namespace::new(FREE)));
+            .namespace(books.handlers(kept))
+            .namespace(books.handlers(Namespace::new(FREE)));
         drop(books);
         for name in [KEPT, FREE] {
             let hub = signalr::Config { stateful_reconnects: true, ..Default::default() };
-            builder = builder
-                .mount(format!("/ws{name}"), WebSocketMount::new(name))
-                .mount(format!("/signalr{name}"), SignalRMount::new(name).config(hub))
-                .mount(format!("/sockjs{name}"), SockJsMount::new(name))
-                .mount(format!("/sse{name}"), PlainMount::event_stream(name))
-                .mount(format!("/poll{name}"), PlainMount::long_poll(name))
-                .mount(format!("/send{name}"), PlainMount::send(name));
+            builder = builder.mount(format!("/lasting{name}"), SignalRMount::new(name).config(hub));
         }
         let omniwire = builder.build().expect("the names and paths differ");
         let holders = Arc::strong_count(&peers) - 1;

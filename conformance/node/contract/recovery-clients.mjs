@@ -112,7 +112,7 @@ class SignalR extends Returning {
 
   async open() {
     this.#hub = new HubConnectionBuilder()
-      .withUrl(`${this.base}/signalr/kept`, { transport: this.#transport })
+      .withUrl(`${this.base}/lasting/kept`, { transport: this.#transport })
       .configureLogging(LogLevel.None)
       .withStatefulReconnect()
       .withAutomaticReconnect(Array(20).fill(20))

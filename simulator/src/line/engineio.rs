@@ -113,38 +113,38 @@ impl Session {
         self.polls.start("GET", self.target.clone());
         loop {
             tokio::select! {
-                            biased;
-                            why = self.posts.failed() => return why.map(Ended::Closed),
-                            answer = self.polls.answer() => {
-                                if let Some(why) = self.take(answer?, carrying) {
-                                    return Ok(Ended::Closed(why));
-                                }
-                                if self.polls.running() > 0 {
-                                    continue;
-                                }
-                                // As the official client, it pauses: no poll is under way at the upgrade.
-                                match probed.take() {
-                                    Some(socket) if self.posts.is_idle() => return Ok(Ended::Upgraded(socket)),
-                                    waiting => probed = waiting,
-                                }
-                                self.polls.start("GET", self.target.clone());
-                            }
-                            socket = &mut probing, if probed.is_none() && !failed => match socket {
-                                Ok(socket) => probed = Some(socket),
-                                Err(_) => failed = true,
-                            },
-                            wish = carrying.wish() => match wish {
-                                Outgoing::Text(text) if probed.is_some() => self.held.push(format!("4{text}")),
-                                Outgoing::Text(text) => self.posts.post(format!("4{text}")),
-                                Outgoing::PollAgain { older_than } => {
-                self.polls.start_again(older_than, "GET", &self.target);
+                biased;
+                why = self.posts.failed() => return why.map(Ended::Closed),
+                answer = self.polls.answer() => {
+                    if let Some(why) = self.take(answer?, carrying) {
+                        return Ok(Ended::Closed(why));
+                    }
+                    if self.polls.running() > 0 {
+                        continue;
+                    }
+                    // As the official client, it pauses: no poll is under way at the upgrade.
+                    match probed.take() {
+                        Some(socket) if self.posts.is_idle() => return Ok(Ended::Upgraded(socket)),
+                        waiting => probed = waiting,
+                    }
+                    self.polls.start("GET", self.target.clone());
+                }
+                socket = &mut probing, if probed.is_none() && !failed => match socket {
+                    Ok(socket) => probed = Some(socket),
+                    Err(_) => failed = true,
+                },
+                wish = carrying.wish() => match wish {
+                    Outgoing::Text(text) if probed.is_some() => self.held.push(format!("4{text}")),
+                    Outgoing::Text(text) => self.posts.post(format!("4{text}")),
+                    Outgoing::PollAgain { older_than } => {
+                        self.polls.start_again(older_than, "GET", &self.target);
+                    }
+                    Outgoing::Close => {
+                        self.closing = true;
+                        self.posts.post("1".to_owned());
+                    }
+                },
             }
-                                Outgoing::Close => {
-                                    self.closing = true;
-                                    self.posts.post("1".to_owned());
-                                }
-                            },
-                        }
         }
     }
 

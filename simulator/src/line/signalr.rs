@@ -1,6 +1,6 @@
 //! SignalR: negotiate, and its three transports. A line's texts are records, without their end.
 
-use super::websocket::{News, Opening, Socket};
+use super::websocket::{Opening, Socket};
 use super::{Carrying, Events, Line, Outgoing, Polls, Posts, field};
 use crate::dial::Dial;
 use crate::http::{Http, Request};
@@ -70,22 +70,14 @@ fn take(text: &str, carrying: &Carrying) {
     text.split_terminator(RECORD_END).for_each(|record| carrying.hear(record));
 }
 
-async fn on_socket(
-    dial: Arc<dyn Dial>,
-    target: String,
-    mut carrying: Carrying,
-) -> io::Result<String> {
-    let mut socket = Socket::open(&dial, Opening { target, ..Opening::default() }).await?;
+async fn on_socket(dial: Arc<dyn Dial>, target: String, carrying: Carrying) -> io::Result<String> {
+    let socket = Socket::open(&dial, Opening { target, ..Opening::default() }).await?;
     carrying.alive();
-    loop {
-        match socket.next(&mut carrying, record).await? {
-            News::Text(text) => take(&text, &carrying),
-            News::Life => carrying.alive(),
-            News::End(why) => return Ok(why),
-            News::Wish(Outgoing::Close) => return socket.close().await,
-            News::Wish(_) => {}
-        }
-    }
+    let take = |text: &str, carrying: &Carrying| {
+        take(text, carrying);
+        None
+    };
+    socket.carry(carrying, record, take).await
 }
 
 async fn stream(
@@ -127,30 +119,30 @@ async fn poll(dial: &Arc<dyn Dial>, target: String, mut carrying: Carrying) -> i
     polls.start("GET", target.clone());
     loop {
         tokio::select! {
-                    biased;
-                    why = posts.failed() => return why,
-                    answer = polls.answer() => match answer? {
-                        (200, body) => {
-                            carrying.alive();
-                            take(&body, &carrying);
-                            if polls.running() == 0 {
-                                polls.start("GET", target.clone());
-                            }
-                        }
-                        (204, _) if polls.running() > 0 => {}
-                        (status, body) => return Ok(format!("poll: {status} {body}")),
-                    },
-                    wish = carrying.wish() => match wish {
-                        Outgoing::Text(text) => posts.post(text),
-                        Outgoing::PollAgain { older_than } => {
-            polls.start_again(older_than, "GET", &target);
-        }
-                        Outgoing::Close => {
-                            let request = Request { method: "DELETE", ..Request::get(&target) };
-                            let (status, _) = Http::new(dial).ask(request).await?;
-                            return Ok(format!("closed by us: {status}"));
-                        }
-                    },
+            biased;
+            why = posts.failed() => return why,
+            answer = polls.answer() => match answer? {
+                (200, body) => {
+                    carrying.alive();
+                    take(&body, &carrying);
+                    if polls.running() == 0 {
+                        polls.start("GET", target.clone());
+                    }
                 }
+                (204, _) if polls.running() > 0 => {}
+                (status, body) => return Ok(format!("poll: {status} {body}")),
+            },
+            wish = carrying.wish() => match wish {
+                Outgoing::Text(text) => posts.post(text),
+                Outgoing::PollAgain { older_than } => {
+                    polls.start_again(older_than, "GET", &target);
+                }
+                Outgoing::Close => {
+                    let request = Request { method: "DELETE", ..Request::get(&target) };
+                    let (status, _) = Http::new(dial).ask(request).await?;
+                    return Ok(format!("closed by us: {status}"));
+                }
+            },
+        }
     }
 }

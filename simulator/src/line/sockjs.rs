@@ -1,6 +1,6 @@
 //! SockJS: its frames over a WebSocket, an endless response, or polls. A line's texts are messages.
 
-use super::websocket::{News, Opening, Socket};
+use super::websocket::{Opening, Socket};
 use super::{Carrying, Line, Outgoing, Polls, Posts};
 use crate::dial::Dial;
 use crate::http::{Http, Request};
@@ -58,26 +58,11 @@ fn take(frame: &str, open: &mut bool, carrying: &Carrying) -> Option<String> {
     None
 }
 
-async fn on_socket(
-    dial: &Arc<dyn Dial>,
-    target: String,
-    mut carrying: Carrying,
-) -> io::Result<String> {
-    let mut socket = Socket::open(dial, Opening { target, ..Opening::default() }).await?;
+async fn on_socket(dial: &Arc<dyn Dial>, target: String, carrying: Carrying) -> io::Result<String> {
+    let socket = Socket::open(dial, Opening { target, ..Opening::default() }).await?;
     let mut open = false;
-    loop {
-        match socket.next(&mut carrying, |text| array(&[text])).await? {
-            News::Text(frame) => {
-                if let Some(why) = take(&frame, &mut open, &carrying) {
-                    return Ok(why);
-                }
-            }
-            News::Life => carrying.alive(),
-            News::End(why) => return Ok(why),
-            News::Wish(Outgoing::Close) => return socket.close().await,
-            News::Wish(_) => {}
-        }
-    }
+    let take = |frame: &str, carrying: &Carrying| take(frame, &mut open, carrying);
+    socket.carry(carrying, |text| array(&[text]), take).await
 }
 
 async fn stream(
@@ -128,30 +113,30 @@ async fn poll(
     polls.start("POST", target.clone());
     loop {
         tokio::select! {
-                    biased;
-                    why = posts.failed() => return why,
-                    answer = polls.answer() => {
-                        let (status, body) = answer?;
-                        if status != 200 {
-                            return Ok(format!("poll: {status} {body}"));
-                        }
-                        // A second receiver is told so, and the first goes on.
-                        let second = body.starts_with("c[2010");
-                        let over = take(body.trim_end(), &mut open, &carrying);
-                        if let Some(why) = over.filter(|_| !second) {
-                            return Ok(why);
-                        }
-                        if polls.running() == 0 {
-                            polls.start("POST", target.clone());
-                        }
-                    }
-                    wish = carrying.wish() => match wish {
-                        Outgoing::Text(text) => posts.post(text),
-                        Outgoing::PollAgain { older_than } => {
-            polls.start_again(older_than, "POST", &target);
-        }
-                        Outgoing::Close => return Ok("closed by us".to_owned()),
-                    },
+            biased;
+            why = posts.failed() => return why,
+            answer = polls.answer() => {
+                let (status, body) = answer?;
+                if status != 200 {
+                    return Ok(format!("poll: {status} {body}"));
                 }
+                // A second receiver is told so, and the first goes on.
+                let second = body.starts_with("c[2010");
+                let over = take(body.trim_end(), &mut open, &carrying);
+                if let Some(why) = over.filter(|_| !second) {
+                    return Ok(why);
+                }
+                if polls.running() == 0 {
+                    polls.start("POST", target.clone());
+                }
+            }
+            wish = carrying.wish() => match wish {
+                Outgoing::Text(text) => posts.post(text),
+                Outgoing::PollAgain { older_than } => {
+                    polls.start_again(older_than, "POST", &target);
+                }
+                Outgoing::Close => return Ok("closed by us".to_owned()),
+            },
+        }
     }
 }

@@ -77,6 +77,29 @@ impl Socket {
         .await
     }
 
+    /// Carries a line till it is over; gives why. `take` hears what comes, and knows whether it is
+    /// the last.
+    pub(super) async fn carry(
+        mut self,
+        mut carrying: Carrying,
+        dress: fn(String) -> String,
+        mut take: impl FnMut(&str, &Carrying) -> Option<String>,
+    ) -> io::Result<String> {
+        loop {
+            match self.next(&mut carrying, dress).await? {
+                News::Text(text) => {
+                    if let Some(why) = take(&text, &carrying) {
+                        return Ok(why);
+                    }
+                }
+                News::Life => carrying.alive(),
+                News::End(why) => return Ok(why),
+                News::Wish(Outgoing::Close) => return self.close().await,
+                News::Wish(_) => {}
+            }
+        }
+    }
+
     /// The next news, before the client may say anything.
     pub(super) async fn first(&mut self) -> io::Result<News> {
         std::future::poll_fn(|context| {
@@ -111,17 +134,13 @@ fn heard(
 /// A line that is nothing but a WebSocket.
 pub fn line(dial: &Arc<dyn Dial>, opening: Opening) -> Line {
     let dial = Arc::clone(dial);
-    Line::new(|mut carrying| async move {
-        let mut socket = Socket::open(&dial, opening).await?;
+    Line::new(|carrying| async move {
+        let socket = Socket::open(&dial, opening).await?;
         carrying.alive();
-        loop {
-            match socket.next(&mut carrying, |text| text).await? {
-                News::Text(text) => carrying.hear(text),
-                News::Life => carrying.alive(),
-                News::End(why) => return Ok(why),
-                News::Wish(Outgoing::Close) => return socket.close().await,
-                News::Wish(_) => {}
-            }
-        }
+        let take = |text: &str, carrying: &Carrying| {
+            carrying.hear(text);
+            None
+        };
+        socket.carry(carrying, |text| text, take).await
     })
 }

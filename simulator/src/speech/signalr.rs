@@ -43,7 +43,7 @@ struct Books {
 impl SignalR {
     pub(super) fn new(namespace: &'static str, transport: signalr::Transport) -> Self {
         Self {
-            path: format!("/signalr{namespace}"),
+            path: format!("/lasting{namespace}"),
             transport,
             token: None,
             query: String::new(),

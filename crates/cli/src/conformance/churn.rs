@@ -4,8 +4,8 @@
 use super::{Basis, Site};
 use crate::Mistake;
 use omniwire::{
-    Args, ConnectionRecovery, Failure, Limits, Namespace, Origins, Peer, PlainMount, Reply,
-    SignalRMount, SockJsMount, WebSocketMount, protocols::signalr,
+    Args, ConnectionRecovery, Failure, Limits, Namespace, Origins, Peer, Reply, SignalRMount,
+    protocols::signalr,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,17 +28,11 @@ pub(super) fn site(basis: &Basis) -> Result<Site, Mistake> {
     let mut builder = basis
         .builder(Limits::default())?
         .origins(Origins::any())
-        .bare_namespace(handlers(kept))
-        .bare_namespace(handlers(Namespace::new("/free")));
+        .namespace(handlers(kept))
+        .namespace(handlers(Namespace::new("/free")));
     for name in ["/kept", "/free"] {
         let hub = signalr::Config { stateful_reconnects: true, ..signalr::Config::default() };
-        builder = builder
-            .mount(format!("/ws{name}"), WebSocketMount::new(name))
-            .mount(format!("/signalr{name}"), SignalRMount::new(name).config(hub))
-            .mount(format!("/sockjs{name}"), SockJsMount::new(name))
-            .mount(format!("/sse{name}"), PlainMount::event_stream(name))
-            .mount(format!("/poll{name}"), PlainMount::long_poll(name))
-            .mount(format!("/send{name}"), PlainMount::send(name));
+        builder = builder.mount(format!("/lasting{name}"), SignalRMount::new(name).config(hub));
     }
     Ok(Site::new(builder.build()?))
 }
