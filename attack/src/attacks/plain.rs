@@ -25,10 +25,10 @@ pub(super) const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "poll-sessions",
-        what: "2,000 polls that are broken off, and never come again",
+        what: "8,000 polls that are broken off, and never come again",
         environment: &[("PLAIN_POLL_GAP", "2000")],
         bare_environment: &[("PLAIN_POLL_GAP", "600000")],
-        growth_max_mib: 16,
+        growth_max_mib: 24,
         run: |target| Box::pin(polls(target)),
         ..PLAIN
     },
@@ -99,8 +99,8 @@ async fn storm(target: Target) -> Outcome {
 }
 
 async fn polls(target: Target) -> Outcome {
-    for _ in 0..40 {
-        all(50, move |_| async move {
+    for _ in 0..80 {
+        all(100, move |_| async move {
             let connected = TcpStream::connect(target.address).await;
             let mut stream = connected.map_err(|error| format!("connecting: {error}"))?;
             stream.write_all(&get(target, "/brief/poll/chat?room=attack", "")).await.ok();

@@ -80,7 +80,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "signalr-streams",
         what: "a client that opens 10,000 streams without end",
-        without: &["--limit", "calls_max=1000000"],
+        stays: "all streams of a client wait for room in its one outbox, and are small themselves",
         growth_max_mib: 48,
         run: |target| Box::pin(streams(target)),
         ..SIGNALR

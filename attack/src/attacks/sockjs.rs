@@ -78,7 +78,9 @@ async fn amplify(target: Target) -> Outcome {
         let mut socket = Socket::open_narrow(target, &path).await?;
         let flood = crate::wire::frame::text("[\"20\"]").repeat(4096);
         socket.flood(&flood, Duration::from_secs(3)).await;
-        tokio::time::sleep(Duration::from_secs(3)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        // What it has said and nobody has read yet must not be answered to nobody.
+        super::closing::reset(&socket.stream);
         Ok(())
     })
     .await

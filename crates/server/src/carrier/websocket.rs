@@ -436,11 +436,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     /// Writes what is queued. Ready when the peer has taken nothing of it for too long.
     fn flush(&mut self, context: &mut Context<'_>) -> Poll<Detached> {
-        if self.socket.poll_flush(context).is_ready() {
+        if let Poll::Ready(flushed) = self.socket.poll_flush(context) {
             self.stalled.end(&self.place.cell);
             if self.ended {
                 // Its Close, or its end, is still to come.
                 return self.take_messages(context).map(|()| self.gone);
+            }
+            // What it has still said would be answered in vain, until its outbox were full.
+            if flushed.is_err() && !self.cell().outbox.has_room() {
+                return Poll::Ready(Detached::Lost);
             }
             return Poll::Pending;
         }

@@ -1,6 +1,7 @@
 //! How sessions end: by the server, by slowness, by broken rules.
 
 use crate::harness::{Client, open, serve, until};
+use crate::hostile::{Raw, masked};
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use omniwire::protocols::websocket::{CloseCode, Message};
 use omniwire::{Args, Drain, Limits, Namespace, Omniwire, Peer, RawArgs, WebSocketMount};
@@ -254,4 +255,26 @@ async fn an_admission_is_dropped_with_the_client_that_waits_for_it() {
     assert_eq!(timeout(Duration::from_secs(20), said.recv()).await, Ok(Some("dropped")));
     until(|| omniwire.stats().sessions == 0).await;
     timeout(Duration::from_secs(20), omniwire.handlers_done()).await.unwrap();
+}
+
+/// A peer that takes nothing of what it is answered, and then is gone: what it has still said is
+/// not answered to nobody, until its outbox would be full.
+#[tokio::test]
+async fn who_is_gone_is_not_answered_what_it_has_still_said() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let much = Namespace::new("/much").on("message", move |peer: Peer| {
+        counted.fetch_add(1, Relaxed);
+        async move { peer.emit("message", ("x".repeat(64 << 10),)) }
+    });
+    let (omniwire, address) = serve(Omniwire::builder().namespace(much)).await;
+    let mut raw = Raw::open(address, "/ws/much", "").await;
+    // Far more than the sockets' buffers hold of the answers.
+    raw.0.write_all(&masked(0x81, b"x").repeat(2000)).await.unwrap();
+    until(|| omniwire.stats().outboxes_len > 256 << 10).await;
+    raw.0.set_zero_linger().unwrap();
+    drop(raw);
+    until(|| omniwire.stats().sessions == 0).await;
+    assert!(asked.load(Relaxed) < 1000, "{asked:?}");
+    assert_eq!(omniwire.stats().slow_peers_closed, 0);
 }
