@@ -297,8 +297,8 @@ fn customary(namespace: &str) -> Vec<(String, Mount)> {
     ]
 }
 
-/// Tells the histories of this run from those of any other. Always ten digits long: what clients are
-/// told has the same length whenever a simulated run is repeated.
+/// Tells the histories of this run from those of any other. Always ten digits long: what clients
+/// are told has the same length whenever a simulated run is repeated.
 fn epoch() -> u32 {
     let mut bytes = [0; 4];
     getrandom::fill(&mut bytes).expect("the system has random numbers");
