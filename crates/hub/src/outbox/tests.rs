@@ -254,3 +254,34 @@ fn a_drain_that_takes_nothing_wakes_nobody() {
     outbox.drain(&mut context, VecDeque::clear);
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
 }
+
+/// Of very many short messages that outboxes share, the queues are what takes memory.
+#[test]
+fn a_long_queue_counts_among_all_outboxes_until_it_is_gone() {
+    let backlog = Backlog::new(OutboxLimits { len_max: 1 << 20, count_max: 10_000 }, 1 << 20);
+    let (message, queue_len) = (text("m"), 1000 * size_of::<Frame>());
+    let fill = || {
+        let outbox = Outbox::among(&backlog);
+        (0..1000).for_each(|_| outbox.push(Link::FIRST, &message).unwrap());
+        assert!(outbox.weight() >= queue_len + outbox.buffered_amount());
+        outbox
+    };
+    let drained = fill();
+    assert!((queue_len..3 * queue_len).contains(&backlog.len()), "{}", backlog.len());
+    let abandoned = fill();
+    assert!(backlog.len() >= 2 * queue_len);
+    assert_eq!(drain(&drained).1.len(), 1000);
+    abandoned.abandon(Ending::close(1013, ""));
+    assert!(backlog.is_empty(), "{}", backlog.len());
+    drop(fill());
+    assert!(backlog.is_empty(), "it goes with its outbox");
+}
+
+#[test]
+fn what_a_carrier_could_not_write_weighs() {
+    let outbox = outbox();
+    outbox.push(Link::FIRST, &text("m")).unwrap();
+    assert_eq!(outbox.weight(), 3);
+    outbox.set_unwritten(100);
+    assert_eq!(outbox.weight(), 103);
+}
