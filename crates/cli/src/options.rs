@@ -186,9 +186,9 @@ pub(crate) enum ClientSuite {
     /// A WebSocket server that echoes, over any version of HTTP: messages of every size and kind
     /// in order, Ping, the closing handshake. Prints what was agreed on
     Websocket(WebsocketClientOptions),
-    /// A SignalR server: commands are read and answers and events are printed, a JSON object a line:
-    /// {"id":1,"command":"connect","url":"http://HOST:PORT/HUB"}, then invoke, send, stream, cancel,
-    /// upload, stop
+    /// A SignalR server: commands are read, answers and events are printed, a JSON object a line.
+    /// {"id":1,"command":"connect","url":"http://HOST:PORT/HUB"} comes first, then invoke, send,
+    /// stream, cancel, upload, stop
     Signalr,
     /// A SockJS server: events are printed, a JSON object a line, and what to do is read so:
     /// {"send":"TEXT"}, {"close":[CODE,"REASON"]}

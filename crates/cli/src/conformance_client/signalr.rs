@@ -192,8 +192,9 @@ impl Driver {
                 Action::Connect => self.open(None),
                 Action::Resume => self.open(self.token.clone()),
                 Action::Send(message) => {
-                    if let Some(line) = &self.line {
-                        line.send(message);
+                    if self.line.as_ref().is_some_and(|line| !line.send(message)) {
+                        self.hang_up();
+                        self.hear(Told::Lost(Some("too much waits to be sent".to_owned())));
                     }
                 }
                 Action::HangUp => self.hang_up(),

@@ -36,14 +36,14 @@ impl Cluster for Others {
     }
 }
 
-type Heard = mpsc::UnboundedReceiver<(String, String)>;
+type Heard = mpsc::Receiver<(String, String)>;
 
 /// A server whose `/chat` hears three events, and what it hears of the first.
 fn server(name: &'static str) -> (Builder, Heard) {
-    let (tell, heard) = mpsc::unbounded_channel();
+    let (tell, heard) = mpsc::channel(8);
     let chat = Namespace::new("/chat")
         .on_server_side_emit("news", move |here: NamespaceHandle, (text,): (String,)| {
-            tell.send((here.name().to_owned(), text)).unwrap();
+            tell.try_send((here.name().to_owned(), text)).unwrap();
             async move { Reply((name,)) }
         })
         .on_server_side_emit("refuse", |_: NamespaceHandle, _: RawArgs| async {

@@ -13,10 +13,14 @@ use omniwire::protocols::signalr::client::{
 use omniwire::protocols::websocket::browser::{Event, WebSocket};
 use omniwire::protocols::websocket::{Connector, Message as WebSocketMessage};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinHandle;
 
 /// Bytes of one event, or of the answer to a poll, at most.
 const LEN_MAX: usize = 64 << 20;
+
+/// Messages that wait until the line takes them, at most.
+const SENDING_MAX: usize = 1 << 16;
 
 /// How often negotiate may lead elsewhere.
 const REDIRECTS_MAX: usize = 10;
@@ -122,7 +126,7 @@ impl Teller {
 
 /// One line.
 pub(super) struct Line {
-    to_send: mpsc::UnboundedSender<Message>,
+    to_send: mpsc::Sender<Message>,
     task: JoinHandle<()>,
 }
 
@@ -134,7 +138,7 @@ impl Line {
         number: u32,
         tell: mpsc::Sender<(u32, Told)>,
     ) -> Self {
-        let (to_send, sending) = mpsc::unbounded_channel();
+        let (to_send, sending) = mpsc::channel(SENDING_MAX);
         let task = tokio::spawn(async move {
             let teller = Teller(number, tell);
             let end = run(target, resume, sending, &teller).await;
@@ -143,9 +147,9 @@ impl Line {
         Self { to_send, task }
     }
 
-    pub(super) fn send(&self, message: Message) {
-        // If nobody is there, that is being told.
-        self.to_send.send(message).ok();
+    /// Sends a message. `false`: more wait than may. (If nobody is there, that is being told.)
+    pub(super) fn send(&self, message: Message) -> bool {
+        !matches!(self.to_send.try_send(message), Err(TrySendError::Full(_)))
     }
 
     /// Ends it in good order. The task is done when that is.
@@ -155,7 +159,7 @@ impl Line {
 }
 
 /// What a line is to send, in order; nothing follows once the line is closed.
-type Sending = mpsc::UnboundedReceiver<Message>;
+type Sending = mpsc::Receiver<Message>;
 
 /// Why a transport did not work, so that another may be tried.
 struct Unusable(String);
