@@ -68,14 +68,14 @@ impl Settings {
             limits,
             tls,
             webtransport,
-            socketio_cookie: file.socketio_cookie.map(cookie),
+            socketio_cookie: file.socketio_cookie.map(cookie).transpose()?,
             drain,
         })
     }
 }
 
 /// The cookie of a table in the file.
-fn cookie(table: CookieTable) -> engineio::Cookie {
+fn cookie(table: CookieTable) -> Result<engineio::Cookie, Mistake> {
     let mut cookie = engineio::Cookie::default();
     cookie.name = table.name.unwrap_or(cookie.name);
     cookie.max_age = table.max_age.map(Duration::from_secs);
@@ -96,7 +96,8 @@ fn cookie(table: CookieTable) -> engineio::Cookie {
         Some(SameSite::None) => Some(engineio::SameSite::None),
         Some(SameSite::Unset) => None,
     };
-    cookie
+    cookie.check().map_err(|error| Mistake(error.to_string()))?;
+    Ok(cookie)
 }
 
 fn set_ms(setting: &mut Duration, given: Option<u64>) {
