@@ -135,19 +135,24 @@ async fn a_server_that_stood_still_reads_before_it_judges() {
     for peer in &mut peers {
         assert_eq!(peer.next(b"").await, (0x89, Vec::new()));
     }
-    // Every worker stands still, while the answers come.
+    // Every worker stands still until the answers have come, and are late.
     let all = Arc::new(std::sync::Barrier::new(3));
     for _ in 0..2 {
         let all = Arc::clone(&all);
         tokio::spawn(async move {
             all.wait();
-            std::thread::sleep(2 * time);
+            all.wait();
         });
     }
     all.wait();
     for peer in &peers {
         assert_eq!(peer.0.try_write(&masked(0x8a, b"")).unwrap(), 6);
     }
+    let begun = Instant::now();
+    while begun.elapsed() < 2 * time {
+        std::thread::yield_now();
+    }
+    all.wait();
     for peer in &mut peers {
         assert_eq!(peer.next(b"").await, (0x89, Vec::new()), "it is asked again");
     }
