@@ -152,12 +152,14 @@ test("while it drains nobody new is taken, and a second SIGTERM hurries", async 
   assert.equal((await within(closed, "the close"))[0], 1001);
 });
 
-test("clients that come back by themselves do, and find the next server", async () => {
+test("clients that come back by themselves do, and find the next server", async (t) => {
   const first = await startDemo();
   const { port } = new URL(first.url);
   const welcomes = new Inbox();
   const socketio = io(`${first.url}/chat`, { reconnectionDelay: 100, randomizationFactor: 0 });
+  t.after(() => socketio.close());
   socketio.on("hello", () => welcomes.push("Socket.IO"));
+  const upgraded = once(socketio.io.engine, "upgrade");
   const signalr = new HubConnectionBuilder()
     .withUrl(`${first.url}/signalr/chat`)
     .configureLogging(LogLevel.None)
@@ -165,15 +167,17 @@ test("clients that come back by themselves do, and find the next server", async 
     .build();
   signalr.on("hello", () => welcomes.push("SignalR"));
   await signalr.start();
+  t.after(() => signalr.stop());
   const source = new EventSource(`${first.url}/sse/chat`);
+  t.after(() => source.close());
   source.addEventListener("hello", () => welcomes.push("EventSource"));
   const everybody = ["EventSource", "SignalR", "Socket.IO"];
   assert.deepEqual((await welcomes.take(3)).sort(), everybody);
+  // engine.io-client, whose WebSocket ends while it pauses its polls for it, polls no more: it
+  // learns of the end when no ping comes.
+  await within(upgraded, "the upgrade");
   await first.stop();
   const second = await startDemo([], port);
+  t.after(() => second.stop());
   assert.deepEqual((await welcomes.take(3)).sort(), everybody);
-  socketio.close();
-  source.close();
-  await signalr.stop();
-  await second.stop();
 });
