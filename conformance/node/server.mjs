@@ -12,6 +12,10 @@ import { within } from "./wait.mjs";
 const RELEASE = fileURLToPath(new URL("../../target/release/omniwire", import.meta.url));
 export const BINARY = process.env.OMNIWIRE_BIN || RELEASE;
 
+// The runner ends a file that takes too long by this. Servers must go with it: they hold its
+// standard error, and it would wait for them for ever.
+process.once("SIGTERM", () => process.exit(1));
+
 /** How long a server may take from SIGTERM to its end. */
 const STOP_MS = 6_000;
 
