@@ -61,7 +61,7 @@ struct Common {
     /// Rooms that the connections are spread over
     #[arg(long, default_value_t = 1)]
     rooms: usize,
-    /// The address that connections come from
+    /// The address that connections come from, in turn with that of the next network
     #[arg(long)]
     from: Option<Ipv4Addr>,
     /// How long the server may take to answer a handshake

@@ -7,6 +7,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::ops::Range;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 /// A connection on which messages can be exchanged.
@@ -49,6 +50,15 @@ pub(crate) fn each(
     Ok(())
 }
 
+/// This address or that of the next network, in turn. Of one address the system hands out half of
+/// the ports first (14,116 by default); for each that is behind those it passes over all of them.
+fn turn_of(from: Ipv4Addr) -> Ipv4Addr {
+    static TURN: AtomicU8 = AtomicU8::new(0);
+    let [first, second, third, last] = from.octets();
+    let second = second.wrapping_add(TURN.fetch_add(1, Ordering::Relaxed) % 2);
+    Ipv4Addr::from([first, second, third, last])
+}
+
 /// Connects, and waits.
 pub(crate) fn connect(
     address: SocketAddr,
@@ -58,7 +68,7 @@ pub(crate) fn connect(
     let connect = || -> io::Result<TcpStream> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         if let Some(from) = from {
-            socket.bind(&SockAddr::from(SocketAddr::from((from, 0))))?;
+            socket.bind(&SockAddr::from(SocketAddr::from((turn_of(from), 0))))?;
         }
         socket.set_tcp_nodelay(true)?;
         socket.set_read_timeout(Some(patience))?;
