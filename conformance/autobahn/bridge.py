@@ -41,7 +41,9 @@ class Crossing:
             await self.flush()
             answer = await self.answer
             self.writer.write(self.upgraded(answer, fields["sec-websocket-key"]))
-            await self.forth_while_heard()
+            # Until the server wants no more: what it has said is still carried back.
+            with contextlib.suppress(StreamClosedError):
+                await self.forth()
             await back
         finally:
             back.cancel()
@@ -83,11 +85,6 @@ class Crossing:
                 await self.flush()
         self.http.end_stream(self.stream)
         await self.flush()
-
-    async def forth_while_heard(self):
-        """The same, until the server wants no more: what it has said is still carried back."""
-        with contextlib.suppress(StreamClosedError):
-            await self.forth()
 
     async def back(self):
         """From the server to the client."""

@@ -3,6 +3,7 @@
 mod autobahn;
 mod signalr;
 mod sockjs;
+mod teller;
 mod websocket;
 
 use crate::options::{ClientSuite, ConformanceClientOptions};

@@ -147,10 +147,7 @@ pub(crate) fn write(out: &mut BytesMut, what: Outgoing<'_>) {
             encode::text(out, &error_text::call_failed(call, error));
         }
         Outgoing::Item { call, item } => {
-            encode::array(out, 4);
-            encode::uint(out, 2);
-            encode::map(out, 0);
-            encode::text(out, &call.0);
+            write_head(out, 4, 2, &call.0);
             encode::one_value(out, item, Dialect::Standard);
         }
         Outgoing::End { call, error: None } => write_completion(out, &call.0, VOID),
@@ -183,11 +180,17 @@ pub(crate) fn write_numbered(out: &mut BytesMut, kind: i32, sequence_id: u64) {
     });
 }
 
-pub(crate) fn write_completion(out: &mut BytesMut, id: &str, result_kind: i32) {
-    encode::array(out, if result_kind == VOID { 4 } else { 5 });
-    encode::uint(out, 3);
+/// How a message of so many elements begins that belongs to an invocation: its type, no headers,
+/// and whose it is.
+pub(crate) fn write_head(out: &mut BytesMut, len: usize, kind: u64, id: &str) {
+    encode::array(out, len);
+    encode::uint(out, kind);
     encode::map(out, 0);
     encode::text(out, id);
+}
+
+pub(crate) fn write_completion(out: &mut BytesMut, id: &str, result_kind: i32) {
+    write_head(out, if result_kind == VOID { 4 } else { 5 }, 3, id);
     encode::uint(out, result_kind.unsigned_abs().into());
 }
 

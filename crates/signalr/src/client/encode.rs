@@ -96,10 +96,7 @@ impl Protocol {
                 out.extend_from_slice(b"}");
             }
             Self::MessagePack => {
-                encode::array(out, 4);
-                encode::uint(out, 2);
-                encode::map(out, 0);
-                encode::text(out, id);
+                msgpack::write_head(out, 4, 2, id);
                 encode::one_value(out, item, Dialect::Standard);
             }
         })
@@ -141,12 +138,7 @@ impl Protocol {
                 wire::write_head(out, b"{\"type\":5,\"invocationId\":", id);
                 out.extend_from_slice(b"}");
             }
-            Self::MessagePack => {
-                encode::array(out, 3);
-                encode::uint(out, 5);
-                encode::map(out, 0);
-                encode::text(out, id);
-            }
+            Self::MessagePack => msgpack::write_head(out, 3, 5, id),
         })
     }
 }

@@ -2,8 +2,9 @@
 
 use super::command::{Connect, Wanted};
 use super::requests::Requests;
+use crate::conformance_client::teller;
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use omniwire::protocols::signalr::Transport;
@@ -113,16 +114,7 @@ pub(super) enum Told {
     Lost(Option<String>),
 }
 
-/// Where what happens on a line is told, with the line's number.
-#[derive(Clone)]
-struct Teller(u32, mpsc::Sender<(u32, Told)>);
-
-impl Teller {
-    async fn tell(&self, told: Told) {
-        // At the end of the program nobody listens.
-        self.1.send((self.0, told)).await.ok();
-    }
-}
+type Teller = teller::Teller<Told>;
 
 /// One line.
 pub(super) struct Line {
@@ -140,7 +132,7 @@ impl Line {
     ) -> Self {
         let (to_send, sending) = mpsc::channel(SENDING_MAX);
         let task = tokio::spawn(async move {
-            let teller = Teller(number, tell);
+            let teller = teller::Teller(number, tell);
             let end = run(target, resume, sending, &teller).await;
             teller.tell(Told::Lost(end)).await;
         });
@@ -279,6 +271,15 @@ async fn websocket(
     }
 }
 
+/// The first answer to a GET, if the transport can go on from it.
+fn usable(answer: Result<Response<Incoming>, String>) -> Result<Response<Incoming>, Unusable> {
+    let answer = answer.map_err(Unusable)?;
+    match answer.status() {
+        StatusCode::OK => Ok(answer),
+        status => Err(Unusable(format!("the answer is {status}."))),
+    }
+}
+
 /// An event stream, and POSTs.
 async fn stream(
     target: &Target,
@@ -288,10 +289,7 @@ async fn stream(
     teller: &Teller,
 ) -> End {
     let asked = target.requests.ask(Method::GET, url, Some("text/event-stream"), Bytes::new());
-    let answer = asked.await.map_err(Unusable)?;
-    if answer.status() != StatusCode::OK {
-        return Err(Unusable(format!("the answer is {}.", answer.status())));
-    }
+    let answer = usable(asked.await)?;
     teller.tell(opened).await;
     let mut body = answer.into_body();
     let receiving = async {
@@ -322,10 +320,7 @@ async fn polls(
 ) -> End {
     let poll = || target.requests.ask(Method::GET, url, None, Bytes::new());
     // The first one is answered at once, and brings nothing.
-    let first = poll().await.map_err(Unusable)?;
-    if first.status() != StatusCode::OK {
-        return Err(Unusable(format!("the answer is {}.", first.status())));
-    }
+    usable(poll().await)?;
     teller.tell(opened).await;
     let receiving = async {
         loop {

@@ -1,5 +1,6 @@
 //! What carries a session: one WebSocket, or requests one after the other.
 
+use crate::conformance_client::teller;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -76,16 +77,7 @@ impl Http {
     }
 }
 
-/// Where what happens on a line is told, with the line's number.
-#[derive(Clone)]
-struct Teller(u32, mpsc::Sender<(u32, Told)>);
-
-impl Teller {
-    async fn tell(&self, told: Told) {
-        // The driver is there as long as the line.
-        self.1.send((self.0, told)).await.ok();
-    }
-}
+type Teller = teller::Teller<Told>;
 
 /// One line. Dropped, it is cut off.
 pub(super) struct Line {
@@ -107,7 +99,7 @@ impl Line {
         number: u32,
         tell: mpsc::Sender<(u32, Told)>,
     ) -> Self {
-        let teller = Teller(number, tell);
+        let teller = teller::Teller(number, tell);
         let name = RandomState::new().hash_one(number);
         let session = format!("{base}/{:03}/{name:016x}", name % 1000);
         let url = format!("{session}/{}", transport.path());
