@@ -3,6 +3,7 @@
 mod advisories;
 mod bans;
 mod crates;
+mod lints;
 mod names;
 mod rust;
 mod source;
@@ -27,6 +28,7 @@ fn findings(repository: &Repository) -> Result<Vec<String>> {
         names::check(source, &mut findings);
         text::check(source, &mut findings);
         rust::check(source, &mut findings);
+        lints::check(source, &mut findings);
     }
     text::check_lengths(&sources, &mut findings);
     crates::check(repository, &sources, &mut findings)?;

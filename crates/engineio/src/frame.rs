@@ -3,8 +3,6 @@
 //! its length, or 126 or 127 for one of two or eight octets that follow, the highest first.
 //! Protocol 4.1: `createPacketEncoderStream` and `createPacketDecoderStream` of engine.io-parser.
 
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
-
 use crate::Malformed;
 use bytes::{Buf as _, BufMut as _, BytesMut};
 use omniwire_session::{ByteString, Kind, Message, json};

@@ -1,6 +1,7 @@
 //! Who pings whom, and until when the other may keep silent.
 
 use crate::{Config, Protocol};
+use omniwire_session::later;
 use std::time::Instant;
 
 /// What the heartbeat waits for.
@@ -28,8 +29,10 @@ pub(crate) enum Beat {
 impl Heartbeat {
     pub(crate) fn new(now: Instant, protocol: Protocol, config: &Config) -> Self {
         match protocol {
-            Protocol::V4 => Self::PingAt(now + config.ping_interval),
-            Protocol::V3 => Self::PingBy(now + config.ping_interval + config.ping_timeout),
+            Protocol::V4 => Self::PingAt(later(now, config.ping_interval)),
+            Protocol::V3 => {
+                Self::PingBy(later(later(now, config.ping_interval), config.ping_timeout))
+            }
         }
     }
 
@@ -46,8 +49,9 @@ impl Heartbeat {
             Self::PingAt(at) => {
                 // Counted from when the ping was due, so that a session that says nothing ends
                 // when its settings say; but what we were late by is not all the client's loss.
-                let by = at + config.ping_timeout;
-                *self = Self::PongBy(by.max(now + config.ping_timeout / 2));
+                let by = later(at, config.ping_timeout);
+                let half = config.ping_timeout.checked_div(2).unwrap_or_default();
+                *self = Self::PongBy(by.max(later(now, half)));
                 Beat::Ping
             }
             Self::PongBy(_) | Self::PingBy(_) => Beat::Dead,
@@ -57,7 +61,7 @@ impl Heartbeat {
     /// The client moved to another connection: what was on its way may be late.
     pub(crate) fn moved(&mut self, now: Instant, config: &Config) {
         if let Self::PongBy(at) = self {
-            *at = (*at).max(now + config.ping_timeout);
+            *at = (*at).max(later(now, config.ping_timeout));
         }
     }
 
@@ -66,7 +70,7 @@ impl Heartbeat {
         match self {
             Self::PingAt(_) => {}
             Self::PongBy(_) => self.moved(now, config),
-            Self::PingBy(at) => *at = now + config.ping_interval + config.ping_timeout,
+            Self::PingBy(at) => *at = later(later(now, config.ping_interval), config.ping_timeout),
         }
     }
 }

@@ -2,8 +2,6 @@
 //! the POST is a form. The server wraps a poll's answer, and unwraps a POST's body, where
 //! [`crate::Request`] says so.
 
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
-
 use crate::request::decode_component;
 use bytes::{Bytes, BytesMut};
 use omniwire_session::{ByteString, json};

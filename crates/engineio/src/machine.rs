@@ -18,7 +18,7 @@ use crate::{Config, Packet, PacketType, Protocol};
 use bytes::{Bytes, BytesMut};
 use omniwire_session::{
     Answer, ByteString, Carrier, CarrierId, Detached, Ending, Fault, Frame, Kind, Message, Output,
-    Outputs, Packed, Reason, json,
+    Outputs, Packed, Reason, json, later,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -227,7 +227,7 @@ impl Machine {
                 if carrier.has_messages()
                     && (self.protocol, carrier) != (Protocol::V3, Carrier::WebTransport) =>
             {
-                let until = now + self.config.upgrade_timeout;
+                let until = later(now, self.config.upgrade_timeout);
                 *probe = Some(Box::new(Probe { id, carrier, until, noop_at: None, met: None }));
             }
             // A second one that wants to take over, anything after the upgrade, other carriers.
@@ -326,7 +326,7 @@ impl Machine {
                 out.push_back(Output::Direct { id, message });
                 // Not at once: what waits is most often ended by the answer to what the client has
                 // just said, and stock clients show a noop to those who listen for packets.
-                probe.noop_at = Some(now + NOOP_INTERVAL);
+                probe.noop_at = Some(later(now, NOOP_INTERVAL));
                 probe.met = *waiting;
             }
             "5" => {
@@ -361,7 +361,7 @@ impl Machine {
         let Carried::Polling { waiting, probe: Some(probe) } = &mut self.carried else { return };
         let due = probe.noop_at.is_some_and(|at| at <= now);
         if due && let Some(poll) = waiting.take() {
-            probe.noop_at = Some(now + NOOP_INTERVAL);
+            probe.noop_at = Some(later(now, NOOP_INTERVAL));
             self.end_poll(poll, out);
         }
     }
@@ -497,7 +497,7 @@ impl Machine {
             (Phase::Open, Manner::Orderly | Manner::AfterWords) if tells_later => {
                 self.inbox = None;
                 let words = manner == Manner::AfterWords;
-                self.phase = Phase::Closing { until: now + CLOSING_TIMEOUT, reason, words };
+                self.phase = Phase::Closing { until: later(now, CLOSING_TIMEOUT), reason, words };
             }
             (Phase::Open, _) | (Phase::Closing { .. }, Manner::AtOnce) => {
                 self.finish(reason, true);
@@ -566,11 +566,11 @@ impl Machine {
         if queue.front().is_some_and(is_open) {
             return 1;
         }
-        let mut len = 0;
+        let mut len: usize = 0;
         let fits = |frame: &&Frame| {
-            let fits = len == 0 || len + frame.as_payload().len() <= self.config.max_payload;
-            len += frame.as_payload().len();
-            fits
+            let is_first = len == 0;
+            len = len.saturating_add(frame.as_payload().len());
+            is_first || len <= self.config.max_payload
         };
         queue.iter().take(PACKETS_MAX).take_while(fits).count()
     }

@@ -1,8 +1,6 @@
 //! Packets: what one WebSocket message, or one part of a polling payload, holds.
 //! Protocol 4: <https://socket.io/docs/v4/engine-io-protocol/#packet-encoding>.
 
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
-
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};

@@ -4,8 +4,6 @@
 //! length, in UTF-16 units, in front of each packet, and has a binary form for payloads that
 //! hold a binary packet.
 
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
-
 use crate::packet::{BASE64, Malformed, Packet, Protocol};
 use base64::Engine as _;
 use bytes::{Bytes, BytesMut};

@@ -1,8 +1,6 @@
 //! What an HTTP request asks of an Engine.IO server, read in the order of the official server's
 //! checks: transport, session, method, protocol.
 
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
-
 use crate::{Config, Protocol};
 use http::{HeaderMap, Method, header};
 use omniwire_session::{Answer, ByteString, Carrier, Ending, Fault, Kind};

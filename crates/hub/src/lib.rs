@@ -11,10 +11,10 @@
 #![cfg_attr(
     not(test),
     deny(
-        clippy::unwrap_used,
-        clippy::indexing_slicing,
         clippy::arithmetic_side_effects,
-        clippy::panic
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
     )
 )]
 

@@ -6,7 +6,7 @@
 
 use crate::MemberKey;
 use indexmap::{IndexMap, IndexSet};
-use omniwire_session::ByteString;
+use omniwire_session::{ByteString, later};
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
@@ -245,12 +245,6 @@ impl Present {
         let peers = standing.peers.iter().map(|(_, id)| id.clone()).collect();
         Self { person: person.clone(), peers }
     }
-}
-
-/// An instant that much later; of a time that nobody lives to see, a year.
-fn later(at: Instant, by: Duration) -> Instant {
-    const LONG: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-    at.checked_add(by.min(LONG)).unwrap_or(at)
 }
 
 #[cfg(test)]

@@ -1,6 +1,4 @@
 #![doc = include_str!("../ENVELOPE.md")]
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
-
 use bytes::{Bytes, BytesMut};
 use omniwire_session::{Args, ByteString, Call, CallId, Event, Fault, Link, Position, json};
 use std::borrow::Cow;

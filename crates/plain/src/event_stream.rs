@@ -16,7 +16,6 @@
 //!
 //! An `EventSource` that comes back says the last `id:` as `Last-Event-ID` ([`Places`]), and is told
 //! for each room by the envelope `resume` whether all that it missed follows.
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use crate::places::{read_place, write_place};
 use crate::{Places, envelope};

@@ -4,7 +4,6 @@
 //! As text, each place is `EPOCH.OFFSET.ROOM`, and several are separated by `~`. In a room's name
 //! all but ASCII letters, digits and `-` stands as `_` and two hexadecimal digits for each octet,
 //! so that the text needs no escapes in a header, a URL or JSON. For clients it is opaque.
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use omniwire_session::{ByteString, Place, Position, json};
 use std::fmt;

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use omniwire_session::{
     Answer, Args, ByteString, Carrier, CarrierId, Detached, Ending, Event, Fault, Frame, Input,
     Kind, Link, Message, Output, Outputs, Packed, Reason, Refusal, Returning, Session, WireForm,
-    json,
+    json, later,
 };
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -217,7 +217,7 @@ impl PlainSession {
         let is_stream = self.speech == Speech::Stream;
         if let Some(http) = self.http_mut() {
             let Config { heartbeat_interval, poll_timeout, .. } = http.config;
-            http.begin(now + if is_stream { heartbeat_interval } else { poll_timeout });
+            http.begin(later(now, if is_stream { heartbeat_interval } else { poll_timeout }));
         }
         self.outputs.push_back(Output::Carry(Some(id)));
     }
@@ -226,7 +226,7 @@ impl PlainSession {
     fn wait(&mut self, now: Instant, gap_max: impl FnOnce(&Config) -> Duration) {
         self.carrier = None;
         if let Some(http) = self.http_mut() {
-            http.begin(now + gap_max(&http.config));
+            http.begin(later(now, gap_max(&http.config)));
         }
         self.outputs.push_back(Output::Carry(None));
     }
@@ -347,7 +347,7 @@ impl PlainSession {
             Speech::Raw => return,
             Speech::Socket | Speech::Poll => envelope,
             Speech::Stream => {
-                let mut out = BytesMut::with_capacity(envelope.len() + 32);
+                let mut out = BytesMut::with_capacity(envelope.len().saturating_add(32));
                 event_stream::write_envelope(&mut out, envelope.as_bytes());
                 json::into_text(out)
             }
@@ -399,7 +399,7 @@ impl PlainSession {
             (None, _) => self.finish(Reason::PingTimeout, 1001, "timed out".into()),
             (Some(_), Speech::Stream) => {
                 self.outputs.push_back(Output::Transmit(Message::text(event_stream::HEARTBEAT)));
-                http.deadline = Some(now + http.config.heartbeat_interval);
+                http.deadline = Some(later(now, http.config.heartbeat_interval));
             }
             (Some(id), Speech::Poll) if !http.spent => {
                 self.outputs.push_back(Output::End { id, ending: self.idle_ending() });
@@ -488,17 +488,17 @@ impl Http {
     fn pack_poll(&mut self, queue: &mut VecDeque<Frame>, out: &mut BytesMut) {
         let start = out.len();
         out.extend_from_slice(b"[");
-        while out.len() - start < self.config.poll_len_max
+        while out.len().saturating_sub(start) < self.config.poll_len_max
             && let Some(frame) = queue.pop_front()
         {
             if let Some((room, position)) = places::of_envelope(frame.as_payload()) {
                 self.places.set(room, position);
             }
-            out.reserve(frame.len() + 1);
+            out.reserve(frame.len().saturating_add(1));
             out.extend_from_slice(frame.as_payload());
             out.extend_from_slice(b",");
         }
-        self.poll_count += 1;
+        self.poll_count = self.poll_count.saturating_add(1);
         let cursor = Cursor { token: &self.token, number: self.poll_count, places: &self.places };
         envelope::write_cursor(out, cursor);
         out.extend_from_slice(b"]");
@@ -507,7 +507,7 @@ impl Http {
     /// Frames that are finished parts of a stream.
     fn pack_stream(&mut self, queue: &mut VecDeque<Frame>, out: &mut BytesMut) {
         let start = out.len();
-        while out.len() - start < self.config.chunk_len_max
+        while out.len().saturating_sub(start) < self.config.chunk_len_max
             && let Some(frame) = queue.pop_front()
         {
             event_stream::write_with_places(out, &mut self.places, frame.as_payload());

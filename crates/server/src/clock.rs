@@ -1,5 +1,6 @@
 //! The one clock of everything that this crate drives.
 
+use omniwire_session::later;
 use std::num::NonZeroU64;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -8,6 +9,11 @@ use std::time::{Duration, Instant};
 /// decides how late it is for sessions, timers and histories as well.
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+/// That much from now, as the runtime's timers count.
+pub(crate) fn deadline(within: Duration) -> tokio::time::Instant {
+    later(now(), within).into()
 }
 
 /// An instant in half the room, also where there may be none: every session has several.
@@ -28,9 +34,10 @@ impl Stamp {
     pub(crate) fn instant(self) -> Instant {
         let (at, origin) = (self.0.get(), ORIGIN.get());
         match at.checked_sub(origin) {
-            Some(later) => *ZERO + Duration::from_nanos(later),
-            None => *ZERO - Duration::from_nanos(origin - at),
+            Some(by) => ZERO.checked_add(Duration::from_nanos(by)),
+            None => ZERO.checked_sub(Duration::from_nanos(origin.saturating_sub(at))),
         }
+        .unwrap_or(*ZERO)
     }
 }
 

@@ -31,6 +31,15 @@
 //! | `EventSource` | `/sse/chat`, and POST to `/send/chat` |
 //! | `fetch` | `/poll/chat`, and POST to `/send/chat` |
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
 
 mod app;
 mod builder;

@@ -20,10 +20,9 @@ impl fmt::Display for Quoted<'_> {
             write!(f, "{}", chunk.invalid().escape_ascii())?;
         }
         f.write_char('"')?;
-        if self.0.len() > LEN_MAX {
-            write!(f, " and {} more", self.0.len() - LEN_MAX)
-        } else {
-            Ok(())
+        match self.0.len().saturating_sub(LEN_MAX) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
         }
     }
 }

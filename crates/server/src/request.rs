@@ -206,12 +206,12 @@ fn write_part(text: &mut Vec<u8>, part: &[u8]) {
 
 /// The next part, which is taken off.
 fn read_part<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let (mut len, mut shift) = (0, 0);
+    let (mut len, mut shift) = (0, 0_u32);
     loop {
         let (byte, behind) = rest.split_first()?;
         *rest = behind;
         len |= usize::from(byte & 0x7f) << shift;
-        shift += 7;
+        shift = shift.saturating_add(7);
         if byte & 0x80 == 0 {
             break;
         }

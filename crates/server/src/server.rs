@@ -18,14 +18,13 @@ use crate::session::peers::{AtWork, Lines};
 use crate::session::table::Table;
 use crate::session::timers::Timers;
 use omniwire_session::limits::Limits;
-use omniwire_session::{ByteString, Input, Reason};
+use omniwire_session::{ByteString, Input, Reason, later};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// What all sessions of a server share.
 pub(crate) struct Shared {
@@ -125,8 +124,9 @@ impl Default for Drain {
 impl Drain {
     /// The time from one of so many sessions to the next.
     fn pace(&self, count: usize) -> Duration {
-        let count = u32::try_from(count).unwrap_or(u32::MAX).max(1);
-        (Duration::from_secs(1) / self.rate.max(1)).min(self.time_max / count)
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        let part = |time: Duration, of: u32| time.checked_div(of.max(1)).unwrap_or_default();
+        part(Duration::from_secs(1), self.rate).min(part(self.time_max, count))
     }
 }
 
@@ -223,9 +223,10 @@ impl Omniwire {
         tokio::time::sleep(drain.delay).await;
         let cells = self.shared.table.all();
         let pace = drain.pace(cells.len());
-        let start = Instant::from_std(clock::now());
+        let start = clock::now();
         for (index, cell) in (0..).zip(cells) {
-            tokio::time::sleep_until(start + pace.saturating_mul(index)).await;
+            let at = later(start, pace.saturating_mul(index));
+            tokio::time::sleep_until(at.into()).await;
             // One that is over already needs no end.
             cell.handle(Input::Close { reason: Reason::Shutdown }).ok();
         }

@@ -34,14 +34,20 @@ pub(crate) fn prepare(message: &Message, backlog: &Backlog) -> Prepared {
 /// Room for the arguments and the few words that most protocols put around them.
 fn usual_len(what: Outgoing<'_>) -> usize {
     const WORDS_LEN: usize = 48;
+    let sum = |args: usize, name: usize| args.saturating_add(name).saturating_add(WORDS_LEN);
     match what {
-        Outgoing::Event { name, args, .. } => args.size_hint() + name.len() + WORDS_LEN,
-        Outgoing::Reply { call, outcome: Ok(args) } => args.size_hint() + call.0.len() + WORDS_LEN,
-        Outgoing::Item { call, item } => item.size_hint() + call.0.len() + WORDS_LEN,
+        Outgoing::Event { name, args, .. } => sum(args.size_hint(), name.len()),
+        Outgoing::Reply { call, outcome: Ok(args) } => sum(args.size_hint(), call.0.len()),
+        Outgoing::Item { call, item } => sum(item.size_hint(), call.0.len()),
         Outgoing::Reply { .. } | Outgoing::End { .. } => WORDS_LEN,
     }
 }
 
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "HEADROOM is the length of the longest header, which none without a mask exceeds"
+)]
 fn finish(encoding: Encoding, backlog: &Backlog) -> Option<Prepared> {
     let write_header = |kind, payload_len, headroom: &mut [u8; HEADROOM]| {
         let opcode = match kind {

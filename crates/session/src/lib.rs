@@ -37,6 +37,7 @@ mod event;
 mod fault;
 mod few;
 pub mod json;
+mod later;
 pub mod limits;
 mod message;
 mod outputs;
@@ -50,6 +51,7 @@ pub use event::{
 };
 pub use fault::Fault;
 pub use few::{Few, List};
+pub use later::later;
 pub use message::{Kind, Message};
 pub use outputs::Outputs;
 pub use wire::{

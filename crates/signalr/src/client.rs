@@ -21,7 +21,7 @@ use crate::session::ledger::Ledger;
 use crate::{control, json, msgpack};
 use bytes::Bytes;
 use encode::Invocation;
-use omniwire_session::{Args, ByteString, Frame, Kind};
+use omniwire_session::{Args, ByteString, Frame, Kind, later};
 use std::collections::{HashMap, VecDeque};
 use std::error::Error;
 use std::fmt;
@@ -226,10 +226,14 @@ impl Client {
             State::Open if self.ledger.is_some() => {
                 self.state = State::Suspended { attempt: 0, at: now };
             }
-            State::Resuming { attempt } if attempt + 1 < RESUME_DELAYS.len() => {
-                let attempt = attempt + 1;
-                let delay = RESUME_DELAYS.get(attempt).copied().unwrap_or_default();
-                self.state = State::Suspended { attempt, at: now + delay };
+            State::Resuming { attempt } => {
+                let attempt = attempt.saturating_add(1);
+                match RESUME_DELAYS.get(attempt) {
+                    Some(delay) => {
+                        self.state = State::Suspended { attempt, at: later(now, *delay) };
+                    }
+                    None => self.ended(now, error, true),
+                }
             }
             _ => self.ended(now, error, true),
         }
@@ -246,7 +250,7 @@ impl Client {
             }
             State::Connecting { attempt: Some(attempt) }
             | State::Handshaking { attempt: Some(attempt) } => {
-                self.try_again(now, attempt + 1, error);
+                self.try_again(now, attempt.saturating_add(1), error);
             }
             State::Open | State::Suspended { .. } | State::Resuming { .. } => {
                 self.end_calls(error.as_deref());
@@ -264,7 +268,7 @@ impl Client {
 
     fn try_again(&mut self, now: Instant, attempt: usize, error: Option<String>) {
         match self.options.reconnect.get(attempt) {
-            Some(delay) => self.state = State::Waiting { attempt, at: now + *delay },
+            Some(delay) => self.state = State::Waiting { attempt, at: later(now, *delay) },
             None => {
                 self.state = State::Closed;
                 self.actions.push_back(Action::Closed(error));
@@ -417,7 +421,7 @@ impl Client {
     ) -> Result<u64, NotConnected> {
         self.connected()?;
         let protocol = self.options.protocol;
-        self.last_id += 1;
+        self.last_id = self.last_id.saturating_add(1);
         let stream = self.last_id.to_string();
         let call = self.begin(now, target, args, Some(&stream), false)?;
         let items = items.iter().filter_map(|item| protocol.item(&stream, item));
@@ -496,7 +500,7 @@ impl Client {
         wants_stream: bool,
     ) -> Result<u64, NotConnected> {
         self.connected()?;
-        self.last_id += 1;
+        self.last_id = self.last_id.saturating_add(1);
         let call = self.last_id;
         self.calls.insert(call, wants_stream);
         let what = Invocation { target, args, id: Some(&call.to_string()), stream, wants_stream };
@@ -526,12 +530,14 @@ impl Client {
 
     /// When to call [`Client::timeout`].
     pub fn deadline(&self) -> Option<Instant> {
-        let silent = (!self.line.is_polling).then(|| self.heard_at + self.options.server_timeout);
+        let silent =
+            (!self.line.is_polling).then(|| later(self.heard_at, self.options.server_timeout));
         match self.state {
             State::Suspended { at, .. } | State::Waiting { at, .. } => Some(at),
-            State::Handshaking { .. } => Some(self.heard_at + self.options.server_timeout),
+            State::Handshaking { .. } => Some(later(self.heard_at, self.options.server_timeout)),
             State::Open => {
-                let ping = (!self.line.is_polling).then(|| self.said_at + self.options.keep_alive);
+                let ping =
+                    (!self.line.is_polling).then(|| later(self.said_at, self.options.keep_alive));
                 let ack = self.ledger.as_ref().and_then(Ledger::ack_at);
                 [silent, ping, ack].into_iter().flatten().min()
             }
@@ -550,7 +556,9 @@ impl Client {
                 self.state = State::Connecting { attempt: Some(attempt) };
                 self.actions.push_back(Action::Connect);
             }
-            State::Handshaking { .. } if self.heard_at + self.options.server_timeout <= now => {
+            State::Handshaking { .. }
+                if later(self.heard_at, self.options.server_timeout) <= now =>
+            {
                 self.fail(now, SILENCE);
             }
             State::Open => self.beat(now),
@@ -559,7 +567,7 @@ impl Client {
     }
 
     fn beat(&mut self, now: Instant) {
-        if !self.line.is_polling && self.heard_at + self.options.server_timeout <= now {
+        if !self.line.is_polling && later(self.heard_at, self.options.server_timeout) <= now {
             self.actions.push_back(Action::HangUp);
             return self.lost(now, Some(SILENCE.to_owned()));
         }
@@ -567,7 +575,7 @@ impl Client {
         if let Some(number) = self.ledger.as_mut().and_then(|ledger| ledger.ack(now)) {
             self.actions.push_back(Action::Send(control::ack(protocol, number)));
         }
-        if !self.line.is_polling && self.said_at + self.options.keep_alive <= now {
+        if !self.line.is_polling && later(self.said_at, self.options.keep_alive) <= now {
             self.said_at = now;
             self.actions.push_back(Action::Send(control::ping(protocol)));
         }

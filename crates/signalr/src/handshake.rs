@@ -1,8 +1,6 @@
 //! The handshake (`HubProtocol.md`, "Overview": `HandshakeRequest`, `HandshakeResponse`): always
 //! JSON that ends with 0x1E, also before MessagePack.
 
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
-
 use crate::message::Protocol;
 use bytes::{Bytes, BytesMut};
 use omniwire_session::{ByteString, Message, json};

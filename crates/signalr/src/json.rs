@@ -1,7 +1,5 @@
 //! Hub messages from clients in JSON (`HubProtocol.md`, "JSON Encoding").
 
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
-
 use crate::message::{HubMessage, Invocation, Malformed, kind};
 use bytes::Bytes;
 use omniwire_session::{Args, ByteString, json};

@@ -23,7 +23,15 @@
 //!    [`Reason::OutOfTurn`](omniwire_session::Reason::OutOfTurn).
 //! 8. An event stream begins with [`answers::EVENT_STREAM_OPENING`], at once.
 #![forbid(unsafe_code)]
-#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
 
 pub mod answers;
 pub mod client;

@@ -2,7 +2,6 @@
 //!
 //! Values go straight to and from [`Args`]: there is no tree between. See `omniwire-msgpack` for
 //! how they map.
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use crate::error_text;
 use crate::message::{HubMessage, Invocation, Malformed, kind};

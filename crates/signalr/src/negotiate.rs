@@ -2,8 +2,6 @@
 //!
 //! All of them have status 200 and [`CONTENT_TYPE`], also the errors.
 
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
-
 use crate::request::NegotiateVersion;
 use crate::{Transport, Transports};
 use bytes::{Bytes, BytesMut};

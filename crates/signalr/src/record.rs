@@ -3,8 +3,6 @@
 //! JSON records end with 0x1E (`HubProtocol.md`, "JSON Encoding"); MessagePack ones begin with
 //! their length ("MessagePack Encoding", "Framing").
 
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
-
 use bytes::{Bytes, BytesMut};
 
 /// Ends a JSON record, and the handshake's.

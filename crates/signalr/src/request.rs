@@ -2,8 +2,6 @@
 //!
 //! One path serves every transport: the method, the query and the headers tell them apart.
 
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
-
 use crate::answers;
 use http::{HeaderMap, Method, header};
 use omniwire_session::{ByteString, Fault};

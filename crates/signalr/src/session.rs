@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use omniwire_session::{
     Args, ByteString, Call, CallError, CallErrorKind, CallId, Carrier, CarrierId, Ending, Event,
     Fault, Frame, Input, Link, Message, Outgoing, Output, Outputs, Packed, Reason, Refusal,
-    Returning, Session,
+    Returning, Session, later,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -99,7 +99,7 @@ impl SignalRSession {
     /// A connection without a transport.
     pub fn new(config: Arc<Config>, now: Instant) -> Self {
         Self {
-            phase: Phase::Waiting { until: now + config.disconnect_timeout },
+            phase: Phase::Waiting { until: later(now, config.disconnect_timeout) },
             attached: None,
             records: Records::new(config.message_len_max),
             outputs: Outputs::new(),
@@ -146,7 +146,7 @@ impl SignalRSession {
             (_, Phase::Closed) => return Err(answers::no_connection()),
             (Some(Attached::WebSocket(_)), _) => return Err(answers::send_on_web_socket()),
             // ASP.NET Core lets the POST wait here until a transport makes room.
-            (None, _) if self.records.waiting_len() + body.len() > KEPT_LEN_MAX => {
+            (None, _) if self.records.waiting_len().saturating_add(body.len()) > KEPT_LEN_MAX => {
                 return Err(Fault::new(413, "Too much was sent before the first poll."));
             }
             _ => {}
@@ -195,7 +195,7 @@ impl SignalRSession {
         let pings = !matches!(self.attached, Some(Attached::LongPoll { .. }));
         self.phase = Phase::Open {
             protocol,
-            next_ping: pings.then(|| now + self.config.keep_alive_interval),
+            next_ping: pings.then(|| later(now, self.config.keep_alive_interval)),
             silent_until: None,
         };
         self.say(handshake::accepted(protocol));
@@ -265,7 +265,7 @@ impl SignalRSession {
         if let Phase::Open { next_ping: Some(_), silent_until, .. } = &mut self.phase
             && (is_ping || silent_until.is_some())
         {
-            *silent_until = Some(now + timeout);
+            *silent_until = Some(later(now, timeout));
         }
     }
 
@@ -464,8 +464,8 @@ impl SignalRSession {
             }
             Phase::Open { protocol, next_ping: Some(at), .. } if *at <= now => {
                 // What was missed while the driver slept is not made up for.
-                let next = *at + self.config.keep_alive_interval;
-                *at = if next > now { next } else { now + self.config.keep_alive_interval };
+                let next = later(*at, self.config.keep_alive_interval);
+                *at = if next > now { next } else { later(now, self.config.keep_alive_interval) };
                 let ping = control::ping(*protocol);
                 self.say(ping);
             }

@@ -54,7 +54,7 @@ impl Protocol {
 pub(crate) fn write_json(out: &mut BytesMut, what: Outgoing<'_>) {
     match what {
         Outgoing::Event { name, args, call, .. } => {
-            out.reserve(args.json().len() + name.len() + 48);
+            out.reserve(args.json().len().saturating_add(name.len()).saturating_add(48));
             out.extend_from_slice(b"{\"type\":1,");
             if let Some(call) = call {
                 out.extend_from_slice(format!("\"invocationId\":\"s{call}\",").as_bytes());

@@ -1,5 +1,4 @@
 //! The packets with which a session itself speaks.
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use crate::{Parser, msgpack};
 use bytes::BytesMut;

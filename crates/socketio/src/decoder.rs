@@ -1,8 +1,6 @@
 //! Puts packets together from the messages that carry them: a text, and as many binary messages
 //! as it announces; or, in MessagePack, one binary message.
 
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
-
 use crate::packet::{self, Body, Invalid, Packet};
 use crate::{Config, Parser, msgpack, placeholder};
 use bytes::Bytes;

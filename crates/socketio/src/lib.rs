@@ -10,7 +10,15 @@
 //!
 //! The protocol: <https://github.com/socketio/socket.io/tree/main/docs/socket.io-protocol>.
 #![forbid(unsafe_code)]
-#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
 
 mod config;
 mod control;

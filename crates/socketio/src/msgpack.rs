@@ -3,7 +3,6 @@
 //! in one binary message. The number of byte strings has no bound but the message's length.
 //!
 //! JavaScript's `undefined` stands for what is not there, and is read as such.
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use crate::RESERVED_EVENTS;
 use crate::control::Control;

@@ -4,8 +4,6 @@
 //!
 //! No tree is built: arguments are slices of the message that were validated once.
 
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
-
 use crate::RESERVED_EVENTS;
 use omniwire_session::json::{self, JsonError};
 use omniwire_session::{Args, ByteString, Fault};

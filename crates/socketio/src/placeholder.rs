@@ -1,5 +1,4 @@
 //! Where attachments stand in JSON: objects `{"_placeholder":true,"num":0}`, at any depth.
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use crate::packet::{Invalid, string_len};
 use bytes::{Bytes, BytesMut};

@@ -1,8 +1,6 @@
 //! Namespaces of Socket.IO 2 clients, which carry what later became the auth payload:
 //! `/chat?token=x`.
 
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
-
 use bytes::BytesMut;
 use omniwire_engineio::request;
 use omniwire_session::{Args, ByteString, json};

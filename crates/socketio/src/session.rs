@@ -9,7 +9,7 @@ use omniwire_engineio::wire::Binary;
 use omniwire_engineio::{Machine, Manner, Open, Protocol};
 use omniwire_session::{
     Args, ByteString, Call, CallId, Carrier, CarrierId, Event, Fault, Frame, Input, Link, Message,
-    Output, Outputs, Packed, Reason, Refusal, Returning, Session,
+    Output, Outputs, Packed, Reason, Refusal, Returning, Session, later,
 };
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -52,7 +52,7 @@ impl SocketIoSession {
             decoder: Decoder::default(),
             peers: SmallVec::new(),
             next_link: Link::FIRST,
-            enter_by: Some(now + config.connect_timeout),
+            enter_by: Some(later(now, config.connect_timeout)),
             now,
             out: Outputs::new(),
             config,
@@ -182,10 +182,10 @@ impl SocketIoSession {
     }
 
     fn kick(&mut self, link: Link, whole: bool) {
-        let (mut index, mut told) = (0, false);
+        let (mut index, mut told) = (0_usize, false);
         while let Some(peer) = self.peers.get(index) {
             if !whole && peer.link != link {
-                index += 1;
+                index = index.saturating_add(1);
                 continue;
             }
             let peer = self.peers.remove(index);

@@ -58,7 +58,8 @@ impl SocketIoWire {
         }
         let count = args.blobs().len();
         let text = out.text();
-        text.reserve(namespace.len() + name.len() + args.json().len() + HEAD_LEN);
+        let len = namespace.len().saturating_add(name.len()).saturating_add(HEAD_LEN);
+        text.reserve(args.json().len().saturating_add(len));
         write_head(text, if count == 0 { b"42" } else { b"45" }, count, namespace);
         if let Some(id) = ending.call {
             text.extend_from_slice(id.to_string().as_bytes());
@@ -83,7 +84,7 @@ impl SocketIoWire {
         }
         let count = args.blobs().len();
         let text = out.text();
-        text.reserve(namespace.len() + args.json().len() + HEAD_LEN);
+        text.reserve(args.json().len().saturating_add(namespace.len()).saturating_add(HEAD_LEN));
         write_head(text, if count == 0 { b"43" } else { b"46" }, count, namespace);
         text.extend_from_slice(id.as_bytes());
         text.extend_from_slice(b"[");

@@ -142,10 +142,11 @@ impl Client {
             self.left.retain(|transport| *transport != Transport::WebSocket);
         }
         // The request and what its answer brings: two round trips.
-        self.timeout = 2 * match round_trip {
-            short if short <= QUICK => QUIET + short,
-            long => 4 * long,
+        let round_trip = match round_trip {
+            short if short <= QUICK => QUIET.saturating_add(short),
+            long => long.saturating_mul(4),
         };
+        self.timeout = round_trip.saturating_mul(2);
         self.connect();
     }
 

@@ -1,5 +1,4 @@
 //! How each transport writes frames.
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use bytes::{Bytes, BytesMut};
 use omniwire_session::{ByteString, Carrier};

@@ -1,7 +1,5 @@
 //! The escapes of SockJS.
 
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
-
 use bytes::BytesMut;
 use omniwire_session::{ByteString, json};
 

@@ -13,7 +13,15 @@
 //! Sessions belong in a table keyed by service and session name; those over WebSockets do not
 //! belong in it, since their names need not be unique.
 #![forbid(unsafe_code)]
-#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
 
 pub mod client;
 mod dress;

@@ -6,7 +6,7 @@ use crate::manner::{Heard, Manner};
 use bytes::BytesMut;
 use omniwire_session::{
     Answer, Args, ByteString, Carrier, CarrierId, Detached, Ending, Event, Fault, Frame, Input,
-    Link, Message, Output, Outputs, Packed, Reason, Refusal, Returning, Session, json,
+    Link, Message, Output, Outputs, Packed, Reason, Refusal, Returning, Session, json, later,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -137,12 +137,12 @@ impl<M: Manner> SockJsSession<M> {
             }
             State::Closing { queued: true, .. } if !alive => {
                 self.carry(now, id, carrier, dress);
-                self.deadline = Some(now + self.config.disconnect_delay);
+                self.deadline = Some(later(now, self.config.disconnect_delay));
             }
             State::Closing { frame, .. } => {
                 let ending = last_words(&dress, frame);
                 self.outputs.push_back(Output::End { id, ending });
-                self.deadline = Some(now + self.config.disconnect_delay);
+                self.deadline = Some(later(now, self.config.disconnect_delay));
             }
             _ if alive || self.websocket || carrier == Carrier::WebSocket => {
                 let ending =
@@ -156,14 +156,14 @@ impl<M: Manner> SockJsSession<M> {
 
     fn carry(&mut self, now: Instant, id: CarrierId, carrier: Carrier, dress: Dress) {
         let stream = matches!(carrier, Carrier::Streaming | Carrier::EventStream);
-        let until = stream.then(|| now + self.config.response_time_max);
+        let until = stream.then(|| later(now, self.config.response_time_max));
         self.current = Some(Current { id, carrier, dress, spent: false, sent_len: 0, until });
         self.set_heartbeat(now);
         self.outputs.push_back(Output::Carry(Some(id)));
     }
 
     fn set_heartbeat(&mut self, now: Instant) {
-        let beat = now + self.config.heartbeat_interval;
+        let beat = later(now, self.config.heartbeat_interval);
         let until = self.current.as_ref().and_then(|current| current.until);
         self.deadline = Some(until.map_or(beat, |until| until.min(beat)));
     }
@@ -171,7 +171,7 @@ impl<M: Manner> SockJsSession<M> {
     /// From now on the outbox gathers, until the delay has run out.
     fn wait(&mut self, now: Instant) {
         self.current = None;
-        self.deadline = Some(now + self.config.disconnect_delay);
+        self.deadline = Some(later(now, self.config.disconnect_delay));
         self.outputs.push_back(Output::Carry(None));
     }
 
@@ -274,7 +274,7 @@ impl<M: Manner> SockJsSession<M> {
     }
 
     fn transmit(&mut self, text: &str) {
-        let mut out = BytesMut::with_capacity(text.len() + 8);
+        let mut out = BytesMut::with_capacity(text.len().saturating_add(8));
         out.extend_from_slice(b"a[");
         write_string(&mut out, text);
         out.extend_from_slice(b"]");
@@ -311,7 +311,7 @@ impl<M: Manner> SockJsSession<M> {
     /// Starts the delay of a session that was just closed.
     fn linger(&mut self, now: Instant) {
         if matches!(self.state, State::Closing { .. }) {
-            self.deadline = Some(now + self.config.disconnect_delay);
+            self.deadline = Some(later(now, self.config.disconnect_delay));
         }
     }
 
@@ -435,7 +435,7 @@ fn last_words(dress: &Dress, frame: &str) -> Ending {
 }
 
 fn close_frame(code: u16, text: &str) -> ByteString {
-    let mut out = BytesMut::with_capacity(text.len() + 12);
+    let mut out = BytesMut::with_capacity(text.len().saturating_add(12));
     out.extend_from_slice(format!("c[{code},").as_bytes());
     write_string(&mut out, text);
     out.extend_from_slice(b"]");

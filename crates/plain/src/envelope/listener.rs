@@ -1,7 +1,5 @@
 //! What every message carrier does with envelopes.
 
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
-
 use super::{BAD_COUNT_MAX, Envelope};
 use omniwire_session::{ByteString, Event, Fault, Link};
 

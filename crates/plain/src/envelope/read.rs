@@ -1,7 +1,5 @@
 //! Reading envelopes.
 
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
-
 use super::{BadEnvelope, Envelope, Ping, UPLOADS_COUNT_MAX};
 use omniwire_session::{Args, ByteString, Call, CallId, Position, json};
 use std::borrow::Cow;

@@ -295,12 +295,12 @@ impl Feed {
         let counts = counts(shared);
         let names = ["rawConnection", "rawDisconnection", "packetsIn", "packetsOut"];
         let names = names.into_iter().chain(["bytesIn", "bytesOut"]);
-        let second = millis() / 1000 * 1000;
+        let second = (millis() / 1000).saturating_mul(1000);
         let news = names.zip(counts.iter().zip(before.iter()));
         let aggregated: Vec<_> = news
             .filter(|(_, (now, before))| now > before)
             .map(|(name, (now, before))| {
-                json!({ "timestamp": second, "type": name, "count": now - before })
+                json!({ "timestamp": second, "type": name, "count": now.saturating_sub(*before) })
             })
             .collect();
         *before = counts;

@@ -208,9 +208,10 @@ fn read<T: DeserializeOwned>(arg: Option<RawArgs>, index: usize) -> Result<T, Ar
         }
     }
     let json = arg.as_ref().map_or(ByteString::from_static("null"), RawArgs::to_base64_json);
+    let number = index.saturating_add(1);
     parse(&json).map_err(|error| match arg {
-        Some(_) => ArgsError(format!("argument {}: {error}", index + 1)),
-        None => ArgsError(format!("argument {} is missing", index + 1)),
+        Some(_) => ArgsError(format!("argument {number}: {error}")),
+        None => ArgsError(format!("argument {number} is missing")),
     })
 }
 
@@ -229,7 +230,7 @@ fn without_lone_surrogates(json: &str) -> Option<String> {
     let (mut rest, mut found) = (json, false);
     while let Some((plain, escape)) = rest.split_once('\\') {
         out.push_str(plain);
-        let unit = |from: usize| u16::from_str_radix(escape.get(from..from + 4)?, 16).ok();
+        let unit = |from: usize| u16::from_str_radix(escape.get(from..)?.get(..4)?, 16).ok();
         let code = escape.starts_with('u').then(|| unit(1)).flatten();
         let paired = escape.get(5..7) == Some("\\u")
             && matches!((code, unit(7)), (Some(0xd800..0xdc00), Some(0xdc00..0xe000)));
@@ -307,7 +308,9 @@ impl Serialize for Relayed {
             let Some(met) = met else { return false };
             let start = WRITTEN.with_borrow(|written| *written);
             let blobs = first.blobs().iter();
-            met.extend(blobs.map(|b| Blob { at: start + b.at, bytes: b.bytes.clone() }));
+            met.extend(
+                blobs.map(|b| Blob { at: start.saturating_add(b.at), bytes: b.bytes.clone() }),
+            );
             true
         });
         let json = if kept { first.json().clone() } else { first.to_base64_json() };

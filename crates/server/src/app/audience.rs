@@ -14,7 +14,7 @@ use omniwire_hub::{
 use omniwire_session::{Args as RawArgs, ByteString, Outgoing, Place, Positions, WireForm};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
 /// Some peers of a namespace: rooms, without rooms, without peers. Each peer is in it once.
 #[derive(Debug, Clone)]
@@ -204,7 +204,7 @@ impl Audience {
         args: impl IntoArgs,
         timeout: Duration,
     ) -> Result<Answers, ArgsError> {
-        let deadline = Instant::from_std(clock::now()) + timeout;
+        let deadline = clock::deadline(timeout);
         let question = Question::new(&self.space);
         let call = Some(question.call);
         let said = Said { call, ..Said::new(event, args)? };
@@ -215,7 +215,7 @@ impl Audience {
             // An error of the channel: the peer is gone.
             if let Ok(Ok(args)) = answer {
                 answers.given.push(args);
-                answers.missing -= 1;
+                answers.missing = answers.missing.saturating_sub(1);
             }
         }
         asked.peers.iter().for_each(|peer| peer.forget_question(&question));

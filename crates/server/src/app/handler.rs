@@ -337,7 +337,7 @@ macro_rules! handlers {
                     Shape { args: None, uploads: 0, streams: Output::Output::STREAMS };
                 $(
                     shape.args = shape.args.or($name::ARGS);
-                    shape.uploads += $name::UPLOADS;
+                    shape.uploads = $name::UPLOADS.saturating_add(shape.uploads);
                 )*
                 let run = Arc::new(move |mut call: CallContext| -> OutcomeFuture {
                     $(

@@ -52,10 +52,12 @@ fn marked(moment: SystemTime) -> Option<String> {
         Ok(since) => marked_date(since.as_secs().try_into().ok()?, since.subsec_nanos()),
         Err(before) => {
             let before = before.duration();
-            let seconds = -i64::try_from(before.as_secs()).ok()?;
+            let seconds = i64::try_from(before.as_secs()).ok()?.checked_neg()?;
             match before.subsec_nanos() {
                 0 => marked_date(seconds, 0),
-                nanos => marked_date(seconds - 1, 1_000_000_000 - nanos),
+                nanos => {
+                    marked_date(seconds.checked_sub(1)?, 1_000_000_000_u32.checked_sub(nanos)?)
+                }
             }
         }
     }

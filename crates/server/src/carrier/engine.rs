@@ -78,7 +78,7 @@ impl<W: Work> Engines<W> {
         }
         let next = self.next.fetch_add(1, Ordering::Relaxed);
         let lines = runtimes.iter().find(|(id, _)| *id == runtime.id());
-        let line = lines.and_then(|(_, lines)| lines.get(next % lines.len().max(1)));
+        let line = lines.and_then(|(_, lines)| lines.get(next.checked_rem(lines.len())?));
         line.cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }

@@ -16,7 +16,9 @@ pub(crate) struct Gzip {
 impl Gzip {
     /// This much more of the stream, which must not be nothing.
     pub(crate) fn piece(&mut self, piece: &[u8]) -> Bytes {
-        let mut out = Vec::with_capacity(HEADER.len() + piece.len() / 2 + 64);
+        let mut out = Vec::with_capacity(
+            (piece.len() / 2).saturating_add(HEADER.len()).saturating_add(SLACK_LEN),
+        );
         if self.sum.amount() == 0 {
             out.extend_from_slice(&HEADER);
         }
@@ -43,8 +45,8 @@ impl Gzip {
 
     fn keep(&mut self, piece: &[u8]) {
         let new = piece.split_at(piece.len().saturating_sub(WINDOW_LEN)).1;
-        let old_len = self.window.len().min(WINDOW_LEN - new.len());
-        self.window.drain(..self.window.len() - old_len);
+        let old_len = self.window.len().min(WINDOW_LEN.saturating_sub(new.len()));
+        self.window.drain(..self.window.len().saturating_sub(old_len));
         self.window.reserve_exact(new.len());
         self.window.extend_from_slice(new);
     }
@@ -54,7 +56,7 @@ impl Gzip {
 fn compress(compressor: &mut Compress, piece: &[u8], out: &mut Vec<u8>) {
     loop {
         let rest = piece.get(compressor.total_in() as usize..).unwrap_or_default();
-        out.reserve(rest.len() / 2 + 64);
+        out.reserve((rest.len() / 2).saturating_add(SLACK_LEN));
         let room = out.capacity();
         // Deflate takes any input in any state: it has no error that could come here.
         let Ok(_) = compressor.compress_vec(rest, out, FlushCompress::Sync) else { break };
@@ -67,6 +69,9 @@ fn compress(compressor: &mut Compress, piece: &[u8], out: &mut Vec<u8>) {
 
 /// What a stream keeps of its past. A dozen events, whose names and keys come again.
 const WINDOW_LEN: usize = 4 << 10;
+
+/// Room beside half of what is compressed: events seldom need more.
+const SLACK_LEN: usize = 64;
 
 /// Deflate, no name, no time, made by nobody in particular (RFC 1952, 2.3).
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];

@@ -42,15 +42,14 @@ impl Portion {
     /// before is still counted.
     pub(crate) fn set(&mut self, len: usize) -> Result<(), NoRoom> {
         let len = if len > FREE_LEN { len } else { 0 };
-        if len > self.len {
-            let grown = len - self.len;
+        if let Some(grown) = len.checked_sub(self.len) {
             let held = self.intake.held.fetch_add(grown, Relaxed);
             if held.saturating_add(grown) > self.intake.len_max {
                 self.intake.held.fetch_sub(grown, Relaxed);
                 return Err(NoRoom);
             }
         } else {
-            self.intake.held.fetch_sub(self.len - len, Relaxed);
+            self.intake.held.fetch_sub(self.len.saturating_sub(len), Relaxed);
         }
         self.len = len;
         Ok(())

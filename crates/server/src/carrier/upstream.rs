@@ -54,10 +54,11 @@ async fn collect(
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| StatusCode::BAD_REQUEST)?;
         let Some(data) = frame.data_ref() else { continue };
-        if whole.len() + data.len() > len_max {
+        let len = whole.len().saturating_add(data.len());
+        if len > len_max {
             return Err(StatusCode::PAYLOAD_TOO_LARGE);
         }
-        let room = portion.set(whole.len() + data.len());
+        let room = portion.set(len);
         room.map_err(|NoRoom| StatusCode::SERVICE_UNAVAILABLE)?;
         whole.extend_from_slice(data);
     }
@@ -65,11 +66,11 @@ async fn collect(
 }
 
 async fn drain(body: &mut Body) {
-    let mut drained = 0;
+    let mut drained: usize = 0;
     while drained < DRAINED_LEN_MAX
         && let Some(Ok(frame)) = body.frame().await
     {
-        drained += frame.data_ref().map_or(0, Bytes::len);
+        drained = drained.saturating_add(frame.data_ref().map_or(0, Bytes::len));
     }
 }
 

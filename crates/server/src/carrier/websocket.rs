@@ -331,8 +331,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 return;
             }
         };
-        tally.count += 1;
-        tally.len += given.as_bytes().len() as u64;
+        tally.count = tally.count.saturating_add(1);
+        tally.len = tally.len.saturating_add(given.as_bytes().len() as u64);
         // The session has said itself what becomes of this connection.
         cell.receive(id, given).ok();
     }
@@ -395,11 +395,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             let socket = &mut self.socket;
             let counters = &self.place.cell.terms.shared.counters;
             let step = self.place.cell.step(self.place.id, context, &mut |queue| {
-                let (mut count, mut len) = (0, 0);
+                let (mut count, mut len) = (0_u64, 0_u64);
                 while socket.buffered_amount() < UNWRITTEN_LEN_MAX {
                     let Some(frame) = VecDeque::pop_front(queue) else { break };
-                    count += 1;
-                    len += frame.as_payload().len() as u64;
+                    count = count.saturating_add(1);
+                    len = len.saturating_add(frame.as_payload().len() as u64);
                     match frame.is_compressible() {
                         true => socket.queue_shared(frame.as_websocket()),
                         false => socket.queue_frames(frame.as_websocket().clone()),

@@ -147,8 +147,8 @@ impl Driver {
             if taken == 0 {
                 self.cell().heard(self.place.id);
             }
-            *count += 1;
-            *len += message.as_bytes().len();
+            *count = count.saturating_add(1);
+            *len = len.saturating_add(message.as_bytes().len());
             // The session has said itself what becomes of this connection.
             self.cell().receive(self.place.id, message).ok();
         }
@@ -217,11 +217,11 @@ impl Driver {
             }
             let (out, counters) = (&mut self.out, &self.place.cell.terms.shared.counters);
             let step = self.place.cell.step(self.place.id, context, &mut |queue| {
-                let (mut count, mut len) = (0, 0);
+                let (mut count, mut len) = (0_u64, 0_u64);
                 while !out.is_full() {
                     let Some(frame) = VecDeque::pop_front(queue) else { break };
-                    count += 1;
-                    len += frame.as_payload().len() as u64;
+                    count = count.saturating_add(1);
+                    len = len.saturating_add(frame.as_payload().len() as u64);
                     out.push(frame);
                 }
                 counters.messages_out.fetch_add(count, Relaxed);

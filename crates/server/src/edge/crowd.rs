@@ -102,7 +102,7 @@ impl Crowd {
             None
         };
         if let Some(limit) = over {
-            counts.refused += 1;
+            counts.refused = counts.refused.saturating_add(1);
             // A flood must not become a flood of lines.
             if counts.refused.is_power_of_two() {
                 let refused = counts.refused;
@@ -110,11 +110,11 @@ impl Crowd {
             }
             return None;
         }
-        counts.connections += 1;
+        counts.connections = counts.connections.saturating_add(1);
         if let Some(ip) = ip {
             let Known { tally, .. } = counts.by_ip.entry(ip).or_default();
-            tally.connections += 1;
-            tally.handshakes += 1;
+            tally.connections = tally.connections.saturating_add(1);
+            tally.handshakes = tally.handshakes.saturating_add(1);
         }
         let address = self.address(&mut counts, ip);
         drop(counts);
@@ -143,7 +143,7 @@ impl Crowd {
         if tally.sessions >= self.limits.ip.sessions {
             return Err(TooMany);
         }
-        tally.sessions += 1;
+        tally.sessions = tally.sessions.saturating_add(1);
         Ok(Some(Seat(self.address(&mut counts, Some(ip)))))
     }
 
@@ -178,7 +178,10 @@ impl Connection {
     pub(crate) fn greeted(&self) {
         if self.is_greeting.swap(false, Relaxed) {
             let Address { crowd, ip } = &*self.address;
-            crowd.counts.lock().change(*ip, |tally| tally.handshakes -= 1);
+            crowd
+                .counts
+                .lock()
+                .change(*ip, |tally| tally.handshakes = tally.handshakes.saturating_sub(1));
         }
     }
 
@@ -204,15 +207,15 @@ impl Drop for Counted {
     fn drop(&mut self) {
         let Address { crowd, ip } = &*self.0;
         let mut counts = crowd.counts.lock();
-        counts.connections -= 1;
-        counts.change(*ip, |tally| tally.connections -= 1);
+        counts.connections = counts.connections.saturating_sub(1);
+        counts.change(*ip, |tally| tally.connections = tally.connections.saturating_sub(1));
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         let Address { crowd, ip } = &*self.0;
-        crowd.counts.lock().change(*ip, |tally| tally.sessions -= 1);
+        crowd.counts.lock().change(*ip, |tally| tally.sessions = tally.sessions.saturating_sub(1));
     }
 }
 

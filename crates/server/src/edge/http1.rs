@@ -73,7 +73,7 @@ where
             line.stream.shutdown().await.ok();
             return None;
         }
-        deadline = Instant::from_std(clock::now()) + site.limits.handshake_timeout;
+        deadline = clock::deadline(site.limits.handshake_timeout);
     }
 }
 

@@ -100,7 +100,7 @@ fn server_config(tls: &Tls, site: &Site) -> io::Result<ServerConfig> {
     let crypto: Arc<rustls::ServerConfig> = Arc::new(tls.config(&[b"h3"]));
     let crypto = QuicServerConfig::try_from(crypto).map_err(io::Error::other)?;
     let mut transport = TransportConfig::default();
-    let idle = IdleTimeout::try_from(limits.ping_interval + limits.ping_timeout);
+    let idle = IdleTimeout::try_from(limits.ping_interval.saturating_add(limits.ping_timeout));
     transport
         .max_idle_timeout(Some(idle.map_err(io::Error::other)?))
         // As over HTTP/2: it is not for HTTP to end a session whose heartbeat is slow.
@@ -139,7 +139,7 @@ async fn receive(
             })
             .max_field_section_size(site.limits.head_len_max as u64);
         // A field section that is a bit too long is answered (431).
-        let frame_len_max = FIELD_SECTIONS_PER_FRAME * site.limits.head_len_max;
+        let frame_len_max = site.limits.head_len_max.saturating_mul(FIELD_SECTIONS_PER_FRAME);
         let guarded = guarded::Connection::new(quic.clone(), frame_len_max);
         let connection: Connection = builder.build(guarded).await?;
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>((quic, connection))
@@ -223,7 +223,7 @@ async fn converse(
 
 /// What was written last is on its way still, and would be lost if the connection were closed now.
 async fn linger(quic: &quinn::Connection) {
-    let time = LINGER_MIN.max(3 * quic.rtt());
+    let time = LINGER_MIN.max(quic.rtt().saturating_mul(3));
     tokio::time::timeout(time, quic.closed()).await.ok();
 }
 

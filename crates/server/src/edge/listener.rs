@@ -245,7 +245,7 @@ async fn receive(
     let limits = &welcome.site.limits;
     prepare(&stream, limits);
     // One timer from accept to the first request, which no byte resets.
-    let deadline = Instant::from_std(clock::now()) + limits.handshake_timeout;
+    let deadline = clock::deadline(limits.handshake_timeout);
     match &welcome.security {
         Security::None => converse(&welcome, stream, visit, deadline, stopped).await,
         #[cfg(feature = "tls")]

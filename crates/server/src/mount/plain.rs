@@ -303,7 +303,7 @@ impl Endpoint {
 fn last_answer(cell: &Cell, number: u64) -> Result<Bytes, u64> {
     let past = cell.past().map(Mutex::lock);
     match past.as_ref().and_then(|past| past.as_deref()) {
-        Some(past) if past.number == number + 1 => Ok(past.body.clone()),
+        Some(past) if past.number == number.saturating_add(1) => Ok(past.body.clone()),
         past => Err(past.map_or(0, |past| past.number)),
     }
 }
@@ -370,7 +370,7 @@ impl NextPoll {
         if let Some(past) = cell.past()
             && let Some(past) = past.lock().as_deref_mut()
         {
-            past.number = number + 1;
+            past.number = number.saturating_add(1);
             past.body = body.clone();
         }
         answer_json(body, coding)

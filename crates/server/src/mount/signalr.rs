@@ -114,7 +114,8 @@ impl IntoMounted for SignalRMount {
             ping: None,
         };
         // A WebSocket message may hold several hub messages: the limit is for each of these.
-        let door = Door::plain(site.shared, self.config.message_len_max + SOCKET_LEN_MIN);
+        let door =
+            Door::plain(site.shared, self.config.message_len_max.saturating_add(SOCKET_LEN_MIN));
         let origins = site.origins(self.origins);
         let config = Arc::new(self.config);
         let on_negotiate = self.on_negotiate;

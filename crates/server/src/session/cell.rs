@@ -282,7 +282,7 @@ impl Cell {
 
     /// Drains the state machine's outputs, as many as one turn takes.
     fn carry_out(self: &Arc<Self>, core: &mut Core, after: &mut After) {
-        let mut events = 0;
+        let mut events: usize = 0;
         while core.closed.is_none() {
             if events == EVENTS_PER_TURN {
                 after.behind = !self.behind.swap(true, Ordering::Relaxed);
@@ -290,7 +290,7 @@ impl Cell {
             }
             match core.machine.poll_output() {
                 Output::Event(event) => {
-                    events += 1;
+                    events = events.saturating_add(1);
                     self.deliver(core, event, after);
                 }
                 Output::Transmit(message) => {

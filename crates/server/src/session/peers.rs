@@ -635,7 +635,7 @@ impl PeerCell {
             return Vec::new();
         }
         let (max, uploads) = (self.cell.terms.shared.limits.calls_max, &mut inbox.more().uploads);
-        if uploads.len() + streams.len() > max {
+        if uploads.len().saturating_add(streams.len()) > max {
             uploads.retain(|_, upload| !upload.is_closed());
         }
         let room = max.saturating_sub(uploads.len());

@@ -7,7 +7,7 @@ use crate::app::namespace::Space;
 use crate::clock;
 use crate::server::fresh_id;
 use omniwire_hub::{Hub, JournalLimits, MemberKey};
-use omniwire_session::{ByteString, Reason, Returning, Since};
+use omniwire_session::{ByteString, Reason, Returning, Since, later};
 use parking_lot::Mutex;
 use smol_str::SmolStr;
 use std::collections::{HashMap, VecDeque};
@@ -60,7 +60,7 @@ impl ConnectionRecovery {
         JournalLimits {
             count_max: self.events_max,
             len_max: self.events_len_max,
-            age_max: self.window + self.notice,
+            age_max: self.window.saturating_add(self.notice),
         }
     }
 }
@@ -219,7 +219,7 @@ impl Recovery {
         let values = peer.take_values();
         recovery.state.lock().here.remove(&own.token);
         let (key, id) = (peer.member.key, peer.member.id.clone());
-        let until = clock::now() + recovery.settings.window;
+        let until = later(clock::now(), recovery.settings.window);
         Self::keep(space, Away { key, id, token: own.token.clone(), rooms, values, until });
         true
     }
@@ -281,7 +281,7 @@ impl State {
         {
             surplus.extend(self.remove(until, &token));
         }
-        if self.order.len() > 2 * self.away.len() + ORDER_SLACK {
+        if self.order.len().saturating_sub(ORDER_SLACK) / 2 > self.away.len() {
             let away = &self.away;
             self.order.retain(|(until, token)| away.get(token).is_some_and(|a| a.until == *until));
         }

@@ -5,7 +5,7 @@
 //! Numbers are not in the messages: each side counts. So copies share their bytes with those of
 //! every other connection, also after a broadcast.
 
-use omniwire_session::Frame;
+use omniwire_session::{Frame, later};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -74,7 +74,7 @@ impl Ledger {
         while !self.holds_back()
             && let Some(frame) = queue.pop_front()
         {
-            self.unacked_len += frame.as_payload().len();
+            self.unacked_len = self.unacked_len.saturating_add(frame.as_payload().len());
             self.unacked.push_back(frame.clone());
             sent.push_back(frame);
         }
@@ -94,12 +94,12 @@ impl Ledger {
             && let Some(frame) = self.unacked.pop_front()
         {
             let len = frame.as_payload().len();
-            self.unacked_len -= len;
-            self.kept_len += len;
-            self.oldest += 1;
+            self.unacked_len = self.unacked_len.saturating_sub(len);
+            self.kept_len = self.kept_len.saturating_add(len);
+            self.oldest = self.oldest.saturating_add(1);
             self.kept.push_back(frame);
         }
-        if self.oldest > self.resent + 1 || self.kept_len > self.len_max {
+        if self.oldest.saturating_sub(1) > self.resent || self.kept_len > self.len_max {
             self.kept = VecDeque::new();
             self.kept_len = 0;
         }
@@ -113,21 +113,21 @@ impl Ledger {
     pub(crate) fn resend(&mut self, now: Instant) -> (u64, Vec<Frame>) {
         // An Ack that was due while there was no line is due now.
         self.ack_at = self.ack_at.map(|at| at.max(now));
-        let first = self.oldest - self.kept.len() as u64;
+        let first = self.oldest.saturating_sub(self.kept.len() as u64);
         let frames: Vec<_> = self.kept.iter().chain(&self.unacked).cloned().collect();
-        self.resent = first + frames.len() as u64 - 1;
+        self.resent = first.saturating_add(frames.len() as u64).saturating_sub(1);
         (first, frames)
     }
 
     /// The next message from the client has this number.
     pub(crate) fn sequence(&mut self, number: u64, now: Instant) -> Result<(), Gap> {
-        if number == 0 || number > self.handled + 1 {
+        if number == 0 || number > self.handled.saturating_add(1) {
             return Err(Gap);
         }
         self.next = number;
         if number <= self.handled {
             // The client sends again what arrived: it missed the last Ack.
-            self.acked = self.acked.min(number - 1);
+            self.acked = self.acked.min(number.saturating_sub(1));
             self.ack_soon(now);
         }
         Ok(())
@@ -140,12 +140,12 @@ impl Ledger {
             self.handled = self.next;
             self.ack_soon(now);
         }
-        self.next += 1;
+        self.next = self.next.saturating_add(1);
         is_new
     }
 
     fn ack_soon(&mut self, now: Instant) {
-        self.ack_at.get_or_insert(now + ACK_INTERVAL);
+        self.ack_at.get_or_insert(later(now, ACK_INTERVAL));
     }
 
     /// When to call [`Ledger::ack`].

@@ -9,7 +9,8 @@ use std::collections::VecDeque;
 pub(super) fn pack(carrier: Carrier, queue: &mut VecDeque<Frame>, out: &mut BytesMut) -> Packed {
     let start = out.len();
     while let Some(frame) = queue.front() {
-        if out.len() > start && out.len() - start + frame.len() > BATCH_LEN_MAX {
+        let len = out.len().saturating_sub(start);
+        if len > 0 && len.saturating_add(frame.len()) > BATCH_LEN_MAX {
             break;
         }
         match carrier {
@@ -39,7 +40,7 @@ pub(super) fn farewell(transport: Option<Transport>, message: &Message) -> Answe
 /// JSON may have line breaks between its tokens; without this, what follows one would be lost or
 /// read as another field.
 fn write_event(out: &mut BytesMut, payload: &[u8]) {
-    out.reserve(payload.len() + 10);
+    out.reserve(payload.len().saturating_add(10));
     let mut rest = Some(payload);
     while let Some(text) = rest {
         let end = memchr::memchr2(b'\r', b'\n', text);

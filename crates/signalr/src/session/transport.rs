@@ -3,7 +3,7 @@
 use super::{Phase, SignalRSession};
 use crate::{Transport, answers, control};
 use bytes::Bytes;
-use omniwire_session::{Carrier, CarrierId, Detached, Ending, Fault, Output, Reason};
+use omniwire_session::{Carrier, CarrierId, Detached, Ending, Fault, Output, Reason, later};
 use std::time::Instant;
 
 /// What carries the connection. Once there is one, there is no changing to another kind.
@@ -82,7 +82,7 @@ impl SignalRSession {
             Carrier::LongPoll if self.attached.is_some() => self.poll(now, id),
             Carrier::LongPoll | Carrier::Streaming | Carrier::WebTransport => {
                 // The first poll only says that the client is there.
-                let until = now + self.config.disconnect_timeout;
+                let until = later(now, self.config.disconnect_timeout);
                 self.attached = Some(Attached::LongPoll { poll: None, until });
                 self.end_poll(id, Ending::close(1000, "").with_answer(answers::poll_empty()));
                 self.start(now);
@@ -94,13 +94,13 @@ impl SignalRSession {
     /// There is a transport: the client may now take this long for its handshake, which perhaps
     /// was sent before.
     fn start(&mut self, now: Instant) {
-        self.phase = Phase::Handshake { until: now + self.config.handshake_timeout };
+        self.phase = Phase::Handshake { until: later(now, self.config.handshake_timeout) };
         self.receive(now, Bytes::new());
     }
 
     /// A poll after the first one. The newest wins.
     fn poll(&mut self, now: Instant, id: CarrierId) {
-        let until = now + self.config.poll_timeout;
+        let until = later(now, self.config.poll_timeout);
         let before = self.attached.replace(Attached::LongPoll { poll: Some(id), until });
         if let Some(Attached::LongPoll { poll: Some(older), .. }) = before {
             self.end_poll(older, over());
@@ -128,8 +128,8 @@ impl SignalRSession {
         else {
             return;
         };
-        *next_ping = Some(now + self.config.keep_alive_interval);
-        *silent_until = silent_until.map(|_| now + self.config.client_timeout);
+        *next_ping = Some(later(now, self.config.keep_alive_interval));
+        *silent_until = silent_until.map(|_| later(now, self.config.client_timeout));
         if let Some(Attached::WebSocket(old)) = self.attached.replace(Attached::WebSocket(id)) {
             self.outputs.push_back(Output::End { id: old, ending: Ending::close(1000, "") });
         }
@@ -175,7 +175,7 @@ impl SignalRSession {
                 if *current == id && how == Detached::Lost && self.ledger.is_some() =>
             {
                 self.attached =
-                    Some(Attached::Away { until: now + self.config.disconnect_timeout });
+                    Some(Attached::Away { until: later(now, self.config.disconnect_timeout) });
                 self.outputs.push_back(Output::Carry(None));
             }
             Some(Attached::WebSocket(current)) if *current == id => {
@@ -193,7 +193,7 @@ impl SignalRSession {
             }
             Some(Attached::LongPoll { poll, until }) if *poll == Some(id) => {
                 *poll = None;
-                *until = now + self.config.disconnect_timeout;
+                *until = later(now, self.config.disconnect_timeout);
                 self.outputs.push_back(Output::Carry(None));
             }
             _ => {}
@@ -225,7 +225,7 @@ impl SignalRSession {
         match (poll.take(), self.phase) {
             (Some(id), Phase::Farewell { reason, unsent: false }) => self.say_over(id, reason),
             (Some(id), _) => {
-                *until = now + self.config.disconnect_timeout;
+                *until = later(now, self.config.disconnect_timeout);
                 self.outputs.push_back(Output::Carry(None));
                 self.end_poll(id, Ending::close(1000, "").with_answer(answers::poll_empty()));
             }

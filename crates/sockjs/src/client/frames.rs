@@ -1,5 +1,4 @@
 //! Cuts the bodies of answers into frames.
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use super::Transport;
 use memchr::memchr2;

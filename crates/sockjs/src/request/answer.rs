@@ -62,7 +62,7 @@ impl Response {
         let mut response = Self::new(204);
         response.set_cookie(service, request);
         response.header("Cache-Control", format!("public, max-age={YEAR_S}"));
-        response.header("Expires", http_date(request.now_unix + YEAR_S));
+        response.header("Expires", http_date(request.now_unix.saturating_add(YEAR_S)));
         if service.cors {
             response.set_cors(request);
             response.header("Access-Control-Allow-Methods", ByteString::from_static(methods));

@@ -1,5 +1,10 @@
 //! Dates as HTTP writes them (RFC 9110, 5.6.7).
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "there are 48 bits of days in a `u64` of seconds"
+)]
+
 /// The date of an instant in seconds since 1970, as `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub(super) fn http_date(unix: u64) -> String {
     let (days, seconds) = (unix / 86_400, unix % 86_400);

@@ -1,7 +1,5 @@
 //! Queries and forms.
 
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
-
 use crate::session::no_payload;
 use bytes::Bytes;
 use omniwire_session::{ByteString, Fault};

@@ -28,7 +28,7 @@ pub(super) fn page(service: &Service, request: &Request<'_>) -> Response {
     };
     response.header("ETag", tag);
     response.header("Cache-Control", format!("public, max-age={YEAR_S}"));
-    response.header("Expires", http_date(request.now_unix + YEAR_S));
+    response.header("Expires", http_date(request.now_unix.saturating_add(YEAR_S)));
     response
 }
 

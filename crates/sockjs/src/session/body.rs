@@ -1,7 +1,5 @@
 //! What clients send.
 
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
-
 use bytes::Bytes;
 use omniwire_session::{Args, ByteString, Fault, json};
 

@@ -27,7 +27,7 @@ impl<M: Manner> SockJsSession<M> {
         let kind = put_frame(dress, queue, out, start, room);
         dress.end(out);
 
-        let sent_len = sent_len + (out.len() - start);
+        let sent_len = sent_len.saturating_add(out.len().saturating_sub(start));
         let full = match carrier {
             Carrier::WebSocket | Carrier::WebTransport => false,
             Carrier::LongPoll => true,
@@ -67,7 +67,7 @@ fn put_frame(
     };
     dress.put(out, b"a[");
     dress.put(out, first);
-    while out.len() - start < room {
+    while out.len().saturating_sub(start) < room {
         let Some(next) = queue.front().map(Frame::payload) else { break };
         let Some(more) = messages(&next) else { break };
         dress.put(out, b",");

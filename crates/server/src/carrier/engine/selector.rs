@@ -56,9 +56,9 @@ impl Selector {
             self.more = error.kind() == io::ErrorKind::Interrupted;
             return if self.more { Ok(()) } else { Err(error) };
         }
-        let mut count = 0;
+        let mut count: usize = 0;
         for event in &self.events {
-            count += 1;
+            count = count.saturating_add(1);
             let readiness = Readiness::default()
                 .with(Readiness::READ, event.is_readable() || event.is_error())
                 .with(Readiness::WRITE, event.is_writable() || event.is_error())

@@ -22,13 +22,13 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     pub(super) fn push(&mut self, frame: Frame) {
-        self.waiting_len += frame.as_payload().len();
+        self.waiting_len = self.waiting_len.saturating_add(frame.as_payload().len());
         self.waiting.push_back(frame);
     }
 
     /// Bytes that wait, headers left out.
     pub(super) fn len(&self) -> usize {
-        self.chunk.len() + self.payload.len() + self.waiting_len
+        self.waiting_len.saturating_add(self.payload.len()).saturating_add(self.chunk.len())
     }
 
     /// No more should be taken from the outbox now.
@@ -58,7 +58,7 @@ impl Outgoing {
             if self.payload.is_empty() {
                 let Some(next) = self.waiting.pop_front() else { return };
                 self.payload = next.payload();
-                self.waiting_len -= self.payload.len();
+                self.waiting_len = self.waiting_len.saturating_sub(self.payload.len());
                 frame::write_header(next.kind(), self.payload.len(), &mut self.chunk);
             }
             let room = CHUNK_LEN.saturating_sub(self.chunk.len());

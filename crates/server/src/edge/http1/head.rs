@@ -61,7 +61,8 @@ pub(super) fn take(
     } else {
         lasts(&headers)
     }?;
-    if headers.get_all(HOST).iter().count() != 1 || unread.len() - head_len < body_len {
+    if headers.get_all(HOST).iter().count() != 1 || unread.len().saturating_sub(head_len) < body_len
+    {
         return None;
     }
     unread.advance(head_len);

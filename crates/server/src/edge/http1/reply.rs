@@ -77,8 +77,8 @@ fn chunk_size(len: usize, space: &mut [u8; SIZE_LEN_MAX]) -> &[u8] {
     let mut rest = &mut space[..];
     // Sixteen digits are enough for any.
     write!(rest, "{len:X}\r\n").ok();
-    let left = rest.len();
-    &space[..SIZE_LEN_MAX - left]
+    let len = SIZE_LEN_MAX.saturating_sub(rest.len());
+    space.get(..len).unwrap_or_default()
 }
 
 /// The head, and how the end of the body will be told.

@@ -61,7 +61,7 @@ impl Integer {
             } else {
                 self.value = (self.value << 8) | u64::from(octet);
             }
-            self.taken += 1;
+            self.taken = self.taken.saturating_add(1);
             if self.taken == self.len {
                 return Some(self.value);
             }
@@ -122,7 +122,7 @@ impl Follower {
                 At::Payload(left) => {
                     let skipped = octets.len().min(usize::try_from(left).unwrap_or(usize::MAX));
                     *octets = octets.get(skipped..).unwrap_or_default();
-                    match left - skipped as u64 {
+                    match left.saturating_sub(skipped as u64) {
                         0 => At::FrameType(Integer::default()),
                         left => At::Payload(left),
                     }
@@ -144,7 +144,7 @@ fn follow_settings(
     let len = octets.len().min(usize::try_from(left).unwrap_or(usize::MAX));
     let (mut within, _) = octets.split_at_checked(len).unwrap_or_default();
     let read = integer.read(&mut within);
-    let taken = len - within.len();
+    let taken = len.saturating_sub(within.len());
     *octets = octets.get(taken..).unwrap_or_default();
     let (id, integer) = match (read, id) {
         (None, id) => (id, integer),
@@ -152,7 +152,7 @@ fn follow_settings(
         (Some(_), Some(_)) => (None, Integer::default()),
         (id, None) => (id, Integer::default()),
     };
-    Ok(match left - taken as u64 {
+    Ok(match left.saturating_sub(taken as u64) {
         0 => At::FrameType(Integer::default()),
         left => At::Settings(left, id, integer),
     })

@@ -37,8 +37,8 @@ pub(super) fn take(block: Bytes) -> Result<Section, Repeated> {
         [] => Ok(Section { block, protocol: None }),
         [line] => {
             let mut rest = BytesMut::with_capacity(block.len());
-            rest.extend_from_slice(&block[..line.start]);
-            rest.extend_from_slice(&block[line.end..]);
+            rest.extend_from_slice(block.get(..line.start).unwrap_or_default());
+            rest.extend_from_slice(block.get(line.end..).unwrap_or_default());
             Ok(Section { block: rest.freeze(), protocol: Some(line.protocol) })
         }
         _ => Err(Repeated),
@@ -60,7 +60,7 @@ fn find(block: &[u8]) -> Option<Vec<Line>> {
     reader.integer(7)?;
     let mut lines = Vec::new();
     while let Some(&first) = reader.rest.first() {
-        let start = block.len() - reader.rest.len();
+        let start = block.len().saturating_sub(reader.rest.len());
         match first {
             // 4.5.2 and 4.5.3: indexed, also behind the base.
             0x80.. => drop(reader.integer(6)?),
@@ -78,7 +78,7 @@ fn find(block: &[u8]) -> Option<Vec<Line>> {
             0x20..0x40 => {
                 let (name, value) = (reader.string(3)?, reader.string(7)?);
                 if name.is(":protocol", PROTOCOL) {
-                    let end = block.len() - reader.rest.len();
+                    let end = block.len().saturating_sub(reader.rest.len());
                     lines.push(Line { start, end, protocol: value.protocol() });
                 }
             }
@@ -122,13 +122,13 @@ impl<'a> Reader<'a> {
     /// An integer in the lowest `bits` of the first octet, and in what follows (RFC 7541, 5.1).
     fn integer(&mut self, bits: u32) -> Option<usize> {
         let (first, mut rest) = self.rest.split_first()?;
-        let most = (1_usize << bits) - 1;
+        let most = !(usize::MAX << bits);
         let mut value = usize::from(*first) & most;
         if value == most {
             for shift in (0..28).step_by(7) {
                 let (octet, after) = rest.split_first()?;
                 rest = after;
-                value += usize::from(octet & 0x7f) << shift;
+                value = value.saturating_add(usize::from(octet & 0x7f) << shift);
                 if octet & 0x80 == 0 {
                     self.rest = rest;
                     return Some(value);

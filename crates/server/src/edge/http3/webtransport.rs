@@ -113,7 +113,7 @@ pub(super) async fn run(
         () = &mut ended => true,
         _ = &mut gone => {
             // What was said last must be read before the session's end overtakes it.
-            let time = LINGER_MIN.max(3 * peer.quic.rtt());
+            let time = LINGER_MIN.max(peer.quic.rtt().saturating_mul(3));
             tokio::time::timeout(time, &mut ended).await.is_ok()
         }
     };

@@ -93,7 +93,7 @@ impl Cell {
         let id = {
             let mut core = self.core.lock();
             let id = CarrierId(core.next_carrier);
-            core.next_carrier += 1;
+            core.next_carrier = core.next_carrier.wrapping_add(1);
             core.carriers.push(Attached::new(id, carrier));
             if core.closed.is_some() {
                 let ending = Ending::close(1001, "");
@@ -342,7 +342,7 @@ impl Cell {
 
     /// Bytes that wait to leave for this session, wherever they are.
     pub(crate) fn weight(&self) -> usize {
-        self.outbox.weight() + self.core.lock().machine.kept_len()
+        self.outbox.weight().saturating_add(self.core.lock().machine.kept_len())
     }
 
     /// Tells the operator who is slow, and what comes of it.

@@ -26,10 +26,10 @@ impl Lines {
             (self.since, self.written) = (Some(now), 0);
         }
         if self.written == LINES_MAX {
-            self.left_out += 1;
+            self.left_out = self.left_out.saturating_add(1);
             return None;
         }
-        self.written += 1;
+        self.written = self.written.saturating_add(1);
         Some(std::mem::take(&mut self.left_out))
     }
 }

@@ -22,20 +22,20 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) fn take(peer: &Arc<PeerCell>) -> Arc<Self> {
-        peer.inbox.lock().running += 1;
+        peer.inbox.lock().count_running(1);
         Arc::new(Self { peer: Arc::clone(peer), held: AtomicBool::new(true) })
     }
 
     fn give_up(&self) {
         if self.held.swap(false, Ordering::Relaxed) {
-            self.peer.inbox.lock().running -= 1;
+            self.peer.inbox.lock().count_running(-1);
             self.peer.pump(None);
         }
     }
 
     fn take_back(&self) {
         if !self.held.swap(true, Ordering::Relaxed) {
-            self.peer.inbox.lock().running += 1;
+            self.peer.inbox.lock().count_running(1);
         }
     }
 }

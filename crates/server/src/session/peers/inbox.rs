@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 pub(super) struct Inbox {
     pub(super) stage: Stage,
     pub(super) pumping: bool,
-    pub(super) running: u32,
+    running: u32,
     /// Nothing more comes from the client.
     pub(super) left: bool,
     /// Set while there is any of it.
@@ -91,6 +91,11 @@ impl Inbox {
             _ if refused => Work::Drop(next),
             _ => Work::Handle(next),
         })
+    }
+
+    /// So many more handlers run, or less.
+    pub(super) fn count_running(&mut self, more: i32) {
+        self.running = self.running.saturating_add_signed(more);
     }
 
     fn runs_less_than(&self, parallel_max: usize) -> bool {

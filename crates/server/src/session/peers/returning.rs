@@ -89,7 +89,7 @@ impl PeerCell {
     /// room for it.
     fn replay(&self, missed: &mut dyn Iterator<Item = &Entry>) -> bool {
         let limits = &self.cell.terms.shared.limits;
-        let (mut len, mut count) = (0, 0);
+        let (mut len, mut count) = (0_usize, 0_usize);
         let mut prepared: Vec<Prepared> = Vec::new();
         for Entry { name, args, position, .. } in missed {
             let position = Some(Place::in_journal(*position));
@@ -97,8 +97,8 @@ impl PeerCell {
             let Some(event) = wires::encode(self.member.wire, self.space(), what) else {
                 continue;
             };
-            len += event.len();
-            count += event.frames().len();
+            len = len.saturating_add(event.len());
+            count = count.saturating_add(event.frames().len());
             if len > limits.outbox_len_max / 2 || count > limits.outbox_count_max / 2 {
                 return false;
             }
