@@ -8,5 +8,5 @@ pub(crate) mod recovery;
 pub(crate) mod table;
 pub(crate) mod timers;
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod sizes;

@@ -62,34 +62,34 @@ struct Opening {
 }
 
 const OPENINGS: [Opening; 5] = [
-    Opening { protocol: "raw", path: "/ws?", headers: "", says: "", len_max: 565 },
+    Opening { protocol: "raw", path: "/ws?", headers: "", says: "", len_max: 540 },
     Opening {
         protocol: "envelopes",
         path: "/ws?",
         headers: "Sec-WebSocket-Protocol: omniwire.json.v1\r\n",
         says: "",
-        len_max: 565,
+        len_max: 540,
     },
     Opening {
         protocol: "Socket.IO",
         path: "/socket.io/?EIO=4&transport=websocket&",
         headers: "",
         says: "40",
-        len_max: 880,
+        len_max: 848,
     },
     Opening {
         protocol: "SignalR",
         path: "/signalr?",
         headers: "",
         says: "{\"protocol\":\"json\",\"version\":1}\x1e",
-        len_max: 780,
+        len_max: 748,
     },
     Opening {
         protocol: "SockJS",
         path: "/sockjs-raw/000/c00000000/websocket?",
         headers: "",
         says: "",
-        len_max: 665,
+        len_max: 636,
     },
 ];
 

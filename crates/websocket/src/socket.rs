@@ -438,6 +438,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         &self.io
     }
 
+    /// The same, to tell it something.
+    pub const fn get_mut(&mut self) -> &mut S {
+        &mut self.io
+    }
+
     fn with_subprotocol(mut self, subprotocol: Option<String>) -> Self {
         self.subprotocol = subprotocol.map(String::into_boxed_str);
         self

@@ -31,7 +31,7 @@ use tokio::task;
 /// What an engine drives: a future over a socket.
 pub(crate) trait Work: Future<Output = ()> + Unpin + Send + 'static {
     /// The socket that it reads and writes, until it is done.
-    fn socket(&self) -> Option<&Socket>;
+    fn socket(&mut self) -> Option<&mut Socket>;
 }
 
 /// The engines of every runtime that serves connections.
@@ -160,7 +160,7 @@ impl<W> Line<W> {
 }
 
 /// One connection.
-struct Record<W> {
+pub(crate) struct Record<W> {
     work: Mutex<Option<W>>,
     /// It is on the list.
     queued: AtomicBool,
@@ -193,7 +193,7 @@ impl<W: Work> Record<W> {
         let waker = Waker::from(Arc::clone(self));
         let mut slot = self.work.lock();
         let work = slot.as_mut()?;
-        let news = Readiness(self.readiness.swap(0, Ordering::AcqRel));
+        let news = Readiness::of_bits(self.readiness.swap(0, Ordering::AcqRel));
         if let Some(socket) = work.socket() {
             socket.note(news);
         }
@@ -271,7 +271,7 @@ impl<W: Work> Engine<W> {
             // One that has ended may have left news behind. What is news for another is none for
             // the one that has its place now: it finds that nothing is there.
             let Some(record) = records.get(place) else { return };
-            record.readiness.fetch_or(readiness.0, Ordering::AcqRel);
+            record.readiness.fetch_or(readiness.bits(), Ordering::AcqRel);
             record.wake_by_ref();
         });
         if let Err(error) = heard {
@@ -299,7 +299,7 @@ impl<W: Work> Engine<W> {
     /// Gives a new record its place; whether it could.
     fn admit(&mut self, record: &Arc<Record<W>>) -> bool {
         let mut slot = record.work.lock();
-        let Some(socket) = slot.as_ref().and_then(W::socket) else { return false };
+        let Some(socket) = slot.as_mut().and_then(W::socket) else { return false };
         let place = self.records.next();
         match self.selector.add(socket, place as usize) {
             Ok(()) => {

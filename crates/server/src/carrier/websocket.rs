@@ -18,6 +18,7 @@ use crate::panics;
 use crate::session::cell::{Cell, Step};
 use bytes::Bytes;
 use omniwire_session::{ByteString, Detached, Ending, Message as Given};
+use omniwire_websocket::deflate::Agreed;
 use omniwire_websocket::{CloseCode, CloseFrame, Config, Error, Message, Role, WebSocket};
 use std::collections::VecDeque;
 use std::io;
@@ -44,32 +45,32 @@ const LEN_PER_TURN: u64 = 256 << 10;
 pub(crate) async fn run(
     place: Place,
     upgrade: Upgrade,
-    config: Arc<Config>,
+    deflate: Option<Agreed>,
     connection: Option<Arc<Connection>>,
 ) {
     match upgrade.wait().await {
         Ok(Upgraded::Tcp(io, read)) => {
             let count = connection.and_then(|connection| connection.take_count());
-            drive_tcp(place.counted(count), io, read, config);
+            drive_tcp(place.counted(count), io, read, deflate);
         }
-        Ok(Upgraded::Other(io, read)) => drive(place, io, read, config, connection),
+        Ok(Upgraded::Other(io, read)) => drive(place, io, read, deflate, connection),
         Err(error) => tracing::debug!(%error, "no WebSocket came of a handshake"),
     }
 }
 
 /// By an engine of this runtime, without a task.
 #[cfg(unix)]
-fn drive_tcp(place: Place, io: TcpStream, leftover: Bytes, config: Arc<Config>) {
+fn drive_tcp(place: Place, io: TcpStream, leftover: Bytes, deflate: Option<Agreed>) {
     let shared = Arc::clone(&place.cell.terms.shared);
-    let driven = shared.engines.drive(io, |socket| Carried::new(place, socket, leftover, config));
+    let driven = shared.engines.drive(io, |socket| Carried::new(place, socket, leftover, deflate));
     if let Err(error) = driven {
         tracing::warn!(%error, "a WebSocket can't be driven");
     }
 }
 
 #[cfg(not(unix))]
-fn drive_tcp(place: Place, io: TcpStream, leftover: Bytes, config: Arc<Config>) {
-    drive(place, io, leftover, config, None);
+fn drive_tcp(place: Place, io: TcpStream, leftover: Bytes, deflate: Option<Agreed>) {
+    drive(place, io, leftover, deflate, None);
 }
 
 /// In a task of its own: what led here, which is larger, leaves no memory behind.
@@ -77,12 +78,12 @@ fn drive<S>(
     place: Place,
     io: S,
     leftover: Bytes,
-    config: Arc<Config>,
+    deflate: Option<Agreed>,
     connection: Option<Arc<Connection>>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    if let Ok(carried) = Carried::new(place, io, leftover, config) {
+    if let Ok(carried) = Carried::new(place, io, leftover, deflate) {
         tokio::spawn(async move {
             let _counted = connection;
             carried.await;
@@ -104,14 +105,22 @@ enum State<S> {
 struct Idle<S> {
     place: Place,
     io: S,
-    config: Arc<Config>,
+    own: Option<Box<Own>>,
+}
+
+/// What few connections have, besides what the mount says of all.
+#[derive(Default)]
+struct Own {
+    /// What the handshake agreed on.
+    deflate: Option<Agreed>,
+    /// Pings and Pongs that have come.
     controls: Bucket,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Carried<S> {
-    fn new(place: Place, io: S, leftover: Bytes, config: Arc<Config>) -> io::Result<Self> {
-        let controls = Bucket::default();
-        let driver = Driver::new(Idle { place, io, config, controls }, leftover)?;
+    fn new(place: Place, io: S, leftover: Bytes, deflate: Option<Agreed>) -> io::Result<Self> {
+        let own = deflate.map(|agreed| Own { deflate: Some(agreed), ..Own::default() });
+        let driver = Driver::new(Idle { place, io, own: own.map(Box::new) }, leftover)?;
         Ok(Self(State::Busy(Box::new(driver))))
     }
 }
@@ -153,10 +162,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Carried<S> {
 
 #[cfg(unix)]
 impl Work for Carried<Socket> {
-    fn socket(&self) -> Option<&Socket> {
-        match &self.0 {
-            State::Busy(driver) => Some(driver.socket.get_ref()),
-            State::Idle(idle) => Some(&idle.io),
+    fn socket(&mut self) -> Option<&mut Socket> {
+        match &mut self.0 {
+            State::Busy(driver) => Some(driver.socket.get_mut()),
+            State::Idle(idle) => Some(&mut idle.io),
             State::Over => None,
         }
     }
@@ -166,7 +175,7 @@ impl Work for Carried<Socket> {
 struct Driver<S> {
     place: Place,
     socket: WebSocket<S>,
-    config: Arc<Config>,
+    own: Option<Box<Own>>,
     /// Our Close is on its way: what the peer still says is not heard.
     ended: bool,
     /// How the peer went, as far as is known.
@@ -194,11 +203,20 @@ enum Turn {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     fn new(idle: Idle<S>, leftover: Bytes) -> io::Result<Self> {
-        let Idle { place, io, config, controls } = idle;
-        let socket = WebSocket::from_parts(io, Role::Server, (*config).clone(), leftover)?;
-        let (socket, gone, watch) = (socket.hold_close(), Detached::Lost, Watch::new(controls));
-        let (stalled, portion) = (Stall::default(), None);
-        Ok(Self { place, socket, config, ended: false, gone, stalled, watch, portion })
+        let Idle { place, io, own } = idle;
+        let deflate = own.as_ref().and_then(|own| own.deflate.clone());
+        let config = Config { deflate, ..place.cell.terms.websocket.clone() };
+        let socket = WebSocket::from_parts(io, Role::Server, config, leftover)?.hold_close();
+        Ok(Self {
+            place,
+            socket,
+            own,
+            ended: false,
+            gone: Detached::Lost,
+            stalled: Stall::default(),
+            watch: Watch::default(),
+            portion: None,
+        })
     }
 
     /// Ready when the connection is over. A panic ends this one connection; its place is given up
@@ -218,8 +236,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     fn rest(self) -> Idle<S> {
-        let (io, controls) = (self.socket.into_inner(), self.watch.controls);
-        Idle { place: self.place, io, config: self.config, controls }
+        Idle { place: self.place, io: self.socket.into_inner(), own: self.own }
     }
 
     /// Ready when the connection is over.
@@ -325,7 +342,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 return;
             }
             Message::Ping(_) | Message::Pong(_) => {
-                if !self.watch.allow_control(&self.place.cell.terms.shared.limits) {
+                let own = self.own.get_or_insert_default();
+                if !own.controls.allow(&self.place.cell.terms.shared.limits) {
                     self.end(&Ending::close(1008, "too many pings"));
                 }
                 return;

@@ -212,6 +212,9 @@ impl Endpoint {
         entrance: Entrance,
         options: Options,
     ) -> Arc<dyn Mounted> {
+        // Stock clients show the reason to the application, where npm's server gives none.
+        let door = Door::plain(site.shared, engine.max_payload).terse();
+        let door = door.compressing(options.deflate.clone());
         let terms = Terms {
             shared: Arc::clone(site.shared),
             entrance,
@@ -224,10 +227,8 @@ impl Endpoint {
             parallel_max: site.shared.limits.calls_max,
             methods: false,
             ping: None,
+            websocket: door.config(),
         };
-        // Stock clients show the reason to the application, where npm's server gives none.
-        let door = Door::plain(site.shared, engine.max_payload).terse();
-        let door = door.compressing(options.deflate.clone());
         let origins = site.origins(options.origins.clone());
         Arc::new(Self { engine, speech, terms: Arc::new(terms), door, origins, options })
     }

@@ -107,6 +107,8 @@ impl IntoMounted for PlainMount {
             parallel_max: site.shared.limits.calls_max,
             methods: false,
             ping: None,
+            // None carries them.
+            websocket: omniwire_websocket::Config::default(),
         };
         let origins = site.origins(self.origins);
         let gzip = self.gzip.unwrap_or(site.gzip);

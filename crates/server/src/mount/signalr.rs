@@ -100,6 +100,9 @@ impl SignalRMount {
 
 impl IntoMounted for SignalRMount {
     fn into_mounted(self: Box<Self>, site: &Site<'_>) -> Result<Arc<dyn Mounted>, BuildError> {
+        // A WebSocket message may hold several hub messages: the limit is for each of these.
+        let door =
+            Door::plain(site.shared, self.config.message_len_max.saturating_add(SOCKET_LEN_MIN));
         let terms = Terms {
             shared: Arc::clone(site.shared),
             entrance: Entrance::Fixed(site.space(&self.namespace)?),
@@ -112,10 +115,8 @@ impl IntoMounted for SignalRMount {
             parallel_max: self.parallel_max,
             methods: true,
             ping: None,
+            websocket: door.config(),
         };
-        // A WebSocket message may hold several hub messages: the limit is for each of these.
-        let door =
-            Door::plain(site.shared, self.config.message_len_max.saturating_add(SOCKET_LEN_MIN));
         let origins = site.origins(self.origins);
         let config = Arc::new(self.config);
         let on_negotiate = self.on_negotiate;

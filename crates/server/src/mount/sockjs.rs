@@ -82,6 +82,7 @@ impl SockJsMount {
 impl IntoMounted for SockJsMount {
     fn into_mounted(self: Box<Self>, site: &Site<'_>) -> Result<Arc<dyn Mounted>, BuildError> {
         let limits = &site.shared.limits;
+        let door = Door::plain(site.shared, limits.message_len_max);
         let terms = Terms {
             shared: Arc::clone(site.shared),
             entrance: Entrance::Fixed(site.space(&self.namespace)?),
@@ -95,9 +96,10 @@ impl IntoMounted for SockJsMount {
             parallel_max: limits.calls_max,
             methods: false,
             ping: Some((limits.ping_interval, limits.ping_timeout)),
+            websocket: door.config(),
         };
         Ok(Arc::new(Endpoint {
-            door: Door::plain(site.shared, limits.message_len_max),
+            door,
             origins: site.origins(self.origins),
             terms: Arc::new(terms),
             service: self.service,

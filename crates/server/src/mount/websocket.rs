@@ -107,6 +107,7 @@ impl IntoMounted for WebSocketMount {
             parallel_max: limits.calls_max,
             methods: false,
             ping: self.ping.or(Some((limits.ping_interval, limits.ping_timeout))),
+            websocket: door.config(),
         };
         let origins = site.origins(self.origins);
         Ok(Arc::new(Endpoint { door, terms: Arc::new(terms), origins }))
@@ -158,8 +159,7 @@ impl Mounted for Endpoint {
 #[derive(Debug, Clone)]
 pub(crate) struct Door {
     options: server::Options,
-    /// Of connections without compression: shared by all of them.
-    config: Arc<Config>,
+    config: Config,
 }
 
 /// A handshake that succeeded.
@@ -167,7 +167,6 @@ pub(crate) struct Handshake {
     accepted: server::Accepted,
     upgrade: Upgrade,
     pub(crate) subprotocol: Option<String>,
-    config: Arc<Config>,
     /// The TCP connection counts as long as the WebSocket lives.
     connection: Option<Arc<Connection>>,
 }
@@ -209,7 +208,7 @@ impl Door {
         };
         let close_timeout = limits.close_timeout;
         let config = Config { limits: received, close_timeout, ..Config::default() };
-        Self { options, config: Arc::new(config) }
+        Self { options, config }
     }
 
     /// The same door, which offers permessage-deflate if it is told how.
@@ -220,8 +219,13 @@ impl Door {
 
     /// The same door, whose connections get codes without words when they break a rule.
     pub(crate) fn terse(mut self) -> Self {
-        Arc::make_mut(&mut self.config).says_why = false;
+        self.config.says_why = false;
         self
+    }
+
+    /// How the sessions that it opens speak to WebSockets ([`Terms::websocket`]).
+    pub(crate) fn config(&self) -> Config {
+        self.config.clone()
     }
 
     /// Bytes of one message.
@@ -238,16 +242,11 @@ impl Door {
         let accepted = server::accept(&head, &self.options)
             .map_err(|refusal| refusal.response::<&'static str>().map(Body::from))?;
         tracing::debug!(version = ?request.version(), "a WebSocket opens");
-        let mut config = Arc::clone(&self.config);
-        if accepted.deflate.is_some() {
-            Arc::make_mut(&mut config).deflate.clone_from(&accepted.deflate);
-        }
         Ok(Handshake {
             subprotocol: accepted.subprotocol.clone(),
             connection: request.extensions().get::<Arc<Connection>>().cloned(),
             upgrade: Upgrade::of(request),
             accepted,
-            config,
         })
     }
 }
@@ -265,7 +264,8 @@ impl Handshake {
             Err(fault) => return answers::refuse(fault),
         };
         let place = Place::new(cell, id);
-        let run = websocket::run(place, self.upgrade, self.config, self.connection);
+        let deflate = self.accepted.deflate.clone();
+        let run = websocket::run(place, self.upgrade, deflate, self.connection);
         tokio::spawn(async move {
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;

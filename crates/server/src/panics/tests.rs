@@ -47,6 +47,7 @@ fn open(server: &Omniwire, machine: Buggy) -> Arc<Cell> {
         parallel_max: 1,
         methods: false,
         ping: None,
+        websocket: omniwire_websocket::Config::default(),
     };
     let request = RequestInfo::copy_of(&http::Request::new(()), None, &Heads::default());
     let opening = Opening { request, token: fresh_id(), ids: PeerIds::Fresh, seat: None };

@@ -30,6 +30,7 @@ use omniwire_session::{
     Answer, ByteString, Carrier, CarrierId, Detached, Ending, Event, Fault, Few, Input, Link,
     Output, Reason, Refusal, Session,
 };
+use omniwire_websocket as websocket;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
@@ -67,6 +68,8 @@ pub(crate) struct Terms {
     /// WebSocket pings, for protocols that have none of their own: after this much silence, and
     /// how long the answer may take.
     pub(crate) ping: Option<(Duration, Duration)>,
+    /// How its WebSockets are spoken to, but for the compression that each agrees on.
+    pub(crate) websocket: websocket::Config,
 }
 
 /// How the peers of a session get their public ids.

@@ -59,10 +59,12 @@ impl Selector {
         let mut count: usize = 0;
         for event in &self.events {
             count = count.saturating_add(1);
-            let readiness = Readiness::default()
-                .with(Readiness::READ, event.is_readable() || event.is_error())
-                .with(Readiness::WRITE, event.is_writable() || event.is_error())
-                .with(Readiness::READ_CLOSED, event.is_read_closed() || event.is_error());
+            let failed = event.is_error();
+            let readiness = Readiness {
+                read: event.is_readable() || failed,
+                write: event.is_writable() || failed,
+                read_closed: event.is_read_closed() || failed,
+            };
             tell(event.token().0, readiness);
         }
         self.more = count == EVENTS_MAX;

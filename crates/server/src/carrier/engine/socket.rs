@@ -1,6 +1,5 @@
 //! A TCP socket that an engine watches.
 
-use std::cell::Cell;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
@@ -8,26 +7,23 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What is known of a socket without asking the system, as bits.
+/// What is known of a socket without asking the system. Not as bits: what a `bool` can't be tells
+/// the states of what is built around it apart (`Carried`), so these need no room of their own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Readiness(pub(super) u8);
+pub(super) struct Readiness {
+    pub(super) read: bool,
+    pub(super) write: bool,
+    /// The peer has said its last, which is read again and again.
+    pub(super) read_closed: bool,
+}
 
 impl Readiness {
-    pub(super) const READ: Self = Self(1);
-    pub(super) const WRITE: Self = Self(2);
-    /// The peer has said its last, which is read again and again.
-    pub(super) const READ_CLOSED: Self = Self(4);
-
-    pub(super) fn with(self, other: Self, is_so: bool) -> Self {
-        Self(self.0 | if is_so { other.0 } else { 0 })
+    pub(super) fn bits(self) -> u8 {
+        u8::from(self.read) | u8::from(self.write) << 1 | u8::from(self.read_closed) << 2
     }
 
-    fn has(self, any: Self) -> bool {
-        self.0 & any.0 != 0
-    }
-
-    fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
+    pub(super) fn of_bits(bits: u8) -> Self {
+        Self { read: bits & 1 != 0, write: bits & 2 != 0, read_closed: bits & 4 != 0 }
     }
 }
 
@@ -36,47 +32,44 @@ impl Readiness {
 #[derive(Debug)]
 pub(crate) struct Socket {
     stream: TcpStream,
-    readiness: Cell<Readiness>,
+    readiness: Readiness,
 }
 
 impl Socket {
     /// Of a stream that does not block.
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, readiness: Cell::new(Readiness::WRITE) }
+        Self { stream, readiness: Readiness { write: true, ..Readiness::default() } }
     }
 
     /// Hears what the selector said.
-    pub(super) fn note(&self, news: Readiness) {
-        self.readiness.set(Readiness(self.readiness.get().0 | news.0));
+    pub(super) fn note(&mut self, news: Readiness) {
+        self.readiness = Readiness::of_bits(self.readiness.bits() | news.bits());
     }
+}
 
-    /// Tries something that `what` must be known for. One that did less than it was asked for has
-    /// met the end of what there is: the next news says when there is more.
-    fn attempt(
-        &self,
-        what: Readiness,
-        asked: usize,
-        mut attempt: impl FnMut(&TcpStream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        let known = self.readiness.get();
-        if !known.has(what) {
-            return Poll::Pending;
-        }
-        loop {
-            match attempt(&self.stream) {
-                Ok(done) => {
-                    if 0 < done && done < asked {
-                        self.readiness.set(known.without(what.without(Readiness::READ_CLOSED)));
-                    }
-                    return Poll::Ready(Ok(done));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.readiness.set(known.without(what));
-                    return Poll::Pending;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Poll::Ready(Err(error)),
+/// Tries what the socket is `ready` for, if it is. Something that did less than it was asked for
+/// has met the end of what there is: the next news says when there is more.
+fn attempt(
+    stream: &TcpStream,
+    ready: &mut bool,
+    asked: usize,
+    mut attempt: impl FnMut(&TcpStream) -> io::Result<usize>,
+) -> Poll<io::Result<usize>> {
+    if !*ready {
+        return Poll::Pending;
+    }
+    loop {
+        match attempt(stream) {
+            Ok(done) => {
+                *ready = done == 0 || done >= asked;
+                return Poll::Ready(Ok(done));
             }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                *ready = false;
+                return Poll::Pending;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Poll::Ready(Err(error)),
         }
     }
 }
@@ -93,9 +86,12 @@ impl AsyncRead for Socket {
         _: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let what = Readiness(Readiness::READ.0 | Readiness::READ_CLOSED.0);
+        let Self { stream, readiness } = self.get_mut();
+        readiness.read |= readiness.read_closed;
         let room = buffer.initialize_unfilled();
-        let read = self.attempt(what, room.len(), |mut stream| stream.read(room));
+        let asked = room.len();
+        let read = attempt(stream, &mut readiness.read, asked, |mut stream| stream.read(room));
+        readiness.read_closed &= read.is_ready();
         read.map_ok(|count| buffer.advance(count))
     }
 }
@@ -106,7 +102,8 @@ impl AsyncWrite for Socket {
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.attempt(Readiness::WRITE, bytes.len(), |mut stream| stream.write(bytes))
+        let Self { stream, readiness } = self.get_mut();
+        attempt(stream, &mut readiness.write, bytes.len(), |mut stream| stream.write(bytes))
     }
 
     fn poll_write_vectored(
@@ -115,7 +112,8 @@ impl AsyncWrite for Socket {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let len = slices.iter().map(|slice| slice.len()).sum();
-        self.attempt(Readiness::WRITE, len, |mut stream| stream.write_vectored(slices))
+        let Self { stream, readiness } = self.get_mut();
+        attempt(stream, &mut readiness.write, len, |mut stream| stream.write_vectored(slices))
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -21,8 +21,8 @@ struct Echo {
 }
 
 impl Work for Echo {
-    fn socket(&self) -> Option<&Socket> {
-        Some(&self.socket)
+    fn socket(&mut self) -> Option<&mut Socket> {
+        Some(&mut self.socket)
     }
 }
 

@@ -13,7 +13,6 @@ use tokio::time::Sleep;
 pub(in crate::carrier) struct Watch {
     frame: Timer,
     message: Timer,
-    pub(super) controls: Bucket,
 }
 
 /// Runs while what has this number is unfinished.
@@ -39,11 +38,7 @@ impl Timer {
 }
 
 impl Watch {
-    pub(super) fn new(controls: Bucket) -> Self {
-        Self { controls, ..Self::default() }
-    }
-
-    /// Whether there is nothing to watch but the rate of Pings and Pongs.
+    /// Whether there is nothing to watch.
     pub(super) fn is_idle(&self) -> bool {
         self.frame.0.is_none() && self.message.0.is_none()
     }
@@ -77,18 +72,11 @@ impl Watch {
         let late = self.message.poll(message, limits.message_timeout, context);
         late.map(|()| "the message took too long")
     }
-
-    /// Whether one more Ping or Pong may come now.
-    pub(super) fn allow_control(&mut self, limits: &Limits) -> bool {
-        let burst = limits.control_burst_max.try_into().unwrap_or(u32::MAX);
-        let rate = limits.control_rate_max.try_into().unwrap_or(u32::MAX);
-        self.controls.take(clock::now(), burst, rate)
-    }
 }
 
 /// A bucket of tokens, one for each frame, that fills up again with time.
 #[derive(Debug, Default)]
-pub(super) struct Bucket(Option<Box<Taken>>);
+pub(super) struct Bucket(Option<Taken>);
 
 /// Of a peer that has sent some.
 #[derive(Debug)]
@@ -99,8 +87,15 @@ struct Taken {
 }
 
 impl Bucket {
+    /// Whether one more Ping or Pong may come now.
+    pub(super) fn allow(&mut self, limits: &Limits) -> bool {
+        let burst = limits.control_burst_max.try_into().unwrap_or(u32::MAX);
+        let rate = limits.control_rate_max.try_into().unwrap_or(u32::MAX);
+        self.take(clock::now(), burst, rate)
+    }
+
     fn take(&mut self, now: Instant, burst: u32, rate: u32) -> bool {
-        let taken = self.0.get_or_insert_with(|| Box::new(Taken { count: 0, since: now }));
+        let taken = self.0.get_or_insert(Taken { count: 0, since: now });
         let elapsed = now.saturating_duration_since(taken.since);
         let back = (elapsed.as_secs_f64() * f64::from(rate)) as u32;
         if back > 0 {
