@@ -26,8 +26,8 @@ export function startDemo(flags = [], port = 0) {
 }
 
 /** `omniwire conformance --suite NAME`, with further environment; `port` 0 takes a free one. */
-export function startSuite(suite, environment = {}, port = 0) {
-  const args = ["conformance", "--suite", suite, "--port", `${port}`];
+export function startSuite(suite, environment = {}, port = 0, flags = []) {
+  const args = ["conformance", "--suite", suite, "--port", `${port}`, ...flags];
   return Server.start(args, /listening on (?<address>\S+:\d+)/, environment);
 }
 

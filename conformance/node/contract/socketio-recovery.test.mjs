@@ -49,8 +49,8 @@ async function missing(watcher, act) {
   return gone;
 }
 
-async function watching(namespace = "/") {
-  const watcher = await entered(server, namespace);
+async function watching(namespace = "/", to = server) {
+  const watcher = await entered(to, namespace);
   await ask(watcher, "join", "watch");
   return watcher;
 }
@@ -268,6 +268,70 @@ test("after the window it is new", async () => {
     socket.disconnect();
   } finally {
     await short.stop();
+  }
+});
+
+test("one that missed more than its outbox holds is told on its connection that it is new", async () => {
+  const flags = ["--limit", "outbox_len_max=16384"];
+  const small = await startSuite("socketio", { SIO_RECOVERY_MS: "5000" }, 0, flags);
+  try {
+    const to = { http: (path) => new URL(path, small.url).href };
+    for (const transports of Object.values(TRANSPORTS)) {
+      const watcher = await watching("/", to);
+      const socket = await returning("/", { transports }, to);
+      const { id } = socket;
+      await ask(socket, "join", "a");
+      await missing(watcher, () => cut(socket));
+      socket.heard.length = 0;
+      for (let turn = 0; turn < 40; turn++) {
+        await ask(watcher, "to", "a", "missed", "x".repeat(512));
+      }
+      const failures = all(socket, "connect_error");
+      const welcome = await back(socket);
+      assert.deepEqual([socket.recovered, welcome.recovered], [false, false]);
+      assert.notEqual(socket.id, id);
+      assert.equal(socket.id, welcome.id);
+      assert.deepEqual((await ask(socket, "get-data")).rooms, []);
+      assert.deepEqual(socket.heard.map(([event]) => event), ["welcome"]);
+      await ask(watcher, "broadcast", "live", 1);
+      await settled(socket);
+      assert.equal(socket.heard.at(-1)[0], "live");
+      // And it can come back as that one.
+      const anew = socket.id;
+      await missing(watcher, () => cut(socket));
+      assert.deepEqual([(await back(socket)).recovered, socket.id], [true, anew]);
+      assert.deepEqual(failures, []);
+      socket.disconnect();
+      watcher.disconnect();
+    }
+  } finally {
+    await small.stop();
+  }
+});
+
+test("one that is new because it missed too much passes the middleware as such", async () => {
+  const flags = ["--limit", "outbox_len_max=16384"];
+  const small = await startSuite("socketio", { SIO_RECOVERY_MS: "5000" }, 0, flags);
+  try {
+    const to = { http: (path) => new URL(path, small.url).href };
+    const socket = await returning("/auth", { auth: { token: "secret" } }, to);
+    const other = await entered(to, "/auth", { auth: { token: "secret" } });
+    const { id } = socket;
+    await cut(socket);
+    for (let turn = 0; turn < 40; turn++) await ask(other, "broadcast", "missed", "x".repeat(512));
+    socket.auth = { token: "wrong" };
+    const refused = once(socket, "connect_error");
+    socket.connect();
+    const [error] = await within(refused, "the refusal");
+    assert.equal(error.message, "not authorized");
+    socket.auth = { token: "secret" };
+    const welcome = await back(socket);
+    assert.equal(welcome.recovered, false);
+    assert.notEqual(socket.id, id);
+    socket.disconnect();
+    other.disconnect();
+  } finally {
+    await small.stop();
   }
 });
 

@@ -12,6 +12,7 @@ pub(crate) use carriers::{Chunk, Step};
 use self::carriers::{Attached, Ping};
 use self::pace::EVENTS_PER_TURN;
 use super::peers::{Admission, Answered, Arrival, PeerCell, Pending, Queued, RoomWish};
+use super::recovery::Recoverable;
 use super::timers::Sleeper;
 use crate::app::namespace::{Denied, Space};
 use crate::app::peer::Peer;
@@ -436,6 +437,21 @@ impl Cell {
         let Some(peer) = peer else { return };
         let first = peer.arrive(arrival);
         after.arrivals.push((peer, first));
+    }
+
+    /// Puts a new peer in the place of one that waits to be let in as whom its client was, if it
+    /// still does.
+    pub(crate) fn replace(self: &Arc<Self>, former: &PeerCell) -> Option<Arc<PeerCell>> {
+        let core = &mut *self.core.lock();
+        let place = core.peers.iter_mut().find(|peer| std::ptr::eq(&***peer, former))?;
+        let (space, link, auth) = (former.space(), former.member.link, former.auth().clone());
+        self.outbox.forget(link);
+        self.outbox.hold(link);
+        let recovery = Some(Recoverable::of_nobody());
+        let id = (*fresh_id()).into();
+        let admission = Admission { link, id, auth, wire: former.member.wire, recovery };
+        *place = PeerCell::new(self, Arc::clone(space), admission);
+        Some(Arc::clone(place))
     }
 
     /// What a peer that enters this namespace is called.

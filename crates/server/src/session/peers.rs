@@ -297,7 +297,7 @@ impl PeerCell {
     fn come_in(self: &Arc<Self>) {
         let space = self.space();
         if !self.is_let_in() {
-            return self.break_off();
+            return self.start_anew();
         }
         if let Some(room) = space.user_room_of(self.cell.request())
             && let Err(error) = space.hub.join(self, &room)

@@ -115,6 +115,11 @@ pub(crate) struct Recoverable {
 }
 
 impl Recoverable {
+    /// Of a peer that its client was not before.
+    pub(crate) fn of_nobody() -> Self {
+        Self::new(fresh_id(), None, Since::Entered)
+    }
+
     fn new(token: ByteString, former: Option<Former>, since: Since) -> Self {
         let recovered = former.is_some();
         let former = Mutex::new(former);
@@ -154,19 +159,17 @@ impl Recovery {
         cell: &Arc<Cell>,
         returning: Returning,
     ) -> Option<Recoverable> {
-        let (token, since) = match returning {
-            Returning::No => return None,
-            Returning::New => (None, Since::Entered),
-            Returning::As { token, since } => (Some(token), since),
-        };
-        if let Some(token) = token
+        if returning == Returning::No {
+            return None;
+        }
+        if let Returning::As { token, since } = returning
             && let Some(former) = self.former(hub, &token, &since)
             // Who leaves a namespace and enters it again, over one connection, is new.
             && !matches!(&former, Former::Here(peer) if Arc::ptr_eq(&peer.cell, cell))
         {
             return Some(Recoverable::new(token, Some(former), since));
         }
-        Some(Recoverable::new(fresh_id(), None, since))
+        Some(Recoverable::of_nobody())
     }
 
     fn former(&self, hub: &Hub<PeerCell>, token: &ByteString, since: &Since) -> Option<Former> {

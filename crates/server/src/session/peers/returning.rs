@@ -1,7 +1,7 @@
 //! How a peer comes in and goes, where it may come back.
 
-use super::PeerCell;
-use crate::app::failure::Failure;
+use super::inbox::Stage;
+use super::{PeerCell, left_meanwhile};
 use crate::session::recovery::{Away, Former, Recoverable, Recovery};
 use crate::wires;
 use omniwire_hub::{Entry, MemberKey, PushError, Welcome};
@@ -40,7 +40,7 @@ impl PeerCell {
         former.cell.handle(Input::Close { reason: Reason::ConnectionLost }).ok();
         match coming.try_recv() {
             Ok(away) => return self.ask_to_come_back(away),
-            Err(TryRecvError::Closed) => return self.break_off(),
+            Err(TryRecvError::Closed) => return self.start_anew(),
             Err(TryRecvError::Empty) => {}
         }
         // Its `on_disconnect` takes its time.
@@ -52,7 +52,7 @@ impl PeerCell {
                     if let Some(recovery) = &peer.space().recovery {
                         recovery.give_up(&token);
                     }
-                    peer.break_off();
+                    peer.start_anew();
                 }
             }
             peer.pump(None);
@@ -60,7 +60,7 @@ impl PeerCell {
     }
 
     /// Puts it among the peers of the namespace. Whether that could be: what a returning peer
-    /// missed may be forgotten by now.
+    /// missed may be forgotten by now, or be too much.
     pub(super) fn is_let_in(self: &Arc<Self>) -> bool {
         let space = self.space();
         let (Some(own), Some(recovery)) = (self.recovery(), &space.recovery) else {
@@ -105,13 +105,17 @@ impl PeerCell {
             prepared.push(event);
         }
         // If the session is over, it may come back once more.
-        prepared.iter().all(|event| self.cell.outbox.push_own(event) != Err(PushError::Full))
+        self.cell.outbox.could_take(len, count)
+            && prepared.iter().all(|event| self.cell.outbox.push_own(event) != Err(PushError::Full))
     }
 
-    /// It can't be what it was promised to be: its client is to come once more, and will be new.
-    pub(super) fn break_off(self: &Arc<Self>) {
-        self.hang_up();
-        self.admit(Err(Failure::client("what it missed is not known any more")));
+    /// It can't be who its client was: a new peer takes its place, and its client is told so by
+    /// the ids of that one.
+    pub(super) fn start_anew(self: &Arc<Self>) {
+        let Some(peer) = self.cell.replace(self) else { return self.admit(Err(left_meanwhile())) };
+        tracing::debug!(peer = %peer.member.id, former = %self.member.id, "can't be recovered");
+        self.inbox.lock().stage = Stage::Refused;
+        peer.pump(None);
     }
 
     /// Takes it out of the namespace. It may come back if it `left` for a reason that allows that.
