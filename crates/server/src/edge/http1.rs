@@ -2,7 +2,7 @@
 //!
 //! Hyper keeps 16 to 24 KB of buffers as long as a connection lives. Polls and event streams do
 //! nothing but wait, by the ten thousand, so what waits here keeps no buffer at all. What is not
-//! plainly a whole and ordinary request (half of one, a long body, chunks, HTTP/2, nonsense) is
+//! plainly a whole head and an ordinary request (a long body, chunks, HTTP/2, nonsense) is
 //! hyper's, with the connection and all that has been read of it.
 
 mod head;
@@ -14,11 +14,13 @@ use crate::carrier::reading::poll_read;
 use crate::carrier::upgrade::{Socket, Upgrade};
 use crate::clock;
 use axum::body::Body;
+use axum::response::IntoResponse as _;
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::FutureExt as _;
 use http::{Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
+use omniwire_session::limits::Limits;
 use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
@@ -28,8 +30,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// Answers requests until the connection ends, changes its protocol (`None`) or brings something
-/// for hyper. The first request must have begun by `deadline`, each further one within the limit
-/// after the last answer.
+/// for hyper. The first request's head must be whole by `deadline`; each further one must have begun
+/// within the limit after the last answer, and be whole within the limit after that. A head that is
+/// late is answered 408 (RFC 9110, 15.5.9), which hyper does not do.
 pub(super) async fn serve<S>(
     site: &Site,
     visit: &Visit,
@@ -57,7 +60,25 @@ where
         }
         let is_ours = |path: &str| site.has_mount(path);
         let Some(whole) = head::take(&mut line.unread, &site.limits, is_ours) else {
-            return Some(Prefixed::new(line.stream, line.unread));
+            if !head::is_begun(&line.unread, &site.limits) {
+                return Some(Prefixed::new(line.stream, line.unread));
+            }
+            if !visit.connection.is_greeting() {
+                deadline = Instant::from_std(clock::now()) + site.limits.handshake_timeout;
+            }
+            let read = tokio::select! {
+                read = timeout_at(deadline, line.read_head(&site.limits)) => read,
+                _ = stopped.changed() => return None,
+            };
+            let Ok(read) = read else {
+                tracing::debug!(remote = %visit.remote, "no whole request in time");
+                let late = StatusCode::REQUEST_TIMEOUT.into_response();
+                line.write(late, false).await.ok()?;
+                line.stream.shutdown().await.ok();
+                return None;
+            };
+            read.ok()?;
+            continue;
         };
         let head::Whole { mut request, lasts, asks_for_upgrade } = whole;
         let offer = asks_for_upgrade.then(|| Upgrade::offer(request.extensions_mut()));
@@ -94,6 +115,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         }
         self.unread = bytes.freeze();
         Poll::Ready(Ok(()))
+    }
+
+    /// Reads on until the head that has begun may be whole, or is longer than it may be. Looks at
+    /// each byte once, however many come at a time.
+    async fn read_head(&mut self, limits: &Limits) -> io::Result<()> {
+        let mut bytes = BytesMut::from(std::mem::take(&mut self.unread));
+        loop {
+            let seen = bytes.len();
+            let read = |context: &mut Context<'_>| poll_read(&mut self.stream, context, &mut bytes);
+            if std::future::poll_fn(read).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if head::may_end(&bytes, seen) || bytes.len() > limits.head_len_max {
+                self.unread = bytes.freeze();
+                return Ok(());
+            }
+        }
     }
 
     /// What `work` comes to, unless the client goes away before. A client that sends its next

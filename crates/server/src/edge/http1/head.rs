@@ -75,6 +75,25 @@ pub(super) fn take(
     Some(Whole { request, lasts, asks_for_upgrade })
 }
 
+/// Whether `unread` is the beginning of a head, with nothing wrong in it so far. Empty lines before
+/// it, which may be very many, are hyper's.
+pub(super) fn is_begun(unread: &[u8], limits: &Limits) -> bool {
+    let mut fields = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let parsed = httparse::Request::new(&mut fields).parse(unread);
+    let is_begun = match parsed {
+        Ok(httparse::Status::Partial) => !unread.starts_with(b"\r") && !unread.starts_with(b"\n"),
+        Err(httparse::Error::TooManyHeaders) => !may_end(unread, 0),
+        _ => false,
+    };
+    is_begun && unread.len() <= limits.head_len_max
+}
+
+/// Whether an empty line, which ends a head, ends in what comes after the first `seen` bytes.
+pub(super) fn may_end(unread: &[u8], seen: usize) -> bool {
+    let lines = unread.get(seen.saturating_sub(2)..).unwrap_or_default();
+    lines.windows(2).any(|end| end == b"\n\n") || lines.windows(3).any(|end| end == b"\n\r\n")
+}
+
 /// How long the body is. `None`: that takes more than one number to say, or the client waits for
 /// leave to send it.
 fn body_len(headers: &HeaderMap) -> Option<usize> {

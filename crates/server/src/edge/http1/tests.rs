@@ -302,6 +302,82 @@ async fn who_asks_nothing_in_time_is_let_go() {
     assert_eq!(begun.elapsed().as_secs(), 19);
 }
 
+/// RFC 9110, 15.5.9.
+#[tokio::test(start_paused = true)]
+async fn a_head_that_is_late_is_answered_408() {
+    for (begin, drip) in [("G", "E"), ("GET /text HTTP/1.1\r\nA: b\r\n", "A: b\r\n")] {
+        let Here { client, stop: _stop, serving } = here(routes());
+        let (mut reader, mut writer) = tokio::io::split(client);
+        let begun = Instant::now();
+        tokio::spawn(async move {
+            writer.write_all(begin.as_bytes()).await.unwrap();
+            while writer.write_all(drip.as_bytes()).await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+        let mut answer = String::new();
+        reader.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+        // No byte gives it more time.
+        assert_eq!(begun.elapsed().as_secs(), 10);
+        assert_eq!(serving.await.unwrap(), None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_head_of_a_further_request_has_its_time_from_its_first_byte() {
+    let mut here = here(routes());
+    here.client.write_all(b"GET /empty HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let begun = Instant::now();
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    here.client.write_all(b"GET /text HTTP/1.1\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    here.client.write_all(b"Host: localhost\r\n\r\nGET").await.unwrap();
+    let mut answer = String::new();
+    here.client.read_to_string(&mut answer).await.unwrap();
+    let (answered, late) = answer.rsplit_once("HTTP/1.1 ").unwrap();
+    assert!(answered.ends_with("a text"), "{answer}");
+    assert!(late.starts_with("408 "), "{answer}");
+    assert_eq!(begun.elapsed().as_secs(), 28);
+}
+
+#[tokio::test]
+async fn a_head_in_pieces_is_read_as_one_that_comes_whole() {
+    let requests = ["GET /text HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "P\n\n"];
+    for (request, is_ours) in requests.into_iter().zip([true, false]) {
+        let mut here = here(routes());
+        for byte in request.as_bytes() {
+            here.client.write_all(&[*byte]).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        if is_ours {
+            let mut answer = String::new();
+            here.client.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.ends_with("a text"), "{answer}");
+        }
+        assert_eq!(here.serving.await.unwrap().is_none(), is_ours);
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_much_for_us_is_hypers_as_soon_as_it_is_known() {
+    let limits = Limits::default();
+    // Longer than a head may be, and without its end; with more fields than are looked at here.
+    let long = format!("GET /{} HTTP/1.1\r\n", "a".repeat(limits.head_len_max));
+    let many = format!("GET /text HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(limits.headers_max));
+    for (request, split_at) in [(&long, 3), (&many, 3), (&many, 0), (&many, many.len() - 3)] {
+        let mut here = here(routes());
+        let (begin, rest) = request.split_at(split_at);
+        here.client.write_all(begin.as_bytes()).await.unwrap();
+        tokio::task::yield_now().await;
+        here.client.write_all(rest.as_bytes()).await.unwrap();
+        let read = here.serving.await.unwrap().expect("it is hyper's");
+        assert!(request.as_bytes().starts_with(&read));
+        assert!(read.len() >= request.len().min(limits.head_len_max));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_reads_nothing_is_let_go() {
     let pieces = || Body::from_stream(stream::repeat(Ok::<_, Infallible>([0; 1 << 16].as_slice())));
