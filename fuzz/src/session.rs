@@ -179,7 +179,7 @@ impl<S: Session> Bench<S> {
     }
 
     fn attach(&mut self, carrier: Carrier) {
-        let id = CarrierId(self.next_carrier);
+        let id = CarrierId::new(self.next_carrier);
         self.next_carrier += 1;
         self.carriers.insert(id, carrier);
         self.input(Input::Attach { id, carrier });

@@ -71,7 +71,7 @@ impl<S: Session> Driver<S> {
     }
 
     pub(crate) fn attach(&mut self, carrier: Carrier) -> CarrierId {
-        let id = CarrierId(self.connections.len() as u32);
+        let id = CarrierId::new(self.connections.len() as u32);
         let connection = Connection { carrier: Some(carrier), ..Connection::default() };
         self.connections.insert(id, connection);
         assert_eq!(self.input(Input::Attach { id, carrier }), Ok(()));

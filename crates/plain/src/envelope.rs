@@ -198,7 +198,7 @@ pub const BODY_COUNT_MAX: usize = 1000;
 pub const UPLOADS_COUNT_MAX: usize = 64;
 
 /// Messages in a row that may be no envelopes; the last one of them ends the session.
-pub const BAD_COUNT_MAX: u32 = 16;
+pub const BAD_COUNT_MAX: u8 = 16;
 
 #[cfg(test)]
 mod tests;

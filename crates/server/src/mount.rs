@@ -21,9 +21,10 @@ use crate::edge::crowd::{Seat, TooMany};
 use crate::request::RequestInfo;
 use crate::server::Shared;
 use crate::session::cell::{Cell, Entrance, Opening, PeerIds, Terms};
+use crate::session::machine::Machine;
 use axum::body::Body;
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use omniwire_session::{ByteString, Fault, Session};
+use omniwire_session::{ByteString, Fault};
 use parking_lot::Mutex;
 use std::fmt;
 use std::net::SocketAddr;
@@ -73,7 +74,7 @@ impl Incoming {
         terms: &Arc<Terms>,
         token: ByteString,
         ids: PeerIds,
-        machine: Box<dyn Session>,
+        machine: Machine,
     ) -> Result<Arc<Cell>, Response<Body>> {
         let seat = self.seat()?;
         let opening = Opening { request: self.info(), token, ids, seat };

@@ -3,6 +3,7 @@
 
 pub(crate) mod backlog;
 pub(crate) mod cell;
+pub(crate) mod machine;
 pub(crate) mod peers;
 pub(crate) mod recovery;
 pub(crate) mod table;

@@ -62,13 +62,13 @@ struct Opening {
 }
 
 const OPENINGS: [Opening; 5] = [
-    Opening { protocol: "raw", path: "/ws?", headers: "", says: "", len_max: 540 },
+    Opening { protocol: "raw", path: "/ws?", headers: "", says: "", len_max: 508 },
     Opening {
         protocol: "envelopes",
         path: "/ws?",
         headers: "Sec-WebSocket-Protocol: omniwire.json.v1\r\n",
         says: "",
-        len_max: 540,
+        len_max: 508,
     },
     Opening {
         protocol: "Socket.IO",

@@ -3,6 +3,7 @@
 use crate::message::Message;
 use bytes::Bytes;
 use bytestring::ByteString;
+use std::num::NonZeroU32;
 
 /// The kind of connection that carries a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,7 +29,20 @@ impl Carrier {
 
 /// The number of a connection within its session. Never used twice in one session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CarrierId(pub u32);
+pub struct CarrierId(NonZeroU32);
+
+impl CarrierId {
+    /// That of the connection before which there were so many.
+    pub const fn new(number: u32) -> Self {
+        // One more, so that there being none takes no room of its own.
+        Self(NonZeroU32::MIN.saturating_add(number))
+    }
+
+    /// How many there were before.
+    pub const fn number(self) -> u32 {
+        self.0.get().saturating_sub(1)
+    }
+}
 
 /// How a connection went away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -96,7 +96,7 @@ pub enum Input {
         /// The body, within the size limit.
         body: Bytes,
     },
-    /// The instant of the last [`Output::Timeout`] has come.
+    /// The instant of the last [`Output::Timeout`] may have come.
     Timeout,
     /// The application lets a peer in, after [`Event::Enter`].
     Accept {

@@ -44,7 +44,7 @@ use transport::Attached;
 ///     })
 ///     .collect::<Vec<_>>()
 /// };
-/// let id = CarrierId(1);
+/// let id = CarrierId::new(1);
 /// drive(Input::Attach { id, carrier: Carrier::WebSocket });
 /// let message = Message::text("{\"protocol\":\"json\",\"version\":1}\u{1e}");
 /// let outputs = drive(Input::Message { id, message });

@@ -18,7 +18,7 @@ const STACK_LEN: usize = 256 << 10;
 /// How deep, or how often.
 const MANY: usize = 10_000;
 
-const ID: CarrierId = CarrierId(1);
+const ID: CarrierId = CarrierId::new(1);
 
 /// What became of an input.
 #[derive(Debug, PartialEq)]
@@ -151,8 +151,8 @@ fn frame(len: usize) -> Frame {
 }
 
 fn comes_back(session: &mut SignalRSession, carrier: u32) -> usize {
-    let id = CarrierId(carrier);
-    let detach = Input::Detach { id: CarrierId(carrier - 1), how: Detached::Lost };
+    let id = CarrierId::new(carrier);
+    let detach = Input::Detach { id: CarrierId::new(carrier - 1), how: Detached::Lost };
     session.handle_input(Instant::now(), detach).unwrap();
     let attach = Input::Attach { id, carrier: Carrier::WebSocket };
     session.handle_input(Instant::now(), attach).unwrap();
@@ -180,7 +180,7 @@ fn cve_2026_56170_what_a_stateful_reconnect_replays_is_bounded() {
         acked += sent;
         let ack = format!("{{\"type\":8,\"sequenceId\":{acked}}}\u{1e}");
         let message = Message::text(ack);
-        let input = Input::Message { id: CarrierId(carrier), message };
+        let input = Input::Message { id: CarrierId::new(carrier), message };
         session.handle_input(Instant::now(), input).unwrap();
         drain(&mut session);
     }

@@ -311,7 +311,7 @@ fn decode(messages: Vec<Message>) -> Reading {
 
 /// One session under one carrier.
 fn attached<S: Session>(mut session: S, carrier: Carrier) -> S {
-    hear(&mut session, Input::Attach { id: CarrierId(0), carrier });
+    hear(&mut session, Input::Attach { id: CarrierId::new(0), carrier });
     session
 }
 
@@ -329,7 +329,7 @@ fn hear(session: &mut impl Session, input: Input) -> usize {
 }
 
 fn say(session: &mut impl Session, bytes: Bytes) -> usize {
-    hear(session, Input::Message { id: CarrierId(0), message: Message::Binary(bytes) })
+    hear(session, Input::Message { id: CarrierId::new(0), message: Message::Binary(bytes) })
 }
 
 fn signalr() -> SignalRSession {
@@ -410,7 +410,7 @@ fn sockjs_messages(count: usize) -> Reading {
     let frame = format!("[{}]", vec!["\"x\""; count].join(","));
     Box::new(move || {
         let message = Message::text(frame);
-        assert_eq!(hear(&mut session, Input::Message { id: CarrierId(0), message }), count);
+        assert_eq!(hear(&mut session, Input::Message { id: CarrierId::new(0), message }), count);
     })
 }
 

@@ -7,7 +7,7 @@ use omniwire_session::{ByteString, Event, Fault, Link};
 /// that need no application, and counts what makes no sense.
 #[derive(Debug, Clone, Default)]
 pub struct Listener {
-    bad_count: u32,
+    bad_count: u8,
 }
 
 /// What became of a message.

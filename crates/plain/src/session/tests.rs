@@ -69,7 +69,7 @@ impl Bench {
     }
 
     fn attach(&mut self, carrier: Carrier) -> (CarrierId, Vec<Output>) {
-        let id = CarrierId(self.next_id);
+        let id = CarrierId::new(self.next_id);
         self.next_id += 1;
         (id, self.put(Input::Attach { id, carrier }))
     }
@@ -79,7 +79,10 @@ impl Bench {
     }
 
     fn text(&mut self, text: &str) -> (Result<(), Fault>, Vec<Output>) {
-        self.try_put(Input::Message { id: CarrierId(0), message: Message::text(text.to_owned()) })
+        self.try_put(Input::Message {
+            id: CarrierId::new(0),
+            message: Message::text(text.to_owned()),
+        })
     }
 
     fn pack(&mut self, id: CarrierId, carrier: Carrier) -> (String, Packed) {
@@ -177,8 +180,8 @@ fn raw_says_no_open() {
     let (_, outputs) = bench.text("a\"b");
     assert_eq!(message(&outputs), ("message", &Args::from_text("a\"b")));
     let bytes = Bytes::from_static(b"\xff");
-    let outputs =
-        bench.put(Input::Message { id: CarrierId(0), message: Message::Binary(bytes.clone()) });
+    let outputs = bench
+        .put(Input::Message { id: CarrierId::new(0), message: Message::Binary(bytes.clone()) });
     assert_eq!(message(&outputs), ("message", &Args::from_bytes(bytes)));
     let (_, outputs) = bench.text(r#"{"event":"say"}"#);
     assert_eq!(message(&outputs).0, "message", "raw is raw");
@@ -190,8 +193,8 @@ fn envelopes_over_a_websocket() {
     let (_, outputs) = bench.text(r#"{"event":"say","args":["hi"]}"#);
     assert_eq!(message(&outputs), ("say", &Args::from_text("hi")));
     let bytes = Bytes::from_static(b"\xff");
-    let outputs =
-        bench.put(Input::Message { id: CarrierId(0), message: Message::Binary(bytes.clone()) });
+    let outputs = bench
+        .put(Input::Message { id: CarrierId::new(0), message: Message::Binary(bytes.clone()) });
     assert_eq!(message(&outputs), ("message", &Args::from_bytes(bytes)));
 }
 
@@ -376,7 +379,8 @@ fn an_idle_poll_ends_empty() {
     let (slept, outputs) = bench.sleep();
     assert_eq!(slept, 15 * SECOND);
     assert_eq!(closed(&outputs), (Reason::PingTimeout, 1001));
-    let (result, _) = bench.try_put(Input::Attach { id: CarrierId(9), carrier: Carrier::LongPoll });
+    let (result, _) =
+        bench.try_put(Input::Attach { id: CarrierId::new(9), carrier: Carrier::LongPoll });
     assert_eq!(result.unwrap_err().status, 404);
 }
 
@@ -412,12 +416,12 @@ fn an_answered_poll_is_not_ended_again() {
 fn carriers_do_not_mix() {
     let (mut bench, _) = Bench::entered(Manner::Raw, Carrier::LongPoll);
     for carrier in [Carrier::EventStream, Carrier::WebSocket, Carrier::Streaming] {
-        let id = CarrierId(99);
+        let id = CarrierId::new(99);
         let (result, outputs) = bench.try_put(Input::Attach { id, carrier });
         assert_eq!(result.unwrap_err().status, 409);
         assert!(matches!(outputs.as_slice(), [Output::End { .. }]));
     }
-    let id = CarrierId(0);
+    let id = CarrierId::new(0);
     let (result, outputs) =
         Bench::new(Manner::Raw).try_put(Input::Attach { id, carrier: Carrier::Streaming });
     assert!(result.is_err());
@@ -477,11 +481,11 @@ proptest! {
                 Step::Attach(kind) => {
                     carrier = CARRIERS[usize::from(kind)];
                     bench.next_id += 1;
-                    Input::Attach { id: CarrierId(bench.next_id), carrier }
+                    Input::Attach { id: CarrierId::new(bench.next_id), carrier }
                 }
-                Step::Detach(id) => Input::Detach { id: CarrierId(id), how: Detached::Lost },
+                Step::Detach(id) => Input::Detach { id: CarrierId::new(id), how: Detached::Lost },
                 Step::Text(text) => {
-                    Input::Message { id: CarrierId(1), message: Message::text(text) }
+                    Input::Message { id: CarrierId::new(1), message: Message::text(text) }
                 }
                 Step::Body(body) => Input::Body { kind: Kind::Text, body: body.into() },
                 Step::Accept => Input::Accept { link: Link::FIRST, id: "p".into(), token: None },
@@ -491,7 +495,7 @@ proptest! {
                 Step::Kick => Input::Kick { link: Link::FIRST, whole: true, close: None },
                 Step::Pack(id) => {
                     if !bench.queue.is_empty() {
-                        bench.pack(CarrierId(id), carrier);
+                        bench.pack(CarrierId::new(id), carrier);
                     }
                     continue;
                 }

@@ -14,11 +14,12 @@ use crate::edge::answers::{self, Headers, refuse, respond};
 use crate::request::RequestInfo;
 use crate::server::fresh_id;
 use crate::session::cell::{Cell, Entrance, PeerIds, Terms};
+use crate::session::machine::Machine;
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use omniwire_engineio::request::{self, Asks, Open, Refused, Request};
 use omniwire_engineio::{Cookie, EngineIoSession, Protocol, jsonp, payload};
-use omniwire_session::{Answer, ByteString, Carrier, Fault, Input, Kind, Reason, Session};
+use omniwire_session::{Answer, ByteString, Carrier, Fault, Input, Kind, Reason};
 use omniwire_socketio::SocketIoSession;
 use omniwire_websocket::deflate;
 use std::fmt;
@@ -296,14 +297,14 @@ impl Endpoint {
     #[expect(clippy::result_large_err, reason = "a refusal is a whole response")]
     fn open_cell(&self, incoming: &Incoming, open: &Open) -> Result<Arc<Cell>, Response<Body>> {
         let (sid, now) = (fresh_id(), clock::now());
-        let machine: Box<dyn Session> = match &self.speech {
+        let machine = Machine::Other(match &self.speech {
             Speech::Bare => {
                 Box::new(EngineIoSession::new(Arc::clone(&self.engine), open, sid.clone(), now))
             }
             Speech::SocketIo(config) => {
                 Box::new(SocketIoSession::new(Arc::clone(config), open, sid.clone(), now))
             }
-        };
+        });
         let ids = match open.protocol {
             Protocol::V3 => PeerIds::Legacy,
             Protocol::V4 => PeerIds::Fresh,

@@ -10,6 +10,7 @@ use crate::edge::answers::{self, Headers, respond};
 use crate::request::{query_pairs, query_value};
 use crate::server::fresh_id;
 use crate::session::cell::{Cell, Entrance, Past, PeerIds, Terms};
+use crate::session::machine::Machine;
 use crate::session::peers::{Answer as Outcome, Arrival, Pending, RoomWish};
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
@@ -180,8 +181,7 @@ impl Endpoint {
         places: Option<Places>,
     ) -> Result<Arc<Cell>, Response<Body>> {
         let token = fresh_id();
-        let machine = PlainSession::new(self.config.clone(), token.clone());
-        let machine = Box::new(machine);
+        let machine = Machine::Plain(PlainSession::new(self.config.clone(), token.clone()));
         let cell = incoming.open_session(&self.terms, token, PeerIds::Fresh, machine)?;
         if let Some(past) = cell.past() {
             *past.lock() = Some(Box::new(Past::of(places)));

@@ -10,6 +10,7 @@ use crate::edge::answers::{self, Headers, refuse, respond};
 use crate::request::RequestInfo;
 use crate::server::fresh_id;
 use crate::session::cell::{Cell, Entrance, PeerIds, Terms};
+use crate::session::machine::Machine;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -182,7 +183,8 @@ impl Endpoint {
     ) -> Result<Arc<Cell>, Response<Body>> {
         let machine = SignalRSession::new(Arc::clone(&self.config), clock::now());
         let machine = if stateful { machine.stateful() } else { machine };
-        incoming.open_session(&self.terms, token, PeerIds::Known((*id).into()), Box::new(machine))
+        let machine = Machine::Other(Box::new(machine));
+        incoming.open_session(&self.terms, token, PeerIds::Known((*id).into()), machine)
     }
 
     fn negotiate(

@@ -7,6 +7,7 @@ use crate::carrier::{self, upstream};
 use crate::edge::access::Origins;
 use crate::edge::answers::{self, Headers};
 use crate::session::cell::{Cell, Entrance, PeerIds, Terms};
+use crate::session::machine::Machine;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -15,8 +16,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use omniwire_plain::envelope;
 use omniwire_plain::{EnvelopeWire, Manner as PlainManner, PlainSession};
 use omniwire_session::{
-    ByteString, Carrier, CarrierId, Fault, Input, Kind, Link, Refusal, Session, Wire, WireForm,
-    WireId, json,
+    ByteString, Carrier, CarrierId, Fault, Input, Kind, Link, Refusal, Wire, WireForm, WireId, json,
 };
 use omniwire_sockjs::request::{self as sockjs, Found, Service, decode_form};
 use omniwire_sockjs::{Config, Dress, Heard, Manner, Raw, SockJsSession, Wrapped};
@@ -184,10 +184,10 @@ impl Endpoint {
         token: ByteString,
     ) -> Result<Arc<Cell>, Response<Body>> {
         let config = Arc::clone(&self.config);
-        let machine: Box<dyn Session> = match self.raw {
+        let machine = Machine::Other(match self.raw {
             true => Box::new(SockJsSession::new(config, Raw)),
             false => Box::new(SockJsSession::new(config, Envelopes::default())),
-        };
+        });
         incoming.open_session(&self.terms, token, PeerIds::Fresh, machine)
     }
 
@@ -210,7 +210,7 @@ impl Endpoint {
         };
         let mut config = omniwire_plain::Config::default();
         config.manner = if self.raw { PlainManner::Raw } else { PlainManner::Envelope };
-        let machine = Box::new(PlainSession::new(config, ByteString::new()));
+        let machine = Machine::Plain(PlainSession::new(config, ByteString::new()));
         let token = ByteString::new();
         match incoming.open_session(&self.terms, token, PeerIds::Fresh, machine) {
             Ok(cell) => handshake.carry(&cell),

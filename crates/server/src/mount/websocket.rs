@@ -9,6 +9,7 @@ use crate::edge::answers;
 use crate::edge::crowd::Connection;
 use crate::server::Shared;
 use crate::session::cell::{Cell, Entrance, PeerIds, Terms};
+use crate::session::machine::Machine;
 use axum::body::Body;
 use http::{Method, Request, Response};
 use omniwire_plain::{Manner, PlainSession, SUBPROTOCOL};
@@ -137,9 +138,9 @@ impl Mounted for Endpoint {
             };
             let mut config = omniwire_plain::Config::default();
             config.manner = manner;
-            let machine = PlainSession::new(config, ByteString::new());
+            let machine = Machine::Plain(PlainSession::new(config, ByteString::new()));
             let token = ByteString::new();
-            match incoming.open_session(&self.terms, token, PeerIds::Fresh, Box::new(machine)) {
+            match incoming.open_session(&self.terms, token, PeerIds::Fresh, machine) {
                 Ok(cell) => handshake.carry(&cell),
                 Err(full) => full,
             }

@@ -3,6 +3,7 @@
 use crate::request::Heads;
 use crate::server::fresh_id;
 use crate::session::cell::{Cell, Entrance, Opening, PeerIds, Terms};
+use crate::session::machine::Machine;
 use crate::{Namespace, Omniwire, RequestInfo};
 use bytes::BytesMut;
 use omniwire_session::{Carrier, CarrierId, Fault, Frame, Input, Output, Packed, Session};
@@ -51,7 +52,7 @@ fn open(server: &Omniwire, machine: Buggy) -> Arc<Cell> {
     };
     let request = RequestInfo::copy_of(&http::Request::new(()), None, &Heads::default());
     let opening = Opening { request, token: fresh_id(), ids: PeerIds::Fresh, seat: None };
-    Cell::new(&Arc::new(terms), opening, Box::new(machine))
+    Cell::new(&Arc::new(terms), opening, Machine::Other(Box::new(machine)))
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ pub(crate) use carriers::{Chunk, Step};
 
 use self::carriers::{Attached, Ping};
 use self::pace::EVENTS_PER_TURN;
+use super::machine::Machine;
 use super::peers::{Admission, Answered, Arrival, PeerCell, Pending, Queued, RoomWish};
 use super::recovery::Recoverable;
 use super::timers::Sleeper;
@@ -163,15 +164,13 @@ impl fmt::Debug for Cell {
 }
 
 struct Core {
-    machine: Box<dyn Session>,
+    machine: Machine,
     carriers: Few<Attached>,
     next_carrier: u32,
     main: Option<CarrierId>,
     peers: Few<Arc<PeerCell>>,
     /// What carried it last.
     carried_by: Option<Carrier>,
-    /// When the state machine wants to be told the time.
-    due: Option<Stamp>,
     /// The earliest instant that the timers know of.
     armed: Option<Stamp>,
     closed: Option<Reason>,
@@ -201,11 +200,7 @@ struct After {
 
 impl Cell {
     /// A session with this state machine. Nothing happens until a carrier attaches.
-    pub(crate) fn new(
-        terms: &Arc<Terms>,
-        opening: Opening,
-        machine: Box<dyn Session>,
-    ) -> Arc<Self> {
+    pub(crate) fn new(terms: &Arc<Terms>, opening: Opening, machine: Machine) -> Arc<Self> {
         let Opening { request, token, ids, seat } = opening;
         let is_named = !token.is_empty() || !matches!(ids, PeerIds::Fresh);
         let token = SmolStr::from(&*token);
@@ -225,7 +220,6 @@ impl Cell {
                 main: None,
                 peers: Few::None,
                 carried_by: None,
-                due: None,
                 armed: None,
                 closed: None,
                 congested: None,
@@ -286,7 +280,7 @@ impl Cell {
 
     /// Drains the state machine's outputs, as many as one turn takes.
     fn carry_out(self: &Arc<Self>, core: &mut Core, after: &mut After) {
-        let mut events: usize = 0;
+        let (mut events, mut due) = (0_usize, None);
         while core.closed.is_none() {
             if events == EVENTS_PER_TURN {
                 after.behind = !self.behind.swap(true, Ordering::Relaxed);
@@ -330,8 +324,8 @@ impl Cell {
                 Output::Release(link) => self.outbox.release(link),
                 Output::End { id, ending } => core.end(&self.outbox, id, ending),
                 Output::Closed { reason, ending } => self.close(core, reason, &ending, after),
-                Output::Timeout(due) => {
-                    core.due = due.map(Stamp::of);
+                Output::Timeout(at) => {
+                    due = at.map(Stamp::of);
                     break;
                 }
             }
@@ -339,7 +333,7 @@ impl Cell {
         if self.behind.swap(false, Ordering::Relaxed) {
             core.wake_congested();
         }
-        self.arm(core);
+        self.arm(core, due);
     }
 
     fn close(
@@ -350,7 +344,6 @@ impl Cell {
         after: &mut After,
     ) {
         core.closed = Some(reason);
-        core.due = None;
         for peer in std::mem::take(&mut core.peers).into_vec() {
             let first = peer.arrive(Arrival::Leave(reason));
             after.arrivals.push((peer, first));
@@ -604,11 +597,12 @@ impl Cell {
 
     // Time.
 
-    /// Makes the timers call [`Cell::tick`] when something is due.
-    fn arm(self: &Arc<Self>, core: &mut Core) {
+    /// Makes the timers call [`Cell::tick`] when the state machine wants to be told the time, or
+    /// something else is due.
+    fn arm(self: &Arc<Self>, core: &mut Core, due: Option<Stamp>) {
         let ping = self.terms.ping;
         let pings = core.carriers.iter().filter_map(|attached| attached.due(ping?));
-        if let Some(due) = pings.map(Stamp::of).chain(core.due).min() {
+        if let Some(due) = pings.map(Stamp::of).chain(due).min() {
             self.arm_at(core, due);
         }
     }
@@ -626,8 +620,7 @@ impl Cell {
         let mut lost = SmallVec::<[CarrierId; 1]>::new();
         {
             let core = &mut *self.core.lock();
-            let stamp = Stamp::of(now);
-            if core.armed.is_some_and(|armed| armed <= stamp) {
+            if core.armed.is_some_and(|armed| armed <= Stamp::of(now)) {
                 core.armed = None;
             }
             if core.closed.is_some() {
@@ -641,13 +634,10 @@ impl Cell {
                 core.ping_the_quiet(&self.outbox, now, ping, &mut lost);
             }
             let done = contain(&self.terms.shared, || {
-                if core.due.is_some_and(|due| due <= stamp) {
-                    core.due = None;
-                    if core.congested.is_some() {
-                        core.machine.held_back(now);
-                    }
-                    core.machine.handle_input(now, Input::Timeout).ok();
+                if core.congested.is_some() {
+                    core.machine.held_back(now);
                 }
+                core.machine.handle_input(now, Input::Timeout).ok();
                 self.carry_out(core, &mut after);
             });
             if done.is_none() {

@@ -16,7 +16,7 @@ fn what_an_idle_peer_is_made_of_is_small() {
         ("cell", size_of::<Cell>(), 208),
         ("outbox", size_of::<Outbox>(), 48),
         ("peer", size_of::<PeerCell>(), 112),
-        ("state machine", size_of::<PlainSession>(), 32),
+        ("state machine", size_of::<PlainSession>(), 24),
     ];
     for (what, size, size_max) in sizes {
         assert!(size <= size_max, "{what}: {size} bytes, not {size_max}");

@@ -68,12 +68,12 @@ impl Bench {
                 }
                 Output::Direct { id, message } => {
                     let text = String::from_utf8_lossy(message.as_bytes()).into_owned();
-                    Seen::Direct(id.0, text)
+                    Seen::Direct(id.number(), text)
                 }
-                Output::Resend { id, frames } => Seen::Resent(id.0, texts(&frames)),
-                Output::Carry(id) => Seen::Carry(id.map(|id| id.0)),
+                Output::Resend { id, frames } => Seen::Resent(id.number(), texts(&frames)),
+                Output::Carry(id) => Seen::Carry(id.map(CarrierId::number)),
                 Output::Release(_) => Seen::Release,
-                Output::End { id, ending } => Seen::End(id.0, ending.answer.status),
+                Output::End { id, ending } => Seen::End(id.number(), ending.answer.status),
                 Output::Closed {
                     reason,
                     ending: Ending { farewell: Some(farewell), answer, .. },
@@ -95,11 +95,11 @@ impl Bench {
     }
 
     fn attach(&mut self, id: u32, carrier: Carrier) -> Result<Vec<Seen>, Fault> {
-        self.input(Input::Attach { id: CarrierId(id), carrier })
+        self.input(Input::Attach { id: CarrierId::new(id), carrier })
     }
 
     fn detach(&mut self, id: u32, how: Detached) -> Vec<Seen> {
-        self.input(Input::Detach { id: CarrierId(id), how }).unwrap()
+        self.input(Input::Detach { id: CarrierId::new(id), how }).unwrap()
     }
 
     fn say(&mut self, text: &str) -> Vec<Seen> {
@@ -108,7 +108,7 @@ impl Bench {
 
     fn say_bytes(&mut self, bytes: &[u8]) -> Vec<Seen> {
         let message = Message::Binary(Bytes::copy_from_slice(bytes));
-        self.input(Input::Message { id: CarrierId(1), message }).unwrap()
+        self.input(Input::Message { id: CarrierId::new(1), message }).unwrap()
     }
 
     fn post(&mut self, text: &str) -> Result<Vec<Seen>, Fault> {
@@ -132,7 +132,7 @@ impl Bench {
     fn pack(&mut self, carrier: Carrier, texts: &[&str]) -> (String, Packed) {
         let mut queue: VecDeque<Frame> = texts.iter().map(|text| frame(text)).collect();
         let mut out = BytesMut::new();
-        let packed = self.session.pack(CarrierId(9), carrier, &mut queue, &mut out);
+        let packed = self.session.pack(CarrierId::new(9), carrier, &mut queue, &mut out);
         assert!(queue.is_empty());
         (String::from_utf8(out.to_vec()).unwrap(), packed)
     }

@@ -77,13 +77,13 @@ impl<M: Manner> Bench<M> {
     }
 
     fn attach(&mut self, id: u32, carrier: Carrier) -> Vec<Output> {
-        let (result, outputs) = self.put(Input::Attach { id: CarrierId(id), carrier });
+        let (result, outputs) = self.put(Input::Attach { id: CarrierId::new(id), carrier });
         result.unwrap();
         outputs
     }
 
     fn text(&mut self, text: &'static str) -> (Result<(), Fault>, Vec<Output>) {
-        self.put(Input::Message { id: CarrierId(1), message: Message::text(text) })
+        self.put(Input::Message { id: CarrierId::new(1), message: Message::text(text) })
     }
 
     fn said(&mut self) -> Vec<String> {
@@ -93,7 +93,7 @@ impl<M: Manner> Bench<M> {
 
     fn pack(&mut self, id: u32, carrier: Carrier) -> (String, Packed) {
         let mut out = BytesMut::new();
-        let packed = self.session.pack(CarrierId(id), carrier, &mut self.queue, &mut out);
+        let packed = self.session.pack(CarrierId::new(id), carrier, &mut self.queue, &mut out);
         (String::from_utf8(out.to_vec()).unwrap(), packed)
     }
 }
@@ -101,9 +101,9 @@ impl<M: Manner> Bench<M> {
 #[test]
 fn the_order_of_the_first_outputs() {
     let mut session = SockJsSession::new(Config::default().into(), Raw);
-    let attach = Input::Attach { id: CarrierId(1), carrier: Carrier::WebSocket };
+    let attach = Input::Attach { id: CarrierId::new(1), carrier: Carrier::WebSocket };
     session.handle_input(Instant::now(), attach).unwrap();
-    assert!(matches!(session.poll_output(), Output::Carry(Some(CarrierId(1)))));
+    assert!(matches!(session.poll_output(), Output::Carry(Some(id)) if id == CarrierId::new(1)));
     assert!(matches!(session.poll_output(), Output::Transmit(Message::Text(o)) if o == "o"));
     let enter = session.poll_output();
     let Output::Event(Event::Enter { link, wire, .. }) = enter else { panic!("{enter:?}") };
@@ -195,7 +195,7 @@ fn binary_messages_are_broken_framing() {
     let mut bench = Bench::new(Raw);
     bench.attach(1, Carrier::WebSocket);
     let message = Message::Binary("[\"a\"]".into());
-    let (result, outputs) = bench.put(Input::Message { id: CarrierId(1), message });
+    let (result, outputs) = bench.put(Input::Message { id: CarrierId::new(1), message });
     assert!(result.is_err());
     let [Output::Event(Event::Leave { .. }), Output::Closed { ending, .. }] = outputs.as_slice()
     else {
@@ -210,8 +210,8 @@ fn a_newcomer_while_the_last_answer_leaves_is_no_overlap() {
     bench.attach(1, Carrier::LongPoll);
     assert_eq!(bench.pack(1, Carrier::LongPoll), ("o\n".into(), Packed::Full));
     let outputs = bench.attach(2, Carrier::LongPoll);
-    assert!(matches!(outputs.as_slice(), [Output::Carry(Some(CarrierId(2)))]));
-    let late = Input::Detach { id: CarrierId(1), how: Detached::Done };
+    assert!(matches!(outputs.as_slice(), [Output::Carry(Some(id))] if *id == CarrierId::new(2)));
+    let late = Input::Detach { id: CarrierId::new(1), how: Detached::Done };
     assert!(bench.put(late).1.is_empty());
 }
 
@@ -220,7 +220,7 @@ fn sockjs_4_8_a_full_answer_that_breaks_off_starts_the_delay() {
     let mut bench = Bench::new(Raw);
     bench.attach(1, Carrier::LongPoll);
     bench.pack(1, Carrier::LongPoll);
-    let (_, outputs) = bench.put(Input::Detach { id: CarrierId(1), how: Detached::Lost });
+    let (_, outputs) = bench.put(Input::Detach { id: CarrierId::new(1), how: Detached::Lost });
     assert!(matches!(outputs.as_slice(), [Output::Carry(None)]));
 }
 
@@ -231,7 +231,7 @@ fn sockjs_4_7_a_close_frame_that_did_not_get_through_goes_to_the_next_request() 
     bench.pack(1, Carrier::Streaming);
     let close = Some((3000, "Go away!".into()));
     bench.put(Input::Kick { link: Link::FIRST, whole: true, close }).0.unwrap();
-    let (_, outputs) = bench.put(Input::Detach { id: CarrierId(1), how: Detached::Lost });
+    let (_, outputs) = bench.put(Input::Detach { id: CarrierId::new(1), how: Detached::Lost });
     assert!(matches!(outputs.as_slice(), [Output::Carry(None)]));
     bench.attach(2, Carrier::LongPoll);
     assert_eq!(bench.pack(2, Carrier::LongPoll).0, "c[3000,\"Go away!\"]\n");
@@ -253,10 +253,10 @@ fn a_full_answer_whose_end_is_never_told_expires_too() {
 #[test]
 fn the_dress_is_that_of_the_connection() {
     let mut bench = Bench::new(Raw);
-    bench.session.dress(CarrierId(1), Dress::Jsonp(Box::new("cb".into())));
+    bench.session.dress(CarrierId::new(1), Dress::Jsonp(Box::new("cb".into())));
     bench.attach(1, Carrier::LongPoll);
     assert_eq!(bench.pack(1, Carrier::LongPoll).0, "/**/cb(\"o\");\r\n");
-    bench.put(Input::Detach { id: CarrierId(1), how: Detached::Done }).0.unwrap();
+    bench.put(Input::Detach { id: CarrierId::new(1), how: Detached::Done }).0.unwrap();
     bench.attach(2, Carrier::LongPoll);
     bench.queue.push_back(frame("a[1]"));
     assert_eq!(bench.pack(2, Carrier::LongPoll).0, "a[1]\n");
@@ -322,7 +322,7 @@ impl Step {
         let link = Link::FIRST;
         Some(match self {
             Self::Attach(kind) => {
-                let id = CarrierId(tally.attached.len() as u32);
+                let id = CarrierId::new(tally.attached.len() as u32);
                 let carrier = CARRIERS[usize::from(kind)];
                 tally.attached.push((id, carrier));
                 Input::Attach { id, carrier }
@@ -330,9 +330,11 @@ impl Step {
             Self::Detach(how, back) => {
                 let how = if how == 0 { Detached::Lost } else { Detached::Done };
                 let last = tally.attached.len() as u32;
-                Input::Detach { id: CarrierId(last.saturating_sub(back)), how }
+                Input::Detach { id: CarrierId::new(last.saturating_sub(back)), how }
             }
-            Self::Text(text) => Input::Message { id: CarrierId(0), message: Message::text(text) },
+            Self::Text(text) => {
+                Input::Message { id: CarrierId::new(0), message: Message::text(text) }
+            }
             Self::Body(body) => Input::Body { kind: Kind::Text, body: body.into() },
             Self::Accept => Input::Accept { link, id: "p".into(), token: None },
             Self::Refuse => Input::Refuse { link, refusal: Refusal::new("no") },
@@ -360,7 +362,7 @@ proptest! {
                     && !bench.queue.is_empty()
                 {
                     let before = bench.queue.len();
-                    let (text, packed) = bench.pack(id.0, carrier);
+                    let (text, packed) = bench.pack(id.number(), carrier);
                     prop_assert!(!text.is_empty() && bench.queue.len() < before);
                     prop_assert!(carrier != Carrier::LongPoll || packed == Packed::Full);
                 }

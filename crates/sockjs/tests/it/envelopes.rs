@@ -41,7 +41,7 @@ impl Manner for Envelopes {
 
 /// What a session that was let in makes of a text on its WebSocket: events, and frames.
 fn hear(session: &mut dyn Session, text: &str) -> (Vec<Event>, Vec<String>) {
-    let id = CarrierId(1);
+    let id = CarrierId::new(1);
     let message = Message::text(text.to_owned());
     let inputs = [
         Input::Attach { id, carrier: Carrier::WebSocket },

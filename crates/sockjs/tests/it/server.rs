@@ -193,7 +193,7 @@ impl Server {
         carrier: Carrier,
         dress: Option<omniwire_sockjs::Dress>,
     ) {
-        let id = CarrierId(number as u32);
+        let id = CarrierId::new(number as u32);
         let config = self.config.clone();
         let hosted = self.sessions.entry(name.to_owned()).or_insert_with(|| Hosted {
             session: SockJsSession::new(config.into(), Raw),
@@ -334,7 +334,7 @@ impl Server {
     }
 
     pub(crate) fn detach(&mut self, name: &str, number: usize, how: Detached) {
-        let id = CarrierId(number as u32);
+        let id = CarrierId::new(number as u32);
         if let Some(hosted) = self.sessions.get_mut(name) {
             hosted.carriers.remove(&id);
             self.input(name, Input::Detach { id, how }).unwrap();
@@ -386,7 +386,7 @@ impl Server {
 
     pub(crate) fn say(&mut self, name: &str, text: &str) -> Result<(), Fault> {
         let message = Message::text(text.to_owned());
-        self.input(name, Input::Message { id: CarrierId(0), message })
+        self.input(name, Input::Message { id: CarrierId::new(0), message })
     }
 
     pub(crate) fn chunks(&self, number: usize) -> &[String] {

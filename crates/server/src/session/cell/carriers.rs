@@ -92,7 +92,7 @@ impl Cell {
     ) -> Result<CarrierId, Fault> {
         let id = {
             let mut core = self.core.lock();
-            let id = CarrierId(core.next_carrier);
+            let id = CarrierId::new(core.next_carrier);
             core.next_carrier = core.next_carrier.wrapping_add(1);
             core.carriers.push(Attached::new(id, carrier));
             if core.closed.is_some() {

@@ -68,7 +68,7 @@ fn step(bench: &mut Bench, what: u8, id: u32) -> Result<Vec<Seen>, Fault> {
         1 => Carrier::WebSocket,
         _ => Carrier::EventStream,
     };
-    let id = CarrierId(id);
+    let id = CarrierId::new(id);
     match what {
         0 | 1 => bench.input(Input::Attach { id, carrier }),
         2 => bench.input(Input::Detach { id, how: Detached::Lost }),
@@ -76,7 +76,7 @@ fn step(bench: &mut Bench, what: u8, id: u32) -> Result<Vec<Seen>, Fault> {
         4 | 5 => bench.post(&handshake("json")),
         6 => bench.post("{\"type\":6}\u{1e}{\"type\":1,\"target\":\"a\",\"arguments\":[]}\u{1e}"),
         7 => bench.post("{}\u{1e}"),
-        8 => Ok(bench.sleep(u64::from(id.0) * 20)),
+        8 => Ok(bench.sleep(u64::from(id.number()) * 20)),
         9 => {
             bench.pack(Carrier::LongPoll, &["x"]);
             Ok(Vec::new())

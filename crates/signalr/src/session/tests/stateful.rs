@@ -34,7 +34,7 @@ impl Bench {
 
     fn say_on(&mut self, id: u32, text: &str) -> Vec<Seen> {
         let message = Message::text(text.to_owned());
-        self.input(Input::Message { id: CarrierId(id), message }).unwrap()
+        self.input(Input::Message { id: CarrierId::new(id), message }).unwrap()
     }
 }
 

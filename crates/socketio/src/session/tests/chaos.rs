@@ -34,7 +34,7 @@ fn any_text() -> impl Strategy<Value = String> {
 }
 
 fn any_id() -> impl Strategy<Value = CarrierId> {
-    (0_u32..6).prop_map(CarrierId)
+    (0_u32..6).prop_map(CarrierId::new)
 }
 
 fn any_input() -> impl Strategy<Value = Input> {
@@ -110,7 +110,7 @@ proptest! {
         let mut now = Instant::now();
         let mut session = SocketIoSession::new(config(), &open, "SID".into(), now);
         let mut known = Known::default();
-        let first = (Input::Attach { id: CarrierId(9), carrier }, 0);
+        let first = (Input::Attach { id: CarrierId::new(9), carrier }, 0);
         for (input, millis) in std::iter::once(first).chain(inputs) {
             now += ms(millis);
             if let Input::Refuse { link, .. } = &input {

@@ -272,9 +272,9 @@ fn sio5_close_without_a_word() {
 fn sio5_reasons_in_npms_words() {
     let ends: [(Input, &str); 3] = [
         (Input::Close { reason: Reason::Shutdown }, "server shutting down"),
-        (Input::Detach { id: CarrierId(0), how: Detached::Lost }, "transport close"),
+        (Input::Detach { id: CarrierId::new(0), how: Detached::Lost }, "transport close"),
         (
-            Input::Detach { id: CarrierId(0), how: Detached::Closed { code: 1009 } },
+            Input::Detach { id: CarrierId::new(0), how: Detached::Closed { code: 1009 } },
             "transport error",
         ),
     ];
