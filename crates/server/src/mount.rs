@@ -17,7 +17,7 @@ pub use websocket::WebSocketMount;
 use crate::app::namespace::Space;
 use crate::edge::access::{self, Origins};
 use crate::edge::answers;
-use crate::edge::crowd::{Seat, TooMany};
+use crate::edge::crowd::{Crowd, TooMany};
 use crate::request::RequestInfo;
 use crate::server::Shared;
 use crate::session::cell::{Cell, Entrance, Opening, PeerIds, Terms};
@@ -76,16 +76,24 @@ impl Incoming {
         ids: PeerIds,
         machine: Machine,
     ) -> Result<Arc<Cell>, Response<Body>> {
-        let seat = self.seat()?;
-        let opening = Opening { request: self.info(), token, ids, seat };
+        self.seat(Crowd::sit)?;
+        let opening = Opening { request: self.info(), token, ids };
+        // When it is dropped, its seat is free again.
         Ok(Cell::new(terms, opening, machine))
     }
 
-    /// A place for one more session.
+    /// Whether there is a place for one more session.
     ///
     /// # Errors
     /// There is none: see [`Incoming::open_session`].
-    pub(crate) fn seat(&self) -> Result<Option<Seat>, Response<Body>> {
+    pub(crate) fn has_seat(&self) -> Result<(), Response<Body>> {
+        self.seat(Crowd::has_seat)
+    }
+
+    fn seat(
+        &self,
+        ask: impl FnOnce(&Crowd, Option<SocketAddr>) -> Result<(), TooMany>,
+    ) -> Result<(), Response<Body>> {
         let shared = &self.shared;
         // Who is told to come back must not find the same server.
         let is_draining = shared.draining.load(Ordering::Relaxed);
@@ -93,7 +101,7 @@ impl Incoming {
             return Err(answers::too_many_sessions(StatusCode::SERVICE_UNAVAILABLE));
         }
         let remote = self.remote();
-        shared.crowd.sit(remote.map(|remote| remote.ip())).map_err(|TooMany| {
+        ask(&shared.crowd, remote).map_err(|TooMany| {
             tracing::info!(limit = "ip_sessions_max", ?remote, "refused a session");
             answers::too_many_sessions(StatusCode::TOO_MANY_REQUESTS)
         })

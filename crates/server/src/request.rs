@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 mod heads;
 
-pub(crate) use self::heads::Heads;
+pub(crate) use self::heads::{Head, Heads};
 
 /// The head of the request that opened a session, and where it came from. Cheap to clone.
 ///
@@ -18,7 +18,7 @@ pub(crate) use self::heads::Heads;
 /// subprotocols.
 #[derive(Clone)]
 pub struct RequestInfo {
-    head: Arc<[u8]>,
+    head: Arc<Head>,
     /// Where it came from, if that is an address of IPv4: others are in the head.
     remote: Option<SocketAddrV4>,
 }

@@ -62,34 +62,34 @@ struct Opening {
 }
 
 const OPENINGS: [Opening; 5] = [
-    Opening { protocol: "raw", path: "/ws?", headers: "", says: "", len_max: 508 },
+    Opening { protocol: "raw", path: "/ws?", headers: "", says: "", len_max: 476 },
     Opening {
         protocol: "envelopes",
         path: "/ws?",
         headers: "Sec-WebSocket-Protocol: omniwire.json.v1\r\n",
         says: "",
-        len_max: 508,
+        len_max: 476,
     },
     Opening {
         protocol: "Socket.IO",
         path: "/socket.io/?EIO=4&transport=websocket&",
         headers: "",
         says: "40",
-        len_max: 848,
+        len_max: 832,
     },
     Opening {
         protocol: "SignalR",
         path: "/signalr?",
         headers: "",
         says: "{\"protocol\":\"json\",\"version\":1}\x1e",
-        len_max: 748,
+        len_max: 732,
     },
     Opening {
         protocol: "SockJS",
         path: "/sockjs-raw/000/c00000000/websocket?",
         headers: "",
         says: "",
-        len_max: 636,
+        len_max: 604,
     },
 ];
 

@@ -6,7 +6,7 @@
 use omniwire_session::limits::Limits;
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
@@ -70,10 +70,6 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 pub(crate) struct Counted(Arc<Address>);
 
-/// A session that is counted until this is dropped.
-#[derive(Debug)]
-pub(crate) struct Seat(Arc<Address>);
-
 impl Crowd {
     pub(crate) fn new(limits: &Limits) -> Arc<Self> {
         let ip = Tally {
@@ -135,16 +131,38 @@ impl Crowd {
         })
     }
 
-    /// Counts a session. `Err`: its address has too many.
-    pub(crate) fn sit(self: &Arc<Self>, ip: Option<IpAddr>) -> Result<Option<Seat>, TooMany> {
-        let Some(ip) = ip.and_then(counted) else { return Ok(None) };
+    /// Whether there is room for a session more of this address.
+    ///
+    /// # Errors
+    /// It has too many.
+    pub(crate) fn has_seat(&self, remote: Option<SocketAddr>) -> Result<(), TooMany> {
+        let Some(ip) = counted_of(remote) else { return Ok(()) };
+        let sessions = self.counts.lock().by_ip.get(&ip).map_or(0, |known| known.tally.sessions);
+        if sessions < self.limits.ip.sessions { Ok(()) } else { Err(TooMany) }
+    }
+
+    /// Counts a session until [`Crowd::stand_up`], of which each has one. That is not a value which
+    /// is dropped, since very many sessions would have to keep it, and know the address anyway.
+    ///
+    /// # Errors
+    /// Its address has too many.
+    pub(crate) fn sit(&self, remote: Option<SocketAddr>) -> Result<(), TooMany> {
+        let Some(ip) = counted_of(remote) else { return Ok(()) };
         let mut counts = self.counts.lock();
         let Known { tally, .. } = counts.by_ip.entry(ip).or_default();
         if tally.sessions >= self.limits.ip.sessions {
             return Err(TooMany);
         }
         tally.sessions = tally.sessions.saturating_add(1);
-        Ok(Some(Seat(self.address(&mut counts, Some(ip)))))
+        Ok(())
+    }
+
+    /// A session is gone.
+    pub(crate) fn stand_up(&self, remote: Option<SocketAddr>) {
+        let leave = |tally: &mut Tally| tally.sessions = tally.sessions.saturating_sub(1);
+        if let Some(ip) = counted_of(remote) {
+            self.counts.lock().change(Some(ip), leave);
+        }
     }
 
     /// TCP connections that are open.
@@ -212,11 +230,8 @@ impl Drop for Counted {
     }
 }
 
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let Address { crowd, ip } = &*self.0;
-        crowd.counts.lock().change(*ip, |tally| tally.sessions = tally.sessions.saturating_sub(1));
-    }
+fn counted_of(remote: Option<SocketAddr>) -> Option<IpAddr> {
+    counted(remote?.ip())
 }
 
 /// What an address is counted as, if it is.

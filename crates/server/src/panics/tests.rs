@@ -51,7 +51,7 @@ fn open(server: &Omniwire, machine: Buggy) -> Arc<Cell> {
         websocket: omniwire_websocket::Config::default(),
     };
     let request = RequestInfo::copy_of(&http::Request::new(()), None, &Heads::default());
-    let opening = Opening { request, token: fresh_id(), ids: PeerIds::Fresh, seat: None };
+    let opening = Opening { request, token: fresh_id(), ids: PeerIds::Fresh };
     Cell::new(&Arc::new(terms), opening, Machine::Other(Box::new(machine)))
 }
 

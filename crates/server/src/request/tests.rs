@@ -81,5 +81,5 @@ fn heads_that_are_alike_are_one_as_long_as_anybody_has_them() {
     // Whoever has whose place, each has its own.
     let many: Vec<_> = (0..1000).map(|n| format!("/{n}")).collect();
     let kept: Vec<_> = many.iter().map(|path| heads.share(path.as_bytes())).collect();
-    assert!(many.iter().zip(&kept).all(|(path, head)| *path.as_bytes() == **head));
+    assert!(many.iter().zip(&kept).all(|(path, head)| *path.as_bytes() == ***head));
 }

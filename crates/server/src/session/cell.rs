@@ -5,11 +5,14 @@
 //! Locks nest in this order only: core, then a peer's inbox, then the outbox.
 
 mod carriers;
+mod identity;
 mod pace;
 
 pub(crate) use carriers::{Chunk, Step};
+pub(crate) use identity::{Past, PeerIds};
 
 use self::carriers::{Attached, Ping};
+use self::identity::Identity;
 use self::pace::EVENTS_PER_TURN;
 use super::machine::Machine;
 use super::peers::{Admission, Answered, Arrival, PeerCell, Pending, Queued, RoomWish};
@@ -18,16 +21,13 @@ use super::timers::Sleeper;
 use crate::app::namespace::{Denied, Space};
 use crate::app::peer::Peer;
 use crate::clock::{self, Stamp};
-use crate::edge::crowd::Seat;
 use crate::panics::contain;
 use crate::quoted::quoted;
 use crate::request::RequestInfo;
 use crate::server::{Shared, fresh_id};
 use crate::wires;
-use bytes::Bytes;
 use http::StatusCode;
-use omniwire_hub::{Outbox, Seen};
-use omniwire_plain::{PLACES_MAX, Places};
+use omniwire_hub::Outbox;
 use omniwire_session::{
     Answer, ByteString, Carrier, CarrierId, Detached, Ending, Event, Fault, Few, Input, Link,
     Output, Reason, Refusal, Session,
@@ -35,10 +35,9 @@ use omniwire_session::{
 use omniwire_websocket as websocket;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
-use smol_str::SmolStr;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -74,34 +73,18 @@ pub(crate) struct Terms {
     pub(crate) websocket: websocket::Config,
 }
 
-/// How the peers of a session get their public ids.
-#[derive(Debug, Clone)]
-pub(crate) enum PeerIds {
-    /// Each gets a new one.
-    Fresh,
-    /// Its only peer has this one, which the client was told before.
-    Known(SmolStr),
-    /// Made from the token, as Socket.IO 2 clients do by themselves.
-    Legacy,
-}
-
 /// What a session is opened with.
 #[derive(Debug)]
 pub(crate) struct Opening {
     pub(crate) request: RequestInfo,
     pub(crate) token: ByteString,
     pub(crate) ids: PeerIds,
-    /// Its place among those of its address.
-    pub(crate) seat: Option<Seat>,
 }
 
 /// One session.
 pub(crate) struct Cell {
     pub(crate) terms: Arc<Terms>,
-    /// What opened it.
-    opened_by: RequestInfo,
-    /// How it and its peers are called. None: nothing finds it, and its peers have fresh ids.
-    identity: Option<Box<Identity>>,
+    identity: Identity,
     pub(crate) outbox: Outbox,
     core: Mutex<Core>,
     /// Events that wait for their handler, over all peers.
@@ -110,51 +93,6 @@ pub(crate) struct Cell {
     pub(crate) posting: AtomicBool,
     /// The state machine has more to say than one turn takes.
     behind: AtomicBool,
-    /// Counts as long as the session is there.
-    _seat: Option<Seat>,
-}
-
-struct Identity {
-    token: SmolStr,
-    ids: PeerIds,
-    /// What carries the session, where that is not what opened it.
-    carried_by: OnceLock<Box<RequestInfo>>,
-    /// What is known of a plain session that is carried by HTTP.
-    past: Mutex<Option<Box<Past>>>,
-}
-
-/// What a client that speaks HTTP may come back to.
-#[derive(Debug, Default)]
-pub(crate) struct Past {
-    /// The number of the last poll that brought something...
-    pub(crate) number: u64,
-    /// ...and what it brought, until the next one says that it came.
-    pub(crate) body: Bytes,
-    /// Set if the client was here in an earlier session: where it stood in rooms that it has not
-    /// joined again...
-    pub(crate) places: Option<Places>,
-    /// ...and the first of those that it has.
-    resumed: Vec<ByteString>,
-}
-
-impl Past {
-    /// What is known of a client that stood here in an earlier session, if it was here.
-    pub(crate) fn of(places: Option<Places>) -> Self {
-        Self { places, ..Self::default() }
-    }
-
-    /// Up to where the client has seen a room that it joins now. If it has joined it in this
-    /// session before, it has left it since, and lost nothing: it is new there.
-    fn seen(&mut self, room: &str) -> Seen {
-        let Some(places) = &mut self.places else { return Seen::Nothing };
-        if self.resumed.iter().any(|resumed| resumed == room) {
-            return Seen::Nothing;
-        }
-        if self.resumed.len() < PLACES_MAX {
-            self.resumed.push(room.into());
-        }
-        places.take(room).map_or(Seen::Unknown, Seen::UpTo)
-    }
 }
 
 impl fmt::Debug for Cell {
@@ -163,25 +101,36 @@ impl fmt::Debug for Cell {
     }
 }
 
+/// Its address's place for a session is free again (`Incoming::open_session` took it).
+impl Drop for Cell {
+    fn drop(&mut self) {
+        self.terms.shared.crowd.stand_up(self.identity.opened_by().remote());
+    }
+}
+
 struct Core {
     machine: Machine,
     carriers: Few<Attached>,
     next_carrier: u32,
     main: Option<CarrierId>,
-    peers: Few<Arc<PeerCell>>,
+    first_peer: Option<Arc<PeerCell>>,
     /// What carried it last.
     carried_by: Option<Carrier>,
     /// The earliest instant that the timers know of.
     armed: Option<Stamp>,
     closed: Option<Reason>,
-    /// Inputs that wait for room in the inboxes, and connections that wait for another to go.
-    congested: Option<Box<Congestion>>,
+    /// Set while there is any of it.
+    aside: Option<Box<Aside>>,
 }
 
+/// What most sessions have nothing of, most of the time.
 #[derive(Default)]
-struct Congestion {
-    /// Those of requests that are over may be among them.
-    wakers: Vec<Waker>,
+struct Aside {
+    /// All but the first.
+    peers: Vec<Arc<PeerCell>>,
+    /// Inputs that wait for room in the inboxes, and connections that wait for another to go. Those
+    /// of requests that are over may be among them.
+    congested: Vec<Waker>,
 }
 
 /// Things to do when the core's lock is gone.
@@ -201,33 +150,27 @@ struct After {
 impl Cell {
     /// A session with this state machine. Nothing happens until a carrier attaches.
     pub(crate) fn new(terms: &Arc<Terms>, opening: Opening, machine: Machine) -> Arc<Self> {
-        let Opening { request, token, ids, seat } = opening;
-        let is_named = !token.is_empty() || !matches!(ids, PeerIds::Fresh);
-        let token = SmolStr::from(&*token);
-        let (carried_by, past) = (OnceLock::new(), Mutex::default());
-        let identity = is_named.then(|| Box::new(Identity { token, ids, carried_by, past }));
+        let Opening { request, token, ids } = opening;
         let shared = &terms.shared;
         let outbox = Outbox::among(&shared.backlog.waiting);
         let cell = Arc::new(Self {
             terms: Arc::clone(terms),
-            opened_by: request,
-            identity,
+            identity: Identity::new(request, &token, ids),
             outbox,
             core: Mutex::new(Core {
                 machine,
                 carriers: Few::None,
                 next_carrier: 0,
                 main: None,
-                peers: Few::None,
+                first_peer: None,
                 carried_by: None,
                 armed: None,
                 closed: None,
-                congested: None,
+                aside: None,
             }),
             waiting: AtomicU32::new(0),
             posting: AtomicBool::new(false),
             behind: AtomicBool::new(false),
-            _seat: seat,
         });
         shared.table.opened(&cell);
         shared.counters.sessions_opened.fetch_add(1, Ordering::Relaxed);
@@ -242,11 +185,6 @@ impl Cell {
     /// The peer broke the rules; what brought the input is refused as the fault says.
     pub(crate) fn handle(self: &Arc<Self>, input: Input) -> Result<(), Fault> {
         self.run(|machine, now| machine.handle_input(now, input))
-    }
-
-    /// Whether its peers' ids are made from its token.
-    pub(crate) fn has_legacy_ids(&self) -> bool {
-        self.identity.as_deref().is_some_and(|identity| matches!(identity.ids, PeerIds::Legacy))
     }
 
     fn run(
@@ -312,7 +250,7 @@ impl Cell {
                 }
                 Output::Carry(id) => {
                     if core.has_messages(id) {
-                        let shown = core.peers.iter().filter(|peer| peer.space().feed.is_some());
+                        let shown = core.peers().filter(|peer| peer.space().feed.is_some());
                         after.moved.extend(shown.cloned());
                     }
                     core.main = id;
@@ -344,7 +282,7 @@ impl Cell {
         after: &mut After,
     ) {
         core.closed = Some(reason);
-        for peer in std::mem::take(&mut core.peers).into_vec() {
+        for peer in core.take_peers() {
             let first = peer.arrive(Arrival::Leave(reason));
             after.arrivals.push((peer, first));
         }
@@ -391,7 +329,7 @@ impl Cell {
                 let recovery = recovery.and_then(|r| r.identify(&space.hub, self, returning));
                 let admission = Admission { link, id, auth, wire, recovery };
                 let peer = PeerCell::new(self, space, admission);
-                core.peers.push(Arc::clone(&peer));
+                core.add_peer(Arc::clone(&peer));
                 after.arrivals.push((peer, None));
                 return;
             }
@@ -424,7 +362,7 @@ impl Cell {
             }
         };
         let peer = match arrival {
-            Arrival::Leave(_) => core.peers.remove(|peer| peer.member.link == link),
+            Arrival::Leave(_) => core.remove_peer(link),
             _ => core.peer(link).cloned(),
         };
         let Some(peer) = peer else { return };
@@ -436,7 +374,7 @@ impl Cell {
     /// still does.
     pub(crate) fn replace(self: &Arc<Self>, former: &PeerCell) -> Option<Arc<PeerCell>> {
         let core = &mut *self.core.lock();
-        let place = core.peers.iter_mut().find(|peer| std::ptr::eq(&***peer, former))?;
+        let place = core.peers_mut().find(|peer| std::ptr::eq(&***peer, former))?;
         let (space, link, auth) = (former.space(), former.member.link, former.auth().clone());
         self.outbox.forget(link);
         self.outbox.hold(link);
@@ -445,28 +383,6 @@ impl Cell {
         let admission = Admission { link, id, auth, wire: former.member.wire, recovery };
         *place = PeerCell::new(self, Arc::clone(space), admission);
         Some(Arc::clone(place))
-    }
-
-    /// What a peer that enters this namespace is called.
-    fn peer_id(&self, namespace: &ByteString) -> SmolStr {
-        match self.identity.as_deref() {
-            None | Some(Identity { ids: PeerIds::Fresh, .. }) => (*fresh_id()).into(),
-            Some(Identity { ids: PeerIds::Known(id), .. }) => id.clone(),
-            Some(Identity { ids: PeerIds::Legacy, token, .. }) => {
-                (*omniwire_socketio::legacy_id(token, namespace)).into()
-            }
-        }
-    }
-
-    /// What is known of a plain session that is carried by HTTP, and so has a token.
-    pub(crate) fn past(&self) -> Option<&Mutex<Option<Box<Past>>>> {
-        self.identity.as_deref().map(|identity| &identity.past)
-    }
-
-    /// What finds the session in the table; empty if nothing can.
-    pub(crate) fn token(&self) -> &SmolStr {
-        static NO_TOKEN: SmolStr = SmolStr::new_static("");
-        self.identity.as_deref().map_or(&NO_TOKEN, |identity| &identity.token)
     }
 
     /// Where the client names the namespace, no mount has looked at its gate.
@@ -523,23 +439,10 @@ impl Cell {
         true
     }
 
-    /// Up to where its client has seen a room's events, as it said when it came.
-    pub(crate) fn has_seen(&self, room: &str) -> Seen {
-        let mut past = self.past().map(Mutex::lock);
-        past.as_mut().and_then(|past| past.as_mut()).map_or(Seen::Nothing, |past| past.seen(room))
-    }
-
     /// Whether its peer of this link is in a room.
     pub(crate) fn is_in(&self, link: Link, room: &str) -> bool {
         let core = self.core.lock();
         core.peer(link).is_some_and(|peer| peer.member.rooms().iter().any(|joined| joined == room))
-    }
-
-    /// The request that opened it, or that carries it, where these differ.
-    pub(crate) fn request(&self) -> &RequestInfo {
-        let identity = self.identity.as_deref();
-        let carried_by = identity.and_then(|identity| identity.carried_by.get());
-        carried_by.map_or(&self.opened_by, |request| request)
     }
 
     /// Whether a request comes from the user whose session it is, in every namespace that knows
@@ -548,7 +451,7 @@ impl Cell {
     pub(crate) fn is_for(&self, request: impl FnOnce() -> RequestInfo) -> bool {
         let (mut spaces, is_new) = {
             let core = self.core.lock();
-            let spaces = core.peers.iter().map(|peer| Arc::clone(peer.space()));
+            let spaces = core.peers().map(|peer| Arc::clone(peer.space()));
             (spaces.collect::<SmallVec<[_; 1]>>(), core.carried_by.is_none())
         };
         if let Entrance::Fixed(space) = &self.terms.entrance {
@@ -563,13 +466,6 @@ impl Cell {
             None if is_new => true,
             user => user == space.user_of(&request),
         })
-    }
-
-    /// Another request than the one that opened the session comes to carry it. The first stays.
-    pub(crate) fn set_request(&self, request: RequestInfo) {
-        if let Some(identity) = &self.identity {
-            identity.carried_by.get_or_init(|| Box::new(request));
-        }
     }
 
     /// Whether its peers enter the same namespace as those of `entrance`.
@@ -628,13 +524,13 @@ impl Cell {
             }
             if let Some(ping) = self.terms.ping {
                 // What it has not taken yet is in front of a Ping; `write_timeout` bounds that.
-                if core.congested.is_some() || !self.outbox.is_written() {
+                if core.is_congested() || !self.outbox.is_written() {
                     core.excuse_silence(now);
                 }
                 core.ping_the_quiet(&self.outbox, now, ping, &mut lost);
             }
             let done = contain(&self.terms.shared, || {
-                if core.congested.is_some() {
+                if core.is_congested() {
                     core.machine.held_back(now);
                 }
                 core.machine.handle_input(now, Input::Timeout).ok();
@@ -666,9 +562,11 @@ impl Core {
     }
 
     fn wake_congested(&mut self) {
-        if let Some(congestion) = self.congested.take() {
+        if self.is_congested() {
+            let congested = self.aside.as_mut().map(|aside| std::mem::take(&mut aside.congested));
+            self.tidy();
             self.excuse_silence(clock::now());
-            congestion.wakers.into_iter().for_each(Waker::wake);
+            congested.into_iter().flatten().for_each(Waker::wake);
         }
     }
 
@@ -699,16 +597,64 @@ impl Core {
 
     /// Wakes the context at the next occasion.
     fn wait(&mut self, context: &Context<'_>) {
-        let waiting = self.congested.as_ref().map_or(0, |congestion| congestion.wakers.len());
+        let waiting = self.aside.as_ref().map_or(0, |aside| aside.congested.len());
         if waiting >= WAITING_MAX {
             // Those who still wait say so again.
             self.wake_congested();
         }
-        self.congested.get_or_insert_default().wakers.push(context.waker().clone());
+        self.aside.get_or_insert_default().congested.push(context.waker().clone());
     }
 
     fn peer(&self, link: Link) -> Option<&Arc<PeerCell>> {
-        self.peers.iter().find(|peer| peer.member.link == link)
+        self.peers().find(|peer| peer.member.link == link)
+    }
+
+    fn peers(&self) -> impl Iterator<Item = &Arc<PeerCell>> {
+        self.first_peer.iter().chain(self.aside.iter().flat_map(|aside| &aside.peers))
+    }
+
+    fn peers_mut(&mut self) -> impl Iterator<Item = &mut Arc<PeerCell>> {
+        let others = self.aside.iter_mut().flat_map(|aside| &mut aside.peers);
+        self.first_peer.iter_mut().chain(others)
+    }
+
+    fn add_peer(&mut self, peer: Arc<PeerCell>) {
+        match self.first_peer {
+            None => self.first_peer = Some(peer),
+            Some(_) => self.aside.get_or_insert_default().peers.push(peer),
+        }
+    }
+
+    fn remove_peer(&mut self, link: Link) -> Option<Arc<PeerCell>> {
+        let is_it = |peer: &Arc<PeerCell>| peer.member.link == link;
+        let others = self.aside.as_mut().map(|aside| &mut aside.peers);
+        let peer = match self.first_peer.take_if(|peer| is_it(peer)) {
+            Some(first) => {
+                self.first_peer = others.filter(|it| !it.is_empty()).map(|it| it.remove(0));
+                first
+            }
+            None => {
+                let others = others?;
+                others.remove(others.iter().position(is_it)?)
+            }
+        };
+        self.tidy();
+        Some(peer)
+    }
+
+    fn take_peers(&mut self) -> Vec<Arc<PeerCell>> {
+        let others = self.aside.as_mut().map(|aside| std::mem::take(&mut aside.peers));
+        self.tidy();
+        self.first_peer.take().into_iter().chain(others.into_iter().flatten()).collect()
+    }
+
+    fn is_congested(&self) -> bool {
+        self.aside.as_ref().is_some_and(|aside| !aside.congested.is_empty())
+    }
+
+    /// What there is nothing in any more leaves no memory behind.
+    fn tidy(&mut self) {
+        self.aside.take_if(|aside| aside.peers.is_empty() && aside.congested.is_empty());
     }
 
     fn with_peer(&self, link: Link, act: impl FnOnce(&Arc<PeerCell>)) {
@@ -755,28 +701,3 @@ const INTERNAL_ERROR: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;
 
 /// Wakers that may wait in a session. Beyond, all are woken: requests that are over leave some.
 const WAITING_MAX: usize = 64;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use omniwire_session::Position;
-
-    #[test]
-    fn who_comes_back_and_joins_a_room_again_that_it_left_is_new_there() {
-        let mut past = Past::of(Places::parse("9.1.a"));
-        assert_eq!(past.seen("a"), Seen::UpTo(Position { epoch: 9, offset: 1 }));
-        assert_eq!(past.seen("a"), Seen::Nothing);
-        assert_eq!(past.seen("b"), Seen::Unknown, "it may have been there");
-        assert_eq!(past.seen("b"), Seen::Nothing);
-        assert_eq!(Past::of(None).seen("a"), Seen::Nothing);
-    }
-
-    #[test]
-    fn the_rooms_that_a_client_came_back_to_are_remembered_within_bounds() {
-        let mut past = Past::of(Some(Places::default()));
-        for room in 0..2 * PLACES_MAX {
-            assert_eq!(past.seen(&room.to_string()), Seen::Unknown);
-        }
-        assert_eq!(past.resumed.len(), PLACES_MAX);
-    }
-}

@@ -55,18 +55,20 @@ fn loopback_is_not_counted_by_address_but_in_the_whole() {
     let held: Vec<_> = (0..3).map(|_| crowd.connect(ip("127.0.0.1")).unwrap()).collect();
     assert!(crowd.connect(ip("::1")).is_none());
     assert_eq!(crowd.connections(), held.len());
-    assert!(crowd.sit(Some(ip("127.0.0.1"))).unwrap().is_none());
+    let remote = Some(SocketAddr::new(ip("127.0.0.1"), 1));
+    assert_eq!([crowd.sit(remote), crowd.sit(remote), crowd.has_seat(remote)], [Ok(()); 3]);
 }
 
 #[test]
 fn sessions_are_counted_apart_and_nothing_is_kept_of_who_has_gone() {
     let crowd = crowd(|limits| limits.ip_sessions_max = 1);
     let connection = crowd.connect(ip("192.0.2.1")).unwrap();
-    let seat = crowd.sit(Some(ip("192.0.2.1"))).unwrap().unwrap();
-    assert_eq!(crowd.sit(Some(ip("192.0.2.1"))).unwrap_err(), TooMany);
+    let from = |port| Some(SocketAddr::new(ip("192.0.2.1"), port));
+    assert_eq!((crowd.has_seat(from(1)), crowd.sit(from(1))), (Ok(()), Ok(())));
+    assert_eq!((crowd.has_seat(from(2)), crowd.sit(from(2))), (Err(TooMany), Err(TooMany)));
     drop(connection);
-    assert_eq!(crowd.sit(Some(ip("192.0.2.1"))).unwrap_err(), TooMany);
-    drop(seat);
+    assert_eq!(crowd.sit(from(2)), Err(TooMany));
+    crowd.stand_up(from(1));
     assert!(crowd.counts.lock().by_ip.is_empty());
 }
 

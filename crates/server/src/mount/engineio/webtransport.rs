@@ -34,7 +34,7 @@ impl Endpoint {
             return denied;
         }
         // An answer says it better than a session that ends. The seat is taken by the first frame.
-        if !takes_over && let Err(refused) = incoming.seat() {
+        if !takes_over && let Err(refused) = incoming.has_seat() {
             return refused;
         }
         let Some(visitor) = Visitor::take(incoming.request.extensions()) else {

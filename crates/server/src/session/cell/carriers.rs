@@ -351,7 +351,7 @@ impl Cell {
     }
 
     fn slow(&self) -> Slow {
-        let peers = self.core.lock().peers.iter().map(|peer| peer.member.id.clone()).collect();
+        let peers = self.core.lock().peers().map(|peer| peer.member.id.clone()).collect();
         Slow { peers, buffered: self.outbox.buffered_amount() }
     }
 
