@@ -33,7 +33,7 @@ pub(crate) struct Fuzz {
 }
 
 /// How long each target runs among all the checks.
-const SECONDS_IN_TEST: u32 = 12;
+const SECONDS_IN_TEST: u32 = 20;
 
 /// What coverage guidance needs, as cargo-fuzz sets it. All of it is stable.
 const RUSTFLAGS: &str = "-Cpasses=sancov-module \
