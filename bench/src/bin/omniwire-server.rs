@@ -1,5 +1,5 @@
 //! A server on the crate `omniwire`, as its users write one: one namespace over every protocol, on
-//! one thread. `echo` is answered with its arguments; `say` goes to all of the room that the
+//! one thread or on `--threads N`. `echo` is answered with its arguments; `say` goes to all of the room that the
 //! query of the connecting request names, as `said`. What has no events (raw WebSocket and SockJS)
 //! speaks to its room if it has one, and is echoed if not, or if the room is called `quiet`.
 //!
@@ -18,9 +18,22 @@ use std::future::pending;
 use std::io::{self, Write};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::runtime;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--threads");
+    let mut builder = match arguments.nth(1) {
+        Some(threads) => {
+            let mut builder = runtime::Builder::new_multi_thread();
+            builder.worker_threads(threads.parse()?);
+            builder
+        }
+        None => runtime::Builder::new_current_thread(),
+    };
+    builder.enable_all().build()?.block_on(run())
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let bench = Namespace::new("/")
         .on_connect(|peer: Peer| async move {
             if let Some(room) = peer.request().query_value("room") {

@@ -8,17 +8,23 @@ use crate::bench::programs::{self, Program, Programs};
 use crate::process::{self, Failure, Result};
 use crate::repository::Repository;
 
-/// A server that is measured, on one thread.
+/// A server that is measured, on one thread if nothing else is said.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Server {
     pub(crate) name: &'static str,
     pub(crate) program: Program,
     pub(crate) arguments: &'static [&'static str],
+    /// Those that it may run on, as `taskset` takes them.
+    cores: &'static str,
 }
 
 impl Server {
     const fn new(name: &'static str, program: Program) -> Self {
-        Self { name, program, arguments: &[] }
+        Self { name, program, arguments: &[], cores: "0" }
+    }
+
+    const fn arguments(self, arguments: &'static [&'static str]) -> Self {
+        Self { arguments, ..self }
     }
 }
 
@@ -28,17 +34,16 @@ pub(crate) static WEBSOCKET_CRATE: Server =
 /// Our crate `omniwire`: rooms and handlers for all protocols.
 pub(crate) static OMNIWIRE: Server = Server::new("omniwire", Program::Ours("omniwire-server"));
 /// The same, which waits for a generator that has more to do than it can.
-pub(crate) static OMNIWIRE_PATIENT: Server = Server {
-    name: "omniwire",
-    program: Program::Ours("omniwire-server"),
-    arguments: &["--patient"],
+pub(crate) static OMNIWIRE_PATIENT: Server =
+    Server::new("omniwire", Program::Ours("omniwire-server")).arguments(&["--patient"]);
+/// The same on two threads, of which one has the generator on its core.
+pub(crate) static OMNIWIRE_TWO_THREADS: Server = Server {
+    cores: "0,1",
+    ..Server::new("omniwire", Program::Ours("omniwire-server")).arguments(&["--threads", "2"])
 };
 /// The binary, as the contract tests start it.
-pub(crate) static CONTRACT: Server = Server {
-    name: "omniwire conformance",
-    program: Program::Binary,
-    arguments: &["conformance", "--suite", "websocket", "--port", "0", "--threads", "1"],
-};
+pub(crate) static CONTRACT: Server = Server::new("omniwire conformance", Program::Binary)
+    .arguments(&["conformance", "--suite", "websocket", "--port", "0", "--threads", "1"]);
 /// The floor: no frames.
 pub(crate) static TCP: Server = Server::new("bare TCP", Program::Peer("tcp"));
 pub(crate) static UWEBSOCKETS: Server = Server::new("uWebSockets", Program::UWebSockets);
@@ -69,7 +74,7 @@ pub(crate) fn measure(
     entry: &Entry,
 ) -> Result<String> {
     let server = Running::start(repository, programs, entry.server)?;
-    let mut generator = pinned(repository, 1);
+    let mut generator = pinned(repository, "1");
     let load = entry.load.as_ref().unwrap_or(&case.load);
     generator.arg(programs::beside(repository, "load")).args(load.split(' '));
     generator.args(["--address", &server.address, "--pid", &server.pid().to_string()]);
@@ -88,9 +93,8 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// On core 0.
     fn start(repository: &Repository, programs: &Programs, server: &Server) -> Result<Self> {
-        Self::start_by(pinned(repository, 0), repository, programs, server)
+        Self::start_by(pinned(repository, server.cores), repository, programs, server)
     }
 
     /// On whatever core is free.
@@ -140,11 +144,11 @@ impl Drop for Running {
     }
 }
 
-/// What follows runs on one core. The program in front becomes the next, so that the process stays
-/// the one we know.
-fn pinned(repository: &Repository, core: usize) -> Command {
+/// What follows runs on these cores. The program in front becomes the next, so that the process
+/// stays the one we know.
+fn pinned(repository: &Repository, cores: &str) -> Command {
     let mut command = with_descriptors(repository);
-    command.args(["taskset", "--cpu-list", &core.to_string()]);
+    command.args(["taskset", "--cpu-list", cores]);
     command
 }
 

@@ -2,7 +2,8 @@
 
 use crate::bench::cases::{Case, Entry, ROOMS, Scale};
 use crate::bench::servers::{
-    OMNIWIRE, SOCKETIO, SOCKETIOXIDE, TCP, TUNGSTENITE, UWEBSOCKETS, WEBSOCKET_CRATE,
+    OMNIWIRE, OMNIWIRE_TWO_THREADS, SOCKETIO, SOCKETIOXIDE, TCP, TUNGSTENITE, UWEBSOCKETS,
+    WEBSOCKET_CRATE,
 };
 
 pub(crate) fn cases(scale: Scale) -> Vec<Case> {
@@ -39,8 +40,19 @@ pub(crate) fn cases(scale: Scale) -> Vec<Case> {
         case(
             "rooms",
             "100 publishers in 100 rooms of 100, 128 B".to_owned(),
-            "--members 10000 --rooms 100 --publishers 100 --size 128".to_owned(),
+            HUNDRED_ROOMS.to_owned(),
         ),
+        Case {
+            entries: threads(),
+            bases: &[ONE_THREAD],
+            ..case(
+                "threads",
+                "100 publishers in 100 rooms of 100, 128 B; the second thread is on the \
+                 generator's core, so only its CPU counts: two threads carry 2 ÷ the ratio of one"
+                    .to_owned(),
+                HUNDRED_ROOMS.to_owned(),
+            )
+        },
         case(
             "everybody",
             "1,000 members, each publishes 128 B up to 10 times a second to all".to_owned(),
@@ -72,6 +84,16 @@ fn entries() -> Vec<Entry> {
     ]
 }
 
+/// The same server on one thread and on two.
+fn threads() -> Vec<Entry> {
+    vec![
+        Entry::named(ONE_THREAD, &OMNIWIRE, &[WEBSOCKET]),
+        Entry::named("omniwire, two threads", &OMNIWIRE_TWO_THREADS, &[WEBSOCKET]),
+    ]
+}
+
+const ONE_THREAD: &str = "omniwire, one thread";
+const HUNDRED_ROOMS: &str = "--members 10000 --rooms 100 --publishers 100 --size 128";
 const WEBSOCKET: &str = "websocket=/ws?room={room}";
 const ENVELOPE: &str = "envelope=/ws?room={room}";
 const SOCKET_IO: &str = "socketio=/socket.io?room={room}";
