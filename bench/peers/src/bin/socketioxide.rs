@@ -9,7 +9,8 @@ use std::io;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
-    let (layer, io) = SocketIo::new_layer();
+    // By default it has room for 128 packets, and what is more is lost.
+    let (layer, io) = SocketIo::builder().max_buffer_size(PACKETS_MAX).build_layer();
     io.ns("/", async |socket: SocketRef| {
         let room = room_of(&socket);
         socket.join(room.clone());
@@ -23,6 +24,9 @@ async fn main() -> io::Result<()> {
     let listener = listen().await?;
     axum::serve(listener, Router::new().layer(layer)).await
 }
+
+/// What waits for one socket at most: all of a thousand members' messages, a few times over.
+const PACKETS_MAX: usize = 1 << 13;
 
 fn room_of(socket: &SocketRef) -> String {
     let query = socket.req_parts().uri.query().unwrap_or_default();
