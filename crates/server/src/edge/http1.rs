@@ -64,7 +64,7 @@ where
                 return Some(Prefixed::new(line.stream, line.unread));
             }
             if !visit.connection.is_greeting() {
-                deadline = Instant::from_std(clock::now()) + site.limits.handshake_timeout;
+                deadline = clock::deadline(site.limits.handshake_timeout);
             }
             let read = tokio::select! {
                 read = timeout_at(deadline, line.read_head(&site.limits)) => read,
