@@ -15,6 +15,7 @@ pub use sockjs::SockJsMount;
 pub use websocket::WebSocketMount;
 
 use crate::app::namespace::Space;
+use crate::carrier::upstream;
 use crate::edge::access::{self, Origins};
 use crate::edge::answers;
 use crate::edge::crowd::{Crowd, TooMany};
@@ -23,7 +24,8 @@ use crate::server::Shared;
 use crate::session::cell::{Cell, Entrance, Opening, PeerIds, Terms};
 use crate::session::machine::Machine;
 use axum::body::Body;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::Body as _;
 use omniwire_session::{ByteString, Fault};
 use parking_lot::Mutex;
 use std::fmt;
@@ -52,6 +54,17 @@ impl Incoming {
 
     pub(crate) fn into_body(self) -> Body {
         self.body.into_inner()
+    }
+
+    pub(crate) fn body_mut(&mut self) -> &mut Body {
+        self.body.get_mut()
+    }
+
+    /// Whether there is a body that no GET needs. That of a handshake is refused with it.
+    fn has_needless_body(&mut self) -> bool {
+        self.request.method() == Method::GET
+            && !websocket::is_upgrade(&self.request)
+            && !self.body_mut().is_end_stream()
     }
 
     pub(crate) fn query(&self) -> &str {
@@ -308,6 +321,15 @@ impl Mounts {
             *origin = asked.and_then(|origin| HeaderValue::from_bytes(origin.as_bytes()).ok());
         }
         let (mounted, tail) = (Arc::clone(mounted), tail.to_owned());
-        Ok(mounted.serve(Incoming::new(request, tail, shared)))
+        let mut incoming = Incoming::new(request, tail, shared);
+        if !incoming.has_needless_body() {
+            return Ok(mounted.serve(incoming));
+        }
+        Ok(Box::pin(async move {
+            match upstream::pass_over_body(&mut incoming).await {
+                Ok(()) => mounted.serve(incoming).await,
+                Err(status) => answers::plain(status, "the body was not taken\n"),
+            }
+        }))
     }
 }

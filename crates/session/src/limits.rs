@@ -211,7 +211,7 @@ limits! {
         "From accept to the end of the first request's head, TLS included, whatever comes \
          meanwhile; then from each request's first byte to the end of its head.";
     body_timeout: time = Duration::from_secs(30),
-        "One POST body, from first to last byte.";
+        "One body, from first to last byte.";
     frame_timeout: time = Duration::from_secs(30),
         "One frame of WebSocket or WebTransport, from first to last byte.";
     message_timeout: time = Duration::from_secs(120),

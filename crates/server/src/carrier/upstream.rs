@@ -42,6 +42,25 @@ pub(crate) async fn read_body(
     read.map(|bytes| (bytes, portion))
 }
 
+/// Reads a body that says nothing to us, and throws it away. As long as it is not whole, hyper does
+/// not look whether the client has gone, so what waits for the session would outlive its client.
+///
+/// # Errors
+/// 413 if it is longer than anybody needs, 408 if it takes too long, 400 if it breaks off.
+pub(crate) async fn pass_over_body(incoming: &mut Incoming) -> Result<(), StatusCode> {
+    let timeout = incoming.shared.limits.body_timeout;
+    let body = incoming.body_mut();
+    if http_body::Body::size_hint(body).lower() > DRAINED_LEN_MAX as u64 {
+        return Err(StatusCode::PAYLOAD_TOO_LARGE);
+    }
+    let drained = tokio::time::timeout(timeout, drain(body)).await;
+    match drained.map_err(|_| StatusCode::REQUEST_TIMEOUT)? {
+        Some(DRAINED_LEN_MAX..) => Err(StatusCode::PAYLOAD_TOO_LARGE),
+        Some(_) => Ok(()),
+        None => Err(StatusCode::BAD_REQUEST),
+    }
+}
+
 async fn collect(
     body: &mut Body,
     len_max: usize,
@@ -65,13 +84,14 @@ async fn collect(
     Ok(whole.freeze())
 }
 
-async fn drain(body: &mut Body) {
+/// Throws a body away, and says how long it was, up to a limit. `None`: it broke off.
+async fn drain(body: &mut Body) -> Option<usize> {
     let mut drained: usize = 0;
-    while drained < DRAINED_LEN_MAX
-        && let Some(Ok(frame)) = body.frame().await
-    {
-        drained = drained.saturating_add(frame.data_ref().map_or(0, Bytes::len));
+    while drained < DRAINED_LEN_MAX {
+        let Some(frame) = body.frame().await else { break };
+        drained = drained.saturating_add(frame.ok()?.data_ref().map_or(0, Bytes::len));
     }
+    Some(drained)
 }
 
 /// Waits until the session's handlers keep up.

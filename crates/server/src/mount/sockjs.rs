@@ -238,12 +238,15 @@ impl Endpoint {
 
     async fn receive(
         &self,
-        incoming: Incoming,
+        mut incoming: Incoming,
         token: ByteString,
         carrier: Carrier,
         dress: Dress,
         head: sockjs::Response,
     ) -> Outcome {
+        if let Err(status) = upstream::pass_over_body(&mut incoming).await {
+            return answers::plain(status, "the body was not taken\n").into();
+        }
         if let Some(cell) = incoming.shared.table.find(&token) {
             wait_for_abort(&cell).await;
         }

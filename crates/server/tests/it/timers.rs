@@ -248,6 +248,27 @@ async fn a_body_has_its_time() {
     assert!(http(address, head).await.starts_with("HTTP/1.0 408"));
 }
 
+/// As long as a body is not whole, nobody sees that its client has gone, and these wait long.
+#[tokio::test]
+async fn a_body_that_nobody_needs_has_its_time_too() {
+    let (omniwire, address) = limited(|limits| limits.body_timeout = SHORT).await;
+    for line in [
+        "GET /poll/open",
+        "GET /sse/open",
+        "GET /signalr/open?id=none",
+        "GET /socket.io/?EIO=4&transport=polling",
+        "POST /sockjs/open/000/a/xhr_streaming",
+        "POST /sockjs/open/000/b/xhr",
+    ] {
+        let ask = |len| format!("{line} HTTP/1.0\nHost: x\nContent-Length: {len}\n\n[");
+        assert!(http(address, &ask(100)).await.starts_with("HTTP/1.0 408"), "{line}");
+        assert!(http(address, &ask(1 << 30)).await.starts_with("HTTP/1.0 413"), "{line}");
+        assert_eq!(omniwire.stats().sessions, 0, "{line}");
+    }
+    let whole = "GET /socket.io/?EIO=4&transport=polling HTTP/1.0\nHost: x\nContent-Length: 1\n\n[";
+    assert!(http(address, whole).await.starts_with("HTTP/1.0 200"));
+}
+
 #[tokio::test]
 async fn pings_and_pongs_are_counted() {
     for opcode in [0x89, 0x8a] {
