@@ -83,6 +83,7 @@ impl EngineIoSession {
     fn close(&mut self, reason: Reason) {
         let manner = match reason {
             Reason::Kicked => Manner::Orderly,
+            Reason::Slow if self.machine.is_open() => Manner::Orderly,
             _ => Manner::AtOnce,
         };
         self.leave(reason);

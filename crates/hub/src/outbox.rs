@@ -61,6 +61,8 @@ struct Queue {
     /// Bytes that the carrier has taken and could not write yet.
     unwritten: u32,
     overflowed: bool,
+    /// Only the session itself is still heard: see [`Outbox::silence`].
+    silenced: bool,
 }
 
 /// What waits in an outbox, and who waits for it.
@@ -210,6 +212,15 @@ impl Queue {
         self.pile.as_ref()?.ending.as_deref()
     }
 
+    /// Whether nothing is taken from the session's peers, and from rooms.
+    fn is_shut(&self) -> bool {
+        self.silenced || self.ending().is_some()
+    }
+
+    fn is_overflowed(&self) -> bool {
+        self.overflowed && !self.silenced
+    }
+
     fn wait(&mut self, context: &Context<'_>) {
         let waiting = &mut self.pile().waiting;
         if !waiting.iter().any(|waker| waker.will_wake(context.waker())) {
@@ -222,6 +233,14 @@ impl Queue {
         let waiting = self.pile.as_mut().map(|pile| std::mem::take(&mut pile.waiting));
         self.tidy();
         waiting.into_iter().flatten().chain(self.waker.take())
+    }
+
+    /// Throws away what waits to leave.
+    fn discard(&mut self) {
+        if let Some(pile) = &mut self.pile {
+            let (ending, waiting) = (pile.ending.take(), std::mem::take(&mut pile.waiting));
+            **pile = Pile { ending, waiting, ..Pile::default() };
+        }
     }
 
     /// What there is nothing of any more leaves no memory behind.
@@ -249,7 +268,8 @@ impl Outbox {
     /// # Errors
     /// The session is over, or the outbox is full.
     pub fn push(&self, link: Link, prepared: &Prepared) -> Result<(), PushError> {
-        self.push_with(prepared, |pile| pile.take_in(link, prepared, Lane::default()))
+        let append = |pile: &mut Pile| pile.take_in(link, prepared, Lane::default());
+        self.push_with(prepared, Queue::is_shut, append)
     }
 
     /// Appends a message of a room whose peers may be `slow`, and may miss some of it; or a value
@@ -264,7 +284,7 @@ impl Outbox {
         Manner { lane, slow }: Manner,
     ) -> Result<Pushed, PushError> {
         let mut queue = self.queue.lock();
-        if queue.ending().is_some() {
+        if queue.is_shut() {
             return Err(PushError::Closed);
         }
         let mut pushed = Pushed::TAKEN;
@@ -340,7 +360,8 @@ impl Outbox {
     /// # Errors
     /// The session is over, or the outbox is full.
     pub fn push_own(&self, prepared: &Prepared) -> Result<(), PushError> {
-        self.push_with(prepared, |pile| pile.append(prepared, Lane::default()))
+        let is_over = |queue: &Queue| queue.ending().is_some();
+        self.push_with(prepared, is_over, |pile| pile.append(prepared, Lane::default()))
     }
 
     /// Appends a message for one peer, if it can leave at once: a carrier waits for it, and what
@@ -351,7 +372,7 @@ impl Outbox {
     pub fn push_volatile(&self, link: Link, prepared: &Prepared) -> Result<bool, PushError> {
         let waker = {
             let mut queue = self.queue.lock();
-            if queue.ending().is_some() {
+            if queue.is_shut() {
                 return Err(PushError::Closed);
             }
             let ready = queue.count() == 0 && queue.unwritten == 0 && !queue.overflowed;
@@ -381,11 +402,12 @@ impl Outbox {
     fn push_with(
         &self,
         prepared: &Prepared,
+        is_shut: impl FnOnce(&Queue) -> bool,
         append: impl FnOnce(&mut Pile),
     ) -> Result<(), PushError> {
         let waker = {
             let mut queue = self.queue.lock();
-            if queue.ending().is_some() {
+            if is_shut(&queue) {
                 return Err(PushError::Closed);
             }
             if self.is_full_for(&queue, prepared) {
@@ -405,7 +427,7 @@ impl Outbox {
         let OutboxLimits { len_max, count_max } = self.limits();
         let count = queue.count().saturating_add(prepared.frames().len());
         let len = queue.len().saturating_add(prepared.len());
-        queue.overflowed || queue.len() > 0 && (len > len_max || count > count_max)
+        queue.is_overflowed() || queue.len() > 0 && (len > len_max || count > count_max)
     }
 
     /// From now on, messages for this peer are held apart until [`Outbox::release`].
@@ -448,11 +470,20 @@ impl Outbox {
 
     /// The same, and what is there is thrown away: for peers that do not read.
     pub fn abandon(&self, ending: Ending) {
-        if let Some(pile) = &mut self.queue.lock().pile {
-            let (ending, waiting) = (pile.ending.take(), std::mem::take(&mut pile.waiting));
-            **pile = Pile { ending, waiting, ..Pile::default() };
-        }
+        self.queue.lock().discard();
         self.finish(ending);
+    }
+
+    /// The peer is too slow: what is there is thrown away, and from now on nothing is taken but
+    /// the session's own last words. Whether it was not so before.
+    pub fn silence(&self) -> bool {
+        let mut queue = self.queue.lock();
+        let is_first = !std::mem::replace(&mut queue.silenced, true);
+        queue.discard();
+        let wakers = queue.take_wakers();
+        drop(queue);
+        wakers.for_each(Waker::wake);
+        is_first
     }
 
     /// Hands the queue to `take`, which removes from its front what it can carry, unless it is
@@ -464,7 +495,7 @@ impl Outbox {
     ) -> Drained {
         let mut queue = self.queue.lock();
         queue.attended = false;
-        if queue.overflowed && queue.ending().is_none() {
+        if queue.is_overflowed() && queue.ending().is_none() {
             return Drained::Overflowed;
         }
         let Some(pile) = queue.pile.as_mut().filter(|pile| !pile.frames.is_empty()) else {
@@ -557,9 +588,9 @@ impl Outbox {
         self.overflow::<()>(self.queue.lock()).ok();
     }
 
-    /// Whether the peer was too slow.
+    /// Whether the peer is too slow, and nothing was done about it yet.
     pub fn is_overflowed(&self) -> bool {
-        self.queue.lock().overflowed
+        self.queue.lock().is_overflowed()
     }
 
     /// Bytes that wait, as the WebSocket API's `bufferedAmount`.

@@ -101,6 +101,8 @@ enum State {
     /// The application has not yet said whether it lets the peer in.
     Entering,
     Entered,
+    /// A slow client that does not poll at the moment: its next poll tells it so.
+    Closing,
     Closed,
 }
 
@@ -186,6 +188,11 @@ impl PlainSession {
         }
         if speech != self.speech || !speech.is_http() {
             return self.turn_away(id, "this session has another carrier");
+        }
+        if self.state == State::Closing {
+            self.carrier = Some(id);
+            self.shut(Reason::Slow);
+            return Ok(());
         }
         // The newest wins: the client has given up on the older one.
         let spent = self.http().is_some_and(|http| http.spent);
@@ -355,10 +362,19 @@ impl PlainSession {
         self.outputs.push_back(Output::Transmit(Message::Text(text)));
     }
 
+    /// The server ends it.
+    fn shut(&mut self, reason: Reason) {
+        self.finish(reason, close_code(reason), reason.as_str().into());
+    }
+
     /// Tells the application and the client that the session is over.
     fn finish(&mut self, reason: Reason, code: u16, text: ByteString) {
         if matches!(self.state, State::Entering | State::Entered) {
             self.outputs.push_back(Output::Event(Event::Leave { link: Link::FIRST, reason }));
+        }
+        if reason == Reason::Slow && self.is_between_polls() {
+            self.state = State::Closing;
+            return;
         }
         if self.speech.is_http() && self.state != State::New {
             let mut out = BytesMut::new();
@@ -368,8 +384,15 @@ impl PlainSession {
         self.end(reason, code, text);
     }
 
+    fn is_between_polls(&self) -> bool {
+        self.speech == Speech::Poll && self.carrier.is_none() && self.state != State::New
+    }
+
     fn end(&mut self, reason: Reason, code: u16, text: ByteString) {
-        let answer = self.idle_ending().answer;
+        let answer = match reason {
+            Reason::Slow => self.last_answer(code, &text),
+            _ => self.idle_ending().answer,
+        };
         let ending = Ending::close(code, fit_close_reason(text)).with_answer(answer);
         self.outputs.push_back(Output::Closed { reason, ending });
         self.state = State::Closed;
@@ -378,6 +401,27 @@ impl PlainSession {
             http.deadline = None;
         }
         self.take_early();
+    }
+
+    /// Nothing leaves the outbox of a slow client any more: this is all that it hears.
+    fn last_answer(&mut self, code: u16, text: &str) -> Answer {
+        let mut close = BytesMut::new();
+        envelope::write_close(&mut close, code, text);
+        match (self.speech, self.http_mut()) {
+            (Speech::Poll, Some(http)) => {
+                let mut out = BytesMut::from(&b"["[..]);
+                out.extend_from_slice(&close);
+                out.extend_from_slice(b",");
+                http.end_poll(&mut out);
+                Answer::new(200, JSON, out.freeze())
+            }
+            (Speech::Stream, _) => {
+                let mut out = BytesMut::new();
+                event_stream::write_envelope(&mut out, &close);
+                Answer::new(200, event_stream::CONTENT_TYPE, out.freeze())
+            }
+            _ => self.idle_ending().answer,
+        }
     }
 
     /// How an HTTP carrier ends that has nothing more to bring.
@@ -396,6 +440,9 @@ impl PlainSession {
         }
         http.deadline = None;
         match (self.carrier, self.speech) {
+            (None, _) if self.state == State::Closing => {
+                self.end(Reason::Slow, close_code(Reason::Slow), ByteString::new());
+            }
             (None, _) => self.finish(Reason::PingTimeout, 1001, "timed out".into()),
             (Some(_), Speech::Stream) => {
                 self.outputs.push_back(Output::Transmit(Message::text(event_stream::HEARTBEAT)));
@@ -429,7 +476,9 @@ impl Session for PlainSession {
         }
         match input {
             // Nobody has entered who could have said it.
-            Input::Body { .. } if self.state == State::New => return Err(gone()),
+            Input::Body { .. } if matches!(self.state, State::New | State::Closing) => {
+                return Err(gone());
+            }
             Input::Attach { id, carrier } => return self.attach(now, id, carrier),
             Input::Detach { id, how } => self.detach(now, id, how),
             Input::Message { message, .. } => return self.hear(message),
@@ -441,9 +490,7 @@ impl Session for PlainSession {
                 let (code, text) = close.unwrap_or((1000, ByteString::new()));
                 self.finish(Reason::Kicked, code, text);
             }
-            Input::Close { reason } => {
-                self.finish(reason, close_code(reason), reason.as_str().into());
-            }
+            Input::Close { reason } => self.shut(reason),
         }
         Ok(())
     }
@@ -498,6 +545,10 @@ impl Http {
             out.extend_from_slice(frame.as_payload());
             out.extend_from_slice(b",");
         }
+        self.end_poll(out);
+    }
+
+    fn end_poll(&mut self, out: &mut BytesMut) {
         self.poll_count = self.poll_count.saturating_add(1);
         let cursor = Cursor { token: &self.token, number: self.poll_count, places: &self.places };
         envelope::write_cursor(out, cursor);

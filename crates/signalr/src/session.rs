@@ -368,15 +368,16 @@ impl SignalRSession {
         self.end(reason, farewell);
     }
 
-    /// Ends; on long polling not before the client has been told, unless that is too slow: its
-    /// outbox takes no farewell, which whatever carries it now gets as it ends.
+    /// Ends; on long polling not before the client has been told. Whatever carries a slow one now
+    /// ends with the farewell.
     fn end(&mut self, reason: Reason, farewell: Option<Message>) {
         self.records.clear();
         self.odd_streams = None;
         self.ledger = None;
         let polls = matches!(self.attached, Some(Attached::LongPoll { .. }));
+        let waits = matches!(self.attached, Some(Attached::LongPoll { poll: None, .. }));
         match farewell {
-            Some(message) if reason == Reason::Slow => {
+            Some(message) if reason == Reason::Slow && !waits => {
                 let answer = pack::farewell(self.attached.map(Attached::transport), &message);
                 let ending = Ending::close(1000, "").with_answer(answer).with_farewell(message);
                 self.close_like(reason, ending);

@@ -203,6 +203,7 @@ impl SocketIoSession {
     fn close(&mut self, reason: Reason) {
         let (told, manner) = match reason {
             Reason::Kicked => (Reason::Forced, Manner::Orderly),
+            Reason::Slow if self.machine.is_open() => (reason, Manner::Orderly),
             _ => (reason, Manner::AtOnce),
         };
         self.leave_all(told);

@@ -67,7 +67,7 @@ enum State {
     /// The application has not yet said whether it lets the peer in.
     Entering,
     Entered,
-    /// The application closed it. Each new request gets the close frame, until the delay ran out.
+    /// The server closed it. Each new request gets the close frame, until the delay ran out.
     Closing {
         frame: Box<ByteString>,
         /// It is in the outbox, behind messages that must come first.
@@ -323,8 +323,9 @@ impl<M: Manner> SockJsSession<M> {
         self.deadline = None;
     }
 
-    /// The server wants it over: one close frame for who listens, and no lingering.
-    fn shut(&mut self, reason: Reason) {
+    /// The server wants it over: one close frame for who listens, and no lingering but for a slow
+    /// client that asks for nothing at the moment.
+    fn shut(&mut self, now: Instant, reason: Reason) {
         let (code, text) = match reason {
             Reason::Kicked => (1000, "Normal closure"),
             // "Going away" (RFC 6455, 7.4.1): come back, maybe elsewhere.
@@ -334,6 +335,13 @@ impl<M: Manner> SockJsSession<M> {
             _ => (1008, reason.as_str()),
         };
         let mut ending = Ending::close(1000, "Normal closure");
+        if reason == Reason::Slow && self.current.is_none() && self.state != State::New {
+            // Whoever comes next brings it.
+            self.leave(reason);
+            let frame = Box::new(close_frame(code, text));
+            self.state = State::Closing { frame, queued: false, reason };
+            return self.linger(now);
+        }
         if self.is_open() {
             let frame = close_frame(code, text);
             // Nothing leaves the outbox of a slow peer any more.
@@ -408,7 +416,7 @@ impl<M: Manner> Session for SockJsSession<M> {
                 self.close(code, &text, Reason::Kicked);
                 self.linger(now);
             }
-            Input::Close { reason } => self.shut(reason),
+            Input::Close { reason } => self.shut(now, reason),
         }
         Ok(())
     }

@@ -58,6 +58,9 @@ fn handlers(namespace: Namespace) -> Namespace {
             "leave",
             |peer: Peer, Args((room,)): Args<(String,)>| async move { leave(&peer, &room) },
         )
+        .on("members", |peer: Peer, Args((room,)): Args<(String,)>| async move {
+            Reply(peer.namespace().room_len(&room))
+        })
         .on("publish", move |peer: Peer, Args(said): Args<(String, u64, String)>| {
             let numbers = Arc::clone(&publishing);
             async move { publish(&numbers, &peer, said).await }

@@ -78,6 +78,26 @@ fn finishes_after_what_is_there() {
 }
 
 #[test]
+fn a_silenced_one_takes_the_last_words_of_the_session_only() {
+    let outbox = outbox();
+    outbox.hold(Link(1));
+    outbox.push(Link(1), &text("held")).unwrap();
+    outbox.push(Link(2), &text("0123456789")).unwrap();
+    assert_eq!(outbox.push(Link(2), &text("0123456789")), Err(PushError::Full));
+    assert!(outbox.is_overflowed() && outbox.silence());
+    assert!(!outbox.is_overflowed() && !outbox.silence() && outbox.buffered_amount() == 0);
+    assert_eq!(drain(&outbox).0, Drained::Empty);
+    assert_eq!(outbox.push(Link(2), &text("a")), Err(PushError::Closed));
+    assert_eq!(outbox.push_volatile(Link(2), &text("b")), Err(PushError::Closed));
+    let manner = Manner { lane: Lane::default(), slow: SlowPolicy::DropOldest };
+    assert_eq!(outbox.push_in(Link(2), &text("c"), manner), Err(PushError::Closed));
+    outbox.push_own(&text("last")).unwrap();
+    assert_eq!(drain(&outbox).1, ["last"]);
+    outbox.finish(Ending::close(1000, ""));
+    assert_eq!(outbox.push_own(&text("late")), Err(PushError::Closed));
+}
+
+#[test]
 fn wakes_once_for_what_comes() {
     let outbox = outbox();
     let count = Arc::new(Count::default());

@@ -269,6 +269,36 @@ fn the_server_ends_it() {
 }
 
 #[test]
+fn a_slow_client_hears_why_it_ends_by_its_poll_or_the_next_one() {
+    let close = Input::Close { reason: Reason::Slow };
+    let told = |outputs: &[Output]| match outputs {
+        [.., Output::Closed { reason: Reason::Slow, ending }] => {
+            String::from_utf8(ending.answer.body.to_vec()).unwrap()
+        }
+        _ => panic!("not closed: {outputs:?}"),
+    };
+    let envelope = r#"{"close":{"code":1013,"reason":"slow peer"}}"#;
+    let (mut bench, _) = Bench::entered(Manner::Raw, Carrier::LongPoll);
+    bench.attach(Carrier::LongPoll);
+    let cursor = r#"{"cursor":"token.2"}"#;
+    assert_eq!(told(&bench.put(close.clone())), format!("[{envelope},{cursor}]"));
+
+    let (mut bench, _) = Bench::entered(Manner::Raw, Carrier::LongPoll);
+    let outputs = bench.put(close.clone());
+    let [Output::Event(Event::Leave { reason, .. })] = &outputs[..] else { panic!("{outputs:?}") };
+    assert_eq!((*reason, bench.said()), (Reason::Slow, Vec::new()));
+    assert_eq!(told(&bench.attach(Carrier::LongPoll).1), format!("[{envelope},{cursor}]"));
+
+    let (mut bench, _) = Bench::entered(Manner::Raw, Carrier::LongPoll);
+    bench.put(close.clone());
+    let (slept, outputs) = bench.sleep();
+    assert_eq!((slept, closed(&outputs).0), (Config::default().poll_gap_max, Reason::Slow));
+
+    let (mut bench, _) = Bench::entered(Manner::Raw, Carrier::EventStream);
+    assert_eq!(told(&bench.put(close)), format!("event: omniwire\ndata: {envelope}\n\n"));
+}
+
+#[test]
 fn an_event_stream_has_heartbeats_and_ends_with_its_connection() {
     let (mut bench, id) = Bench::entered(Manner::Raw, Carrier::EventStream);
     let (slept, outputs) = bench.sleep();

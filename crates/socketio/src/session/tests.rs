@@ -131,6 +131,16 @@ fn assert_closes(packets: &[&str], reason: &'static str) {
 }
 
 #[test]
+fn a_slow_client_that_does_not_poll_learns_it_by_its_next_poll() {
+    let mut driver = polling();
+    driver.input(Input::Close { reason: Reason::Slow }).unwrap();
+    assert_eq!(left(&driver), [(0, Reason::Slow.as_str())]);
+    assert_eq!(driver.closed, None);
+    assert_eq!(driver.get(), "1");
+    assert_eq!(driver.closed, Some(Reason::Slow));
+}
+
+#[test]
 fn an_idle_session_is_small() {
     assert!(size_of::<SocketIoSession>() <= 320, "{}", size_of::<SocketIoSession>());
 }

@@ -172,6 +172,27 @@ fn a_slow_peer_hears_the_close_frame_in_place_of_what_waits() {
 }
 
 #[test]
+fn a_slow_peer_that_asks_for_nothing_hears_the_close_frame_from_whatever_it_asks_next() {
+    let mut bench = Bench::new(Raw);
+    bench.attach(1, Carrier::LongPoll);
+    bench.pack(1, Carrier::LongPoll);
+    bench.put(Input::Detach { id: CarrierId(1), how: Detached::Done }).0.unwrap();
+    bench.put(Input::Accept { link: Link::FIRST, id: "p".into(), token: None }).0.unwrap();
+    let (_, outputs) = bench.put(Input::Close { reason: Reason::Slow });
+    let [Output::Event(Event::Leave { reason, .. })] = &outputs[..] else { panic!("{outputs:?}") };
+    assert_eq!(*reason, Reason::Slow);
+    assert_eq!(bench.deadline, Some(bench.now + Config::default().disconnect_delay));
+    for (id, carrier) in [(2, Carrier::LongPoll), (3, Carrier::Streaming)] {
+        let outputs = bench.attach(id, carrier);
+        let [Output::End { ending, .. }] = &outputs[..] else { panic!("{outputs:?}") };
+        assert_eq!(ending.answer.body, &b"c[1013,\"slow peer\"]\n"[..]);
+    }
+    bench.now = bench.deadline.unwrap();
+    let (_, outputs) = bench.put(Input::Timeout);
+    assert!(matches!(&outputs[..], [Output::Closed { reason: Reason::Slow, .. }]), "{outputs:?}");
+}
+
+#[test]
 fn what_makes_no_sense_too_often_closes() {
     let mut bench = Bench::new(Strict::default());
     bench.attach(1, Carrier::Streaming);

@@ -74,6 +74,27 @@ fn eio4_server_closes_and_the_next_poll_learns_it() {
 }
 
 #[test]
+fn a_slow_client_that_does_not_poll_learns_it_by_its_next_poll() {
+    let reason = Reason::Slow;
+    let mut driver = polling();
+    driver.input(Input::Close { reason }).unwrap();
+    assert_eq!((reasons(&driver), driver.closed), (vec![reason], None));
+    driver.advance(ms(29_999));
+    assert_eq!(driver.get(), "1");
+    assert_over(&driver, reason);
+    // One that polls learns it at once, and one that never does not at all.
+    let mut driver = polling();
+    let poll = driver.poll();
+    driver.input(Input::Close { reason }).unwrap();
+    assert_eq!(driver.answer(poll).unwrap(), "1");
+    assert_over(&driver, reason);
+    let mut driver = polling();
+    driver.input(Input::Close { reason }).unwrap();
+    driver.advance(ms(30_000));
+    assert_over(&driver, reason);
+}
+
+#[test]
 fn eio4_server_closes_and_nobody_asks() {
     let mut driver = polling();
     driver.input(Input::Close { reason: Reason::Kicked }).unwrap();

@@ -62,14 +62,23 @@ fn long_polling_ends_without_polls() {
 }
 
 #[test]
-fn long_polling_a_slow_client_is_not_waited_for() {
+fn long_polling_a_slow_client_gets_the_close_message() {
     let reason = Reason::Slow;
     let mut bench = polling();
+    bench.attach(3, Carrier::LongPoll).unwrap();
     let seen = bench.input(Input::Close { reason }).unwrap();
     let close = || format!("{ERROR_CLOSE}\u{1e}");
-    // The poll that waits, if one does, is answered by it.
+    // The poll that waits is answered by it.
     assert_eq!(seen, [left(reason), Seen::Dismissed(reason, close(), close())]);
-    // Nor if it has a farewell to fetch.
+    // If none does, the next one brings it.
+    let mut bench = polling();
+    assert_eq!(bench.input(Input::Close { reason }), Ok(vec![left(reason), sent(ERROR_CLOSE)]));
+    assert_eq!(bench.attach(3, Carrier::LongPoll), Ok(vec![Seen::Carry(Some(3))]));
+    bench.pack(Carrier::LongPoll, &[ERROR_CLOSE]);
+    assert_eq!(bench.detach(3, Detached::Done), [Seen::Carry(None)]);
+    let seen = bench.attach(4, Carrier::LongPoll);
+    assert_eq!(seen, Ok(vec![Seen::End(4, 204), Seen::Closed(reason)]));
+    // Not if it has a farewell to fetch.
     let mut bench = polling();
     bench.post("{}\u{1e}").unwrap();
     assert_eq!(bench.input(Input::Close { reason }), Ok(vec![Seen::Closed(reason)]));
