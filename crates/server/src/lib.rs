@@ -111,6 +111,11 @@ struct SocketIoGuide;
 #[doc = include_str!("../../../docs/rooms.md")]
 struct RoomsPage;
 
+/// Compiles the example of the page about access.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/access.md")]
+struct AccessPage;
+
 /// Compiles the example of the repository's README.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
