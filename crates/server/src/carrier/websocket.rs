@@ -271,6 +271,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self.socket.poll_flush(context).is_pending() && self.socket.buffered_amount() == unwritten
     }
 
+    /// Nothing is read from it, as its handlers don't keep up.
+    fn is_deaf(&self, context: &Context<'_>) -> bool {
+        self.cell().poll_uncongested(context).is_pending()
+    }
+
     /// Ready when the connection is over.
     fn take_messages(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let mut tally = Tally::default();
@@ -287,7 +292,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     fn take_turn(&mut self, context: &mut Context<'_>, tally: &mut Tally) -> Poll<()> {
         let mut heard = self.ended;
         for taken in 0..MESSAGES_PER_TURN {
-            if !self.ended && self.cell().poll_uncongested(context).is_pending() {
+            if !self.ended && self.is_deaf(context) {
                 self.watch.look_away();
                 return Poll::Pending;
             }
@@ -460,8 +465,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 // Its Close, or its end, is still to come.
                 return self.take_messages(context).map(|()| self.gone);
             }
-            // What it has still said would be answered in vain, until its outbox were full.
-            if flushed.is_err() && !self.cell().outbox.has_room() {
+            // What it has still said would be answered in vain until its outbox were full, or until
+            // its handlers kept up, which may be never.
+            if flushed.is_err() && (!self.cell().outbox.has_room() || self.is_deaf(context)) {
                 return Poll::Ready(Detached::Lost);
             }
             return Poll::Pending;

@@ -524,7 +524,7 @@ impl Cell {
             }
             if let Some(ping) = self.terms.ping {
                 // What it has not taken yet is in front of a Ping; `write_timeout` bounds that.
-                if core.is_congested() || !self.outbox.is_written() {
+                if !self.outbox.is_written() {
                     core.excuse_silence(now);
                 }
                 core.ping_the_quiet(&self.outbox, now, ping, &mut lost);
@@ -678,20 +678,21 @@ impl Core {
         ping: (Duration, Duration),
         lost: &mut SmallVec<[CarrierId; 1]>,
     ) {
-        let main = self.main;
+        let (main, is_congested) = (self.main, self.is_congested());
         for attached in self.carriers.iter_mut() {
             if attached.due(ping).is_none_or(|due| due > now) {
                 continue;
             }
-            match attached.ping {
-                Ping::Quiet => {
-                    (attached.ping, attached.since) = (Ping::Owed, Stamp::of(now));
-                    match main == Some(attached.id) {
-                        true => outbox.wake(),
-                        false => attached.wake(),
-                    }
-                }
-                Ping::Owed | Ping::Sent => lost.push(attached.id),
+            // Where nothing is read, an answer is not heard; but a Ping that can't be written tells
+            // that the peer is gone.
+            if attached.ping != Ping::Quiet && !is_congested {
+                lost.push(attached.id);
+                continue;
+            }
+            (attached.ping, attached.since) = (Ping::Owed, Stamp::of(now));
+            match main == Some(attached.id) {
+                true => outbox.wake(),
+                false => attached.wake(),
             }
         }
     }

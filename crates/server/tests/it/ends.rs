@@ -278,3 +278,26 @@ async fn who_is_gone_is_not_answered_what_it_has_still_said() {
     assert!(asked.load(Relaxed) < 1000, "{asked:?}");
     assert_eq!(omniwire.stats().slow_peers_closed, 0);
 }
+
+/// Nothing is read from a client whose handlers don't keep up, not even its end.
+#[tokio::test]
+async fn who_is_gone_is_let_go_though_its_handlers_are_behind() {
+    for resets in [true, false] {
+        let mut limits = Limits::default();
+        (limits.inbox_count_max, limits.calls_max) = (4, 1);
+        if !resets {
+            // A peer that said its last in good order may still hear us: a Ping tells whether.
+            limits.ping_interval = Duration::from_millis(100);
+        }
+        let stuck = Namespace::new("/stuck").on("message", std::future::pending::<()>);
+        let (omniwire, address) = serve(Omniwire::builder().limits(limits).namespace(stuck)).await;
+        let mut raw = Raw::open(address, "/ws/stuck", "").await;
+        raw.0.write_all(&masked(0x81, b"x").repeat(100)).await.unwrap();
+        until(|| omniwire.stats().messages_in > 4).await;
+        if resets {
+            raw.0.set_zero_linger().unwrap();
+        }
+        drop(raw);
+        until(|| omniwire.stats().sessions == 0).await;
+    }
+}

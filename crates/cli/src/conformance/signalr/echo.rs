@@ -1,6 +1,6 @@
 //! Methods that give back, compute, wait and fail.
 
-use omniwire::{Args, ArgsError, Binary, Failure, FromArgs, Json, Namespace, RawArgs, Reply};
+use omniwire::{Args, ArgsError, Binary, Failure, FromArgs, Json, Namespace, Peer, RawArgs, Reply};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -107,8 +107,17 @@ async fn big_string(Args((count,)): Args<(i32,)>) -> Result<Reply<String>, Inval
     }
 }
 
-async fn delayed_echo(Args((text, ms)): Args<(Option<String>, u32)>) -> Reply<Option<String>> {
-    tokio::time::sleep(Duration::from_millis(ms.into())).await;
+/// Looks now and then whether somebody still waits: a peer may ask for weeks, and go.
+async fn delayed_echo(
+    peer: Peer,
+    Args((text, ms)): Args<(Option<String>, u32)>,
+) -> Reply<Option<String>> {
+    let mut left = Duration::from_millis(ms.into());
+    while !left.is_zero() && peer.is_connected() {
+        let pause = left.min(Duration::from_secs(1));
+        tokio::time::sleep(pause).await;
+        left = left.saturating_sub(pause);
+    }
     Reply(text)
 }
 

@@ -64,6 +64,7 @@ impl Selector {
                 read: event.is_readable() || failed,
                 write: event.is_writable() || failed,
                 read_closed: event.is_read_closed() || failed,
+                failed,
             };
             tell(event.token().0, readiness);
         }

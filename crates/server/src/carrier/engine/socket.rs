@@ -15,15 +15,25 @@ pub(super) struct Readiness {
     pub(super) write: bool,
     /// The peer has said its last, which is read again and again.
     pub(super) read_closed: bool,
+    /// Nothing more will come or go: the peer has reset the connection, or is taken for lost.
+    pub(super) failed: bool,
 }
 
 impl Readiness {
     pub(super) fn bits(self) -> u8 {
-        u8::from(self.read) | u8::from(self.write) << 1 | u8::from(self.read_closed) << 2
+        u8::from(self.read)
+            | u8::from(self.write) << 1
+            | u8::from(self.read_closed) << 2
+            | u8::from(self.failed) << 3
     }
 
     pub(super) fn of_bits(bits: u8) -> Self {
-        Self { read: bits & 1 != 0, write: bits & 2 != 0, read_closed: bits & 4 != 0 }
+        Self {
+            read: bits & 1 != 0,
+            write: bits & 2 != 0,
+            read_closed: bits & 4 != 0,
+            failed: bits & 8 != 0,
+        }
     }
 }
 
@@ -120,8 +130,12 @@ impl AsyncWrite for Socket {
         true
     }
 
+    /// Fails where a write would, so that even who has nothing to write learns of it.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+        Poll::Ready(match self.readiness.failed {
+            true => Err(io::ErrorKind::ConnectionReset.into()),
+            false => Ok(()),
+        })
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
