@@ -333,3 +333,6 @@ impl Mounts {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests;
