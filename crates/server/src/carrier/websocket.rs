@@ -19,7 +19,7 @@ use crate::session::cell::{Cell, Step};
 use bytes::Bytes;
 use omniwire_session::{ByteString, Detached, Ending, Message as Given};
 use omniwire_websocket::deflate::Agreed;
-use omniwire_websocket::{CloseCode, CloseFrame, Config, Error, Message, Role, WebSocket};
+use omniwire_websocket::{CloseCode, CloseFrame, Error, Message, Role, WebSocket};
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -204,8 +204,10 @@ enum Turn {
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     fn new(idle: Idle<S>, leftover: Bytes) -> io::Result<Self> {
         let Idle { place, io, own } = idle;
-        let deflate = own.as_ref().and_then(|own| own.deflate.clone());
-        let config = Config { deflate, ..place.cell.terms.websocket.clone() };
+        let mut config = place.cell.terms.websocket.clone();
+        if let Some(own) = &own {
+            config.deflate.clone_from(&own.deflate);
+        }
         let socket = WebSocket::from_parts(io, Role::Server, config, leftover)?.hold_close();
         Ok(Self {
             place,

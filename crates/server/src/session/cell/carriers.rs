@@ -391,6 +391,7 @@ impl Attached {
         self.aside.get_or_insert_default().ending.get_or_insert(ending);
     }
 
+    #[inline]
     pub(super) fn ending(&self) -> Option<Ending> {
         self.aside.as_ref()?.ending.clone()
     }
