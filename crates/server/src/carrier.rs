@@ -9,7 +9,7 @@ pub(crate) mod intake;
 pub(crate) mod long_poll;
 mod offered;
 pub(crate) mod reading;
-mod stall;
+pub(crate) mod stall;
 pub(crate) mod stream;
 pub(crate) mod tunnel;
 pub(crate) mod upgrade;

@@ -12,3 +12,4 @@ pub(crate) mod prefixed;
 mod site;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
+mod written;

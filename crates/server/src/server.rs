@@ -167,9 +167,9 @@ pub struct Stats {
     pub slow_messages_dropped: u64,
     /// Values that newer ones replaced before they had left ([`crate::Audience::emit_latest`]).
     pub values_replaced: u64,
-    /// TCP connections that are open, whatever they carry, where [`crate::serve`] listens.
+    /// TCP and QUIC connections that are open, whatever they carry, where [`crate::serve`] listens.
     pub tcp_connections: usize,
-    /// TCP connections that were refused because there were too many.
+    /// TCP and QUIC connections that were refused because there were too many.
     pub tcp_refused: u64,
     /// Handlers that panicked. Each cost one call; each is a bug.
     pub handler_panics: u64,

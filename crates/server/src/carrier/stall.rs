@@ -1,7 +1,11 @@
 //! A peer that takes nothing of what is written to it.
 
+use crate::server::Shared;
 use crate::session::cell::Cell;
+use http::Response;
+use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Weak;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -44,6 +48,35 @@ impl Stall {
             }
         };
         self.0.insert(stalled).0.as_mut().poll(context)
+    }
+}
+
+/// The session of which an answer is the stream; with the answer until it is written.
+#[derive(Debug, Clone)]
+pub(crate) struct Carried(pub(super) Weak<Cell>);
+
+/// Who gets an answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Reader {
+    remote: SocketAddr,
+    carried: Option<Carried>,
+}
+
+impl Reader {
+    /// Of this answer, which goes there.
+    pub(crate) fn of<B>(response: &Response<B>, remote: SocketAddr) -> Self {
+        Self { remote, carried: response.extensions().get().cloned() }
+    }
+
+    /// Counts it as one that is cut off, since it takes nothing, and says so in the log.
+    pub(crate) fn count_slow(&self, shared: &Shared) {
+        shared.counters.slow_peers.fetch_add(1, Relaxed);
+        let timeout = shared.limits.write_timeout;
+        let why = format!("it has taken nothing of an answer for {timeout:?}: it is cut off");
+        match self.carried.as_ref().and_then(|Carried(cell)| cell.upgrade()) {
+            Some(cell) => cell.log_slow(&why),
+            None => tracing::warn!(remote = %self.remote, "a peer is slow: {why}"),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Place;
 use super::gzip::Gzip;
+use super::stall::Carried;
 use crate::edge::answers::Headers;
 use crate::session::cell::{Cell, Chunk};
 use axum::body::Body;
@@ -30,6 +31,7 @@ pub(crate) fn respond(
     let is_gzip = gzip.is_some();
     let stream = Stream { place, prelude, gzip: gzip.map(Box::new), ended: false };
     let mut response = Response::new(Body::new(stream));
+    response.extensions_mut().insert(Carried(Arc::downgrade(cell)));
     let fields = response.headers_mut();
     if is_gzip {
         fields.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));

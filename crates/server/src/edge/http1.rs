@@ -11,6 +11,7 @@ mod reply;
 use super::prefixed::Prefixed;
 use super::site::{Site, Visit};
 use crate::carrier::reading::poll_read;
+use crate::carrier::stall::Reader;
 use crate::carrier::upgrade::{Socket, Upgrade};
 use crate::clock;
 use axum::body::Body;
@@ -44,7 +45,7 @@ where
     S: Socket,
 {
     let write_timeout = site.limits.write_timeout;
-    let mut line = Line { stream, unread: Bytes::new(), write_timeout };
+    let mut line = Line { stream, unread: Bytes::new(), write_timeout, stalled: false };
     loop {
         if line.unread.is_empty() {
             let read = std::future::poll_fn(|context| line.poll_read(context));
@@ -89,7 +90,13 @@ where
             return None;
         }
         let lasts = lasts && !reply::is_last(&response) && !stopped.has_changed().unwrap_or(true);
-        let is_whole = line.write(response, lasts).await.ok()?;
+        let reader = Reader::of(&response, visit.remote);
+        let Ok(is_whole) = line.write(response, lasts).await else {
+            if line.stalled {
+                reader.count_slow(&site.shared);
+            }
+            return None;
+        };
         if !(lasts && is_whole) {
             line.stream.shutdown().await.ok();
             return None;
@@ -104,6 +111,8 @@ struct Line<S> {
     /// What has come and is not answered.
     unread: Bytes,
     write_timeout: Duration,
+    /// The client has taken nothing for that long.
+    stalled: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
@@ -205,7 +214,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
             self.stream.write_all_buf(bytes).await?;
             self.stream.flush().await
         };
-        timeout(self.write_timeout, sent).await.map_err(io::Error::from)?
+        timeout(self.write_timeout, sent).await.unwrap_or_else(|late| {
+            self.stalled = true;
+            Err(late.into())
+        })
     }
 }
 

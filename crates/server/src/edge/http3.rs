@@ -16,7 +16,9 @@ use h3::server::{RequestResolver, RequestStream};
 use omniwire_session::limits::Limits;
 use quinn::VarInt;
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{Endpoint, EndpointConfig, IdleTimeout, ServerConfig, TokioRuntime, TransportConfig};
+use quinn::{
+    Endpoint, EndpointConfig, IdleTimeout, Runtime, ServerConfig, TokioRuntime, TransportConfig,
+};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -51,11 +53,13 @@ const STRAYS_PER_STREAM: usize = 40;
 pub(super) struct Socket {
     socket: UdpSocket,
     tls: Tls,
+    runtime: Arc<dyn Runtime>,
 }
 
 impl Socket {
     pub(super) fn bind(address: SocketAddr, tls: &Tls) -> io::Result<Self> {
-        Ok(Self { socket: UdpSocket::bind(address)?, tls: tls.clone() })
+        let socket = UdpSocket::bind(address)?;
+        Ok(Self { socket, tls: tls.clone(), runtime: Arc::new(TokioRuntime) })
     }
 
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -69,9 +73,8 @@ impl Socket {
         mut stopped: watch::Receiver<()>,
     ) -> io::Result<impl Future<Output = ()> + Send> {
         let config = server_config(&self.tls, &site)?;
-        let runtime = Arc::new(TokioRuntime);
         let endpoint =
-            Endpoint::new(EndpointConfig::default(), Some(config), self.socket, runtime)?;
+            Endpoint::new(EndpointConfig::default(), Some(config), self.socket, self.runtime)?;
         Ok(async move {
             let all_stopped = stopped.clone();
             loop {
@@ -237,3 +240,6 @@ fn fail(quic: &quinn::Connection, code: Code, reason: &'static str) {
     let code = VarInt::from_u64(code.value()).unwrap_or_default();
     quic.close(code, reason.as_bytes());
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,8 @@ use super::prefixed::Prefixed;
 use super::site::{Site, Visit};
 #[cfg(feature = "tls")]
 use super::tls::Tls;
+use super::written::{self, Executor, Written};
+use crate::carrier::stall::Reader;
 use crate::carrier::upgrade::Socket;
 use crate::clock;
 use crate::panics::Witness;
@@ -14,7 +16,7 @@ use axum::Router;
 use axum::body::Body;
 use http::{Request, header};
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use omniwire_session::limits::Limits;
 use socket2::SockRef;
@@ -152,11 +154,8 @@ pub async fn serve(
     let security = listener.tls.as_ref().map_or(Security::None, Security::new);
     #[cfg(not(feature = "tls"))]
     let security = Security::None;
-    let welcome = Arc::new(Welcome {
-        builder: builder(&site.limits, listener.extended_connect),
-        security,
-        site,
-    });
+    let welcome =
+        Arc::new(Welcome { builder: builder(&site, listener.extended_connect), security, site });
     accept(&listener.tcp, &welcome, &stopped, shutdown).await;
     drop((listener.tcp, stopped));
     stop.send_replace(());
@@ -166,7 +165,7 @@ pub async fn serve(
 
 /// How connections of a TCP port are received.
 struct Welcome {
-    builder: auto::Builder<TokioExecutor>,
+    builder: auto::Builder<Executor>,
     security: Security,
     site: Arc<Site>,
 }
@@ -213,8 +212,9 @@ async fn accept(
     }
 }
 
-fn builder(limits: &Limits, extended_connect: bool) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+fn builder(site: &Site, extended_connect: bool) -> auto::Builder<Executor> {
+    let limits = &site.limits;
+    let mut builder = auto::Builder::new(Executor(Arc::clone(&site.shared)));
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -294,7 +294,7 @@ async fn converse_by_hyper<S>(
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let Visit { remote, connection, .. } = visit.clone();
-    let site = Arc::clone(&welcome.site);
+    let (site, shared) = (Arc::clone(&welcome.site), &welcome.site.shared);
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let (site, visit) = (Arc::clone(&site), visit.clone());
         async move {
@@ -302,7 +302,9 @@ async fn converse_by_hyper<S>(
                 // Hyper resets the stream with this.
                 return Err(h2::Error::from(h2::Reason::PROTOCOL_ERROR));
             }
-            Ok(site.answer(&visit, request.map(Body::new)).await)
+            let response = site.answer(&visit, request.map(Body::new)).await;
+            let reader = Reader::of(&response, visit.remote);
+            Ok(written::watch(response, reader))
         }
     });
     let io = TokioIo::new(stream);
@@ -315,14 +317,14 @@ async fn converse_by_hyper<S>(
         }
     };
     let served = tokio::select! {
-        served = serving.as_mut() => served,
+        served = Written::new(shared, serving.as_mut()) => served,
         () = late => return tracing::debug!(%remote, "no request in time"),
         _ = stopped.changed() => {
             serving.as_mut().graceful_shutdown();
-            serving.await
+            Written::new(shared, serving).await
         }
     };
-    if let Err(error) = served {
+    if let Some(Err(error)) = served {
         tracing::debug!(%remote, %error, "connection failed");
     }
 }

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 /// No event may take longer, however busy the machine is.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Serves in the background until the test ends.
 pub(crate) async fn serve(builder: Builder) -> (Omniwire, SocketAddr) {

@@ -17,3 +17,4 @@ mod signalr;
 mod slow;
 mod streams;
 mod timers;
+mod unread;

@@ -412,7 +412,12 @@ async fn a_server_that_stops_ends_who_waits_and_answers_who_has_asked() {
 async fn who_is_gone_when_there_is_an_answer_is_not_given_it() {
     for leaves in [true, false] {
         let (client, stream) = duplex(64);
-        let mut line = Line { stream, unread: Bytes::new(), write_timeout: Duration::from_secs(1) };
+        let mut line = Line {
+            stream,
+            unread: Bytes::new(),
+            write_timeout: Duration::from_secs(1),
+            stalled: false,
+        };
         let (answer, coming) = oneshot::channel();
         let mut waiting = pin!(line.unless_gone(coming));
         assert!(waiting.as_mut().now_or_never().is_none());

@@ -4,9 +4,11 @@ use super::guarded::BidiStream;
 use super::protocol::{self, Protocol};
 use super::webtransport;
 use super::{Peer, Receiving, Resolver, Sending, relay};
+use crate::carrier::stall::Reader;
 use crate::carrier::tunnel::Tunnel;
 use crate::carrier::upgrade;
 use crate::edge::site::{Site, Visit};
+use crate::edge::written::PIECE_LEN_MAX;
 use crate::panics::Witness;
 use axum::body::Body;
 use bytes::{Buf as _, Bytes};
@@ -21,6 +23,9 @@ use http_body_util::BodyExt as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 
 type Stream = RequestStream<BidiStream, Bytes>;
 
@@ -35,7 +40,7 @@ pub(super) async fn run(site: Arc<Site>, visit: Visit, peer: Arc<Peer>, resolver
         }
         Ok(None)
     };
-    let begun = tokio::time::timeout(site.limits.handshake_timeout, begin).await;
+    let begun = timeout(site.limits.handshake_timeout, begin).await;
     if !matches!(begun, Ok(Ok(Some(_)))) {
         peer.count_stray(&site.limits);
     }
@@ -119,7 +124,7 @@ async fn answer(site: &Site, visit: &Visit, peer: &Peer, asked: Asked) -> Result
     let Some(protocol) = protocol else {
         let (mut sending, receiving) = stream.split();
         let response = site.answer(visit, head.map(|()| Body::new(Upload(receiving)))).await;
-        return respond(&mut sending, response).await;
+        return respond(site, visit, &mut sending, response).await;
     };
     let mut request = head.map(|()| Body::empty());
     let name = match protocol {
@@ -131,10 +136,11 @@ async fn answer(site: &Site, visit: &Visit, peer: &Peer, asked: Asked) -> Result
     let response = site.answer(visit, request).await;
     let (mut sending, receiving) = stream.split();
     if !response.status().is_success() {
-        return respond(&mut sending, response).await;
+        return respond(site, visit, &mut sending, response).await;
     }
+    let time = site.limits.write_timeout;
     sending.send_response(head_of(&response)).await?;
-    relay::run(sending, receiving, far, &peer.quic).await
+    relay::run(sending, receiving, far, &peer.quic, time).await
 }
 
 pub(super) fn head_of<B>(response: &Response<B>) -> Response<()> {
@@ -146,16 +152,56 @@ pub(super) fn head_of<B>(response: &Response<B>) -> Response<()> {
     head
 }
 
-/// Sends a whole answer.
+/// Sends a whole answer, to a client that takes it.
 pub(super) async fn respond(
+    site: &Site,
+    visit: &Visit,
     sending: &mut Sending,
     response: Response<Body>,
 ) -> Result<(), StreamError> {
-    sending.send_response(head_of(&response)).await?;
+    let reader = Reader::of(&response, visit.remote);
+    match send(sending, response, site.limits.write_timeout).await {
+        Ok(()) => Ok(()),
+        Err(Cut::Broken(error)) => Err(error),
+        Err(Cut::Stalled) => {
+            reader.count_slow(&site.shared);
+            sending.stop_stream(Code::H3_REQUEST_CANCELLED);
+            Ok(())
+        }
+    }
+}
+
+/// Why an answer did not come to its end.
+enum Cut {
+    Broken(StreamError),
+    /// The client has taken nothing for too long.
+    Stalled,
+}
+
+impl From<StreamError> for Cut {
+    fn from(error: StreamError) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl From<Elapsed> for Cut {
+    fn from(_: Elapsed) -> Self {
+        Self::Stalled
+    }
+}
+
+/// Sends an answer, no piece of which may take longer than `time`.
+async fn send(sending: &mut Sending, response: Response<Body>, time: Duration) -> Result<(), Cut> {
+    timeout(time, sending.send_response(head_of(&response))).await??;
     let mut body = response.into_body();
     while let Some(frame) = body.frame().await {
         match frame.map(BodyFrame::into_data) {
-            Ok(Ok(data)) => sending.send_data(data).await?,
+            Ok(Ok(mut data)) => {
+                while !data.is_empty() {
+                    let piece = data.split_to(data.len().min(PIECE_LEN_MAX));
+                    timeout(time, sending.send_data(piece)).await??;
+                }
+            }
             Ok(Err(_trailers)) => {}
             Err(error) => {
                 tracing::debug!(%error, "an answer broke off");
@@ -164,7 +210,7 @@ pub(super) async fn respond(
             }
         }
     }
-    sending.finish().await
+    Ok(timeout(time, sending.finish()).await??)
 }
 
 /// The body of a request.

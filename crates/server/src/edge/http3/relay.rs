@@ -9,23 +9,27 @@ use h3::error::{Code, StreamError};
 use std::pin::pin;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Acquire;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, ReadHalf, WriteHalf};
+use tokio::time::timeout;
 
 /// Bytes of one DATA frame at most.
 const FRAME_LEN_MAX: usize = 16 << 10;
 
-/// Runs until both directions have ended, one was cut off, or nobody is at the near end.
+/// Runs until both directions have ended, one was cut off, nobody is at the near end, or the client
+/// has taken nothing for `time`: whoever is at the near end gives it up in the same time.
 pub(super) async fn run(
     mut sending: Sending,
     mut receiving: Receiving,
     far: Far,
     quic: &quinn::Connection,
+    time: Duration,
 ) -> Result<(), StreamError> {
     let Far { io, orderly, mut gone } = far;
     let (mut from, mut to) = tokio::io::split(io);
     let (mut sent, mut received, mut cut) = (false, false, Ok(()));
     {
-        let mut send = pin!(send(&mut sending, &mut from, &orderly));
+        let mut send = pin!(send(&mut sending, &mut from, &orderly, time));
         let mut receive = pin!(receive(&mut receiving, &mut to, quic));
         while cut.is_ok() && !(sent && received) {
             tokio::select! {
@@ -48,12 +52,19 @@ async fn send(
     sending: &mut Sending,
     from: &mut ReadHalf<DuplexStream>,
     orderly: &AtomicBool,
+    time: Duration,
 ) -> Result<(), StreamError> {
     loop {
         let mut buffer = BytesMut::with_capacity(FRAME_LEN_MAX);
         // A tunnel can't fail; its near end may be gone.
         match from.read_buf(&mut buffer).await {
-            Ok(1..) => sending.send_data(buffer.freeze()).await?,
+            Ok(1..) => match timeout(time, sending.send_data(buffer.freeze())).await {
+                Ok(sent) => sent?,
+                Err(_) => {
+                    sending.stop_stream(Code::H3_REQUEST_CANCELLED);
+                    return Ok(());
+                }
+            },
             Ok(0) | Err(_) => break,
         }
     }

@@ -101,7 +101,7 @@ pub(super) async fn run(
     let mut response = site.answer(visit, request).await;
     let (mut sending, mut receiving) = stream.split();
     if !response.status().is_success() {
-        return exchange::respond(&mut sending, response).await;
+        return exchange::respond(site, visit, &mut sending, response).await;
     }
     if speaks_draft {
         let draft = HeaderValue::from_static("draft02");
