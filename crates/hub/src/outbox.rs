@@ -78,6 +78,8 @@ struct Pile {
     ending: Option<Box<Ending>>,
     /// Messages for peers that are not admitted yet: they follow when the session releases them.
     held: Vec<(Link, Vec<(Prepared, Lane)>)>,
+    /// Frames that are held.
+    held_count: usize,
     /// Who waits for room, or for news while nothing can be taken.
     waiting: Vec<Waker>,
     /// What the queue itself takes of all outboxes' memory, if it is long.
@@ -134,6 +136,7 @@ impl Pile {
             Some(held) => {
                 held.push((prepared.clone(), lane));
                 self.len = self.len.saturating_add(prepared.len());
+                self.held_count = self.held_count.saturating_add(prepared.frames().len());
             }
             None => self.append(prepared, lane),
         }
@@ -175,8 +178,10 @@ impl Pile {
     /// What was held for this peer, which nothing is from here on.
     fn take_held(&mut self, link: Link) -> Option<Vec<(Prepared, Lane)>> {
         let (_, messages) = self.held.swap_remove(self.held_at(link)?);
-        let len: usize = messages.iter().map(|(prepared, _)| prepared.len()).sum();
-        self.len = self.len.saturating_sub(len);
+        for (prepared, _) in &messages {
+            self.len = self.len.saturating_sub(prepared.len());
+            self.held_count = self.held_count.saturating_sub(prepared.frames().len());
+        }
         Some(messages)
     }
 
@@ -203,9 +208,14 @@ impl Queue {
         self.pile.as_ref().map_or(0, |pile| pile.len)
     }
 
-    /// Frames that wait, but for those that are held.
+    /// Frames that wait.
     fn count(&self) -> usize {
-        self.pile.as_ref().map_or(0, |pile| pile.frames.len())
+        self.pile.as_ref().map_or(0, |pile| pile.frames.len().saturating_add(pile.held_count))
+    }
+
+    /// Whether anything waits that is not held.
+    fn has_frames(&self) -> bool {
+        self.pile.as_ref().is_some_and(|pile| !pile.frames.is_empty())
     }
 
     fn ending(&self) -> Option<&Ending> {
@@ -347,7 +357,7 @@ impl Outbox {
     ) -> usize {
         let OutboxLimits { len_max, count_max } = self.limits();
         let len_goal = len_max.saturating_sub(len_max / 8).saturating_sub(prepared.len());
-        let count = prepared.frames().len();
+        let count = queue.pile().held_count.saturating_add(prepared.frames().len());
         let count_goal = count_max.saturating_sub(count_max / 8).saturating_sub(count);
         let is_over = |len: usize, count: usize| {
             slow == SlowPolicy::KeepLatest || len > len_goal || count > count_goal
@@ -375,7 +385,7 @@ impl Outbox {
             if queue.is_shut() {
                 return Err(PushError::Closed);
             }
-            let ready = queue.count() == 0 && queue.unwritten == 0 && !queue.overflowed;
+            let ready = !queue.has_frames() && queue.unwritten == 0 && !queue.overflowed;
             let awaited = queue.waker.is_some() || queue.attended;
             let held = queue.pile.as_ref().is_some_and(|pile| pile.held_at(link).is_some());
             if !ready || !awaited || held {
@@ -454,9 +464,10 @@ impl Outbox {
     pub fn forget(&self, link: Link) {
         let mut queue = self.queue.lock();
         let messages = queue.pile.as_mut().and_then(|pile| pile.take_held(link));
-        queue.tidy();
-        drop(queue);
-        drop(messages);
+        // There may be room now.
+        let wakers = queue.take_wakers();
+        drop((queue, messages));
+        wakers.for_each(Waker::wake);
     }
 
     /// Nothing more is taken; when what is there has left, the carrier ends like this.
@@ -601,11 +612,9 @@ impl Outbox {
     /// Whether that much more may wait here.
     pub fn could_take(&self, len: usize, count: usize) -> bool {
         let queue = self.queue.lock();
-        let held = queue.pile.iter().flat_map(|pile| &pile.held);
-        let held: usize = held.map(|(_, messages)| messages.len()).sum();
         let OutboxLimits { len_max, count_max } = self.limits();
-        let count = queue.count().saturating_add(held).saturating_add(count);
-        queue.len().saturating_add(len) <= len_max && count <= count_max
+        queue.len().saturating_add(len) <= len_max
+            && queue.count().saturating_add(count) <= count_max
     }
 }
 

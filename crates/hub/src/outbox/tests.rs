@@ -68,6 +68,42 @@ fn what_is_held_counts_and_can_be_forgotten() {
 }
 
 #[test]
+fn what_is_held_is_bounded_by_count() {
+    let by_count = outbox();
+    by_count.hold(Link(1));
+    for _ in 0..3 {
+        by_count.push(Link(1), &text("")).unwrap();
+    }
+    assert!(!by_count.has_room() && !by_count.could_take(0, 1));
+    assert_eq!(by_count.push(Link(1), &text("")), Err(PushError::Full));
+    assert_eq!(drain(&by_count).0, Drained::Overflowed);
+
+    // As long as it is held, and with what leaves; a room that drops drops what it can.
+    let outbox = outbox();
+    outbox.hold(Link(1));
+    outbox.push(Link(1), &text("a")).unwrap();
+    outbox.push_own(&text("b")).unwrap();
+    let lane = Lane { room: 7, key: 0 };
+    let manner = Manner { lane, slow: SlowPolicy::DropOldest };
+    for (dropped, payload) in [(0, "c"), (1, "d")] {
+        let pushed = outbox.push_in(Link(2), &text(payload), manner).unwrap();
+        assert_eq!((pushed.taken, pushed.dropped), (true, dropped), "{payload}");
+    }
+    outbox.release(Link(1));
+    assert_eq!(drain(&outbox).1, ["b", "d", "a"]);
+    let waits = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&waits));
+    outbox.hold(Link(1));
+    for _ in 0..2 {
+        outbox.push(Link(1), &text("")).unwrap();
+    }
+    assert!(outbox.poll_room(&Context::from_waker(&waker)).is_pending());
+    outbox.forget(Link(1));
+    assert_eq!(waits.0.load(Ordering::Relaxed), 1, "there is room again");
+    assert!(outbox.poll_room(&Context::from_waker(&waker)).is_ready());
+}
+
+#[test]
 fn finishes_after_what_is_there() {
     let outbox = outbox();
     outbox.push(Link::FIRST, &text("last")).unwrap();
