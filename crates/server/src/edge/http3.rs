@@ -48,6 +48,10 @@ const DATAGRAMS_LEN_MAX: usize = 2 << 10;
 /// them: one for each session of WebTransport, and whatever broke off.
 const STRAYS_PER_STREAM: usize = 40;
 
+/// So many handshakes may be under way with addresses that have not shown that they hear us, each of
+/// which takes some 70 KB. Further ones must show that first, which takes a round trip.
+const STRANGERS_MAX: usize = 64;
+
 /// A UDP port for HTTP/3.
 #[derive(Debug)]
 pub(super) struct Socket {
@@ -77,19 +81,29 @@ impl Socket {
             Endpoint::new(EndpointConfig::default(), Some(config), self.socket, self.runtime)?;
         Ok(async move {
             let all_stopped = stopped.clone();
+            // Held by each handshake of an address that may be made up.
+            let strangers = Arc::new(());
             loop {
                 let incoming = tokio::select! {
                     incoming = endpoint.accept() => incoming,
                     _ = stopped.changed() => break,
                 };
                 let Some(incoming) = incoming else { break };
+                let is_known = incoming.remote_address_validated();
+                if !is_known && Arc::strong_count(&strangers) > STRANGERS_MAX {
+                    // RFC 9000, 8.1.2: it comes again, with what we keep nothing for.
+                    incoming.retry().ok();
+                    continue;
+                }
+                let stranger = (!is_known).then(|| Arc::clone(&strangers));
                 let remote = incoming.remote_address();
                 let Some(connection) = site.crowd.connect(remote.ip()) else {
                     incoming.refuse();
                     continue;
                 };
                 let visit = Visit { remote, connection, secure: true };
-                tokio::spawn(receive(Arc::clone(&site), incoming, visit, all_stopped.clone()));
+                let (site, stopped) = (Arc::clone(&site), all_stopped.clone());
+                tokio::spawn(receive(site, incoming, stranger, visit, stopped));
             }
             // The endpoint goes when its last connection does.
             drop(all_stopped);
@@ -123,6 +137,7 @@ fn server_config(tls: &Tls, site: &Site) -> io::Result<ServerConfig> {
 async fn receive(
     site: Arc<Site>,
     incoming: quinn::Incoming,
+    stranger: Option<Arc<()>>,
     visit: Visit,
     stopped: watch::Receiver<()>,
 ) {
@@ -130,6 +145,7 @@ async fn receive(
     let remote = visit.remote;
     let handshake = async {
         let quic = incoming.await?;
+        drop(stranger);
         let mut builder = h3::server::builder();
         builder
             .enable_extended_connect(true)

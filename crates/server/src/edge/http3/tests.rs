@@ -127,9 +127,8 @@ type Requests = SendRequest<h3_quinn::OpenStreams, Bytes>;
 type Asked = h3::client::RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
 
 impl Server {
-    /// Connects from an address that ends like this. The server may say so many bytes on each
-    /// stream before they are read.
-    async fn connect(&self, host: u8, window: u32) -> Result<Client, ConnectionError> {
+    /// Of a client whom the server may say so many bytes on each stream before they are read.
+    fn client_config(&self, window: u32) -> ClientConfig {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -142,8 +141,13 @@ impl Server {
         let mut transport = TransportConfig::default();
         transport.stream_receive_window(window.into());
         config.transport_config(Arc::new(transport));
+        config
+    }
 
+    /// Connects from an address that ends like this.
+    async fn connect(&self, host: u8, window: u32) -> Result<Client, ConnectionError> {
         let endpoint = Endpoint::client(SocketAddr::from(([127, 0, 0, host], 0))).unwrap();
+        let config = self.client_config(window);
         let connecting = endpoint.connect_with(config, self.address, "localhost").unwrap();
         let quic = timeout(PATIENCE, connecting).await.expect("an answer in time")?;
         let connection = h3_quinn::Connection::new(quic.clone());
@@ -253,5 +257,51 @@ async fn a_stream_of_which_nothing_is_taken_is_reset_and_its_connection_goes_on(
     }
     // The poll's session waits for the next poll.
     server.until(|stats| stats.sessions == 1).await;
+    assert_eq!(client.status("/nothing").await.1, StatusCode::NOT_FOUND);
+}
+
+/// The two connection ids in a long header (RFC 9000, 17.2): the receiver's, and the sender's.
+fn ids(packet: &[u8]) -> (&[u8], &[u8]) {
+    let (receiver, rest) = packet[6..].split_at(packet[5].into());
+    (receiver, &rest[1..][..rest[0].into()])
+}
+
+async fn datagram(socket: &tokio::net::UdpSocket) -> Vec<u8> {
+    let mut buffer = vec![0; 2048];
+    let len = timeout(PATIENCE, socket.recv(&mut buffer)).await.expect("it came in time").unwrap();
+    buffer.truncate(len);
+    buffer
+}
+
+/// RFC 9000, 8.1.2.
+#[tokio::test]
+async fn where_many_handshakes_have_stopped_an_address_is_to_show_that_it_hears_us() {
+    let server = server(|_| {});
+    let sink = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let mute = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let mut begun = Vec::new();
+    let mut known = std::collections::HashSet::new();
+    for count in 1..=STRANGERS_MAX + 10 {
+        // The first packet of a client that has not been heard of, sent on from elsewhere.
+        let (config, address) = (server.client_config(WIDE), sink.local_addr().unwrap());
+        begun.push(endpoint.connect_with(config, address, "localhost").unwrap());
+        let first = loop {
+            let packet = datagram(&sink).await;
+            if known.insert(ids(&packet).1.to_vec()) {
+                break packet;
+            }
+        };
+        mute.send_to(&first, server.address).await.unwrap();
+        let answer = loop {
+            let packet = datagram(&mute).await;
+            if packet[0] & 0x80 != 0 && ids(&packet).0 == ids(&first).1 {
+                break packet;
+            }
+        };
+        let is_retry = answer[0] & 0xf0 == 0xf0;
+        assert_eq!(is_retry, count > STRANGERS_MAX, "handshake {count}");
+    }
+    let mut client = server.connect(2, WIDE).await.unwrap();
     assert_eq!(client.status("/nothing").await.1, StatusCode::NOT_FOUND);
 }
