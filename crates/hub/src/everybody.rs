@@ -34,6 +34,11 @@ impl<M: Member> Members<M> {
         self.list.is_empty()
     }
 
+    pub(crate) fn contains(&self, member: &Arc<M>) -> bool {
+        let is_it = |place: &u32| is_at(&self.list, *place, member);
+        self.places.find(hash(member.membership().key), is_it).is_some()
+    }
+
     /// Whether it was not there.
     pub(crate) fn insert(&mut self, member: &Arc<M>) -> bool {
         let Self { list, places } = self;

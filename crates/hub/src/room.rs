@@ -19,7 +19,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// How a namespace's rooms behave.
@@ -220,7 +220,11 @@ pub struct Hub<M = Lone> {
     journal: Option<Journal>,
     next_epoch: AtomicU32,
     hasher: RandomState,
+    /// Locked after a shard, and while members of it are pushed to.
     everybody: Mutex<Everybody<M>>,
+    /// The lengths that ids have, a bit each: a room's name of another length is nobody's id, and
+    /// what is said to that room asks nothing of `everybody`.
+    id_lens: AtomicU64,
     shards: Box<[Mutex<Shard<M>>]>,
     room_count: AtomicUsize,
     last_lane: AtomicU32,
@@ -255,6 +259,7 @@ impl<M: Member> Hub<M> {
             next_epoch: AtomicU32::new(config.epoch),
             hasher: RandomState::new(),
             everybody: Mutex::default(),
+            id_lens: AtomicU64::new(0),
             shards,
             room_count: AtomicUsize::new(0),
             last_lane: AtomicU32::new(0),
@@ -320,6 +325,7 @@ impl<M: Member> Hub<M> {
     }
 
     fn let_in(&self, member: Arc<M>) {
+        self.id_lens.fetch_or(len_bit(&member.membership().id), Ordering::Relaxed);
         self.everybody.lock().insert(member);
     }
 
@@ -357,6 +363,9 @@ impl<M: Member> Hub<M> {
 
     /// The member with this id.
     pub fn member(&self, id: &str) -> Option<Arc<M>> {
+        if self.id_lens.load(Ordering::Relaxed) & len_bit(id) == 0 {
+            return None;
+        }
         self.everybody.lock().find(id).cloned()
     }
 
@@ -655,7 +664,8 @@ impl<M: Member> Hub<M> {
         Some(history.iter().cloned().collect())
     }
 
-    /// Calls `visit` with the members of each room, one lock at a time.
+    /// Calls `visit` with the members of each room, one lock at a time, and with the member whose
+    /// id is the room's name, if it is not among them.
     fn each_set(
         &self,
         rooms: &[ByteString],
@@ -665,18 +675,22 @@ impl<M: Member> Hub<M> {
             visit("", self.everybody.lock().as_slice(), None);
         }
         for room in rooms {
-            {
-                let mut shard = self.shard(room).lock();
-                if let Some(entry) = shard.rooms.get_mut(&**room) {
-                    visit(room, entry.members.as_slice(), Some(&mut entry.kept));
-                    continue;
-                }
+            let mut shard = self.shard(room).lock();
+            let mut namesake = self.member(room);
+            if let Some(Room { members, kept }) = shard.rooms.get_mut(&**room) {
+                visit(room, members.as_slice(), Some(kept));
+                namesake = namesake.filter(|member| !members.contains(member));
             }
-            if let Some(member) = self.member(room) {
+            if let Some(member) = namesake {
                 visit(room, std::slice::from_ref(&member), None);
             }
         }
     }
+}
+
+/// One of 64 bits for the length of an id; all long ones share the last.
+fn len_bit(id: &str) -> u64 {
+    1 << id.len().min(63)
 }
 
 /// Some megabytes. Whoever takes changes does so right after they were made.

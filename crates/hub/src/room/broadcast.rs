@@ -12,7 +12,7 @@ use std::time::Instant;
 /// Whom a broadcast is for.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Target<'a> {
-    /// The members of any of these rooms, each once. A member's id is a room that only it is in.
+    /// The members of any of these rooms, each once. A member is always in the room of its id.
     /// Empty: everybody.
     pub rooms: &'a [ByteString],
     /// But not the members of these rooms.

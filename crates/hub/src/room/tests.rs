@@ -101,6 +101,26 @@ fn several_rooms_without_duplicates_and_with_exceptions() {
 }
 
 #[test]
+fn a_room_named_as_a_member_hides_nobody() {
+    let hub = hub(true);
+    let own = ["m3".into()];
+    // Said before the member comes, or while it is away: there is a room of this name from now on.
+    say(&hub, "early", Target { rooms: &own, ..Target::default() });
+    let [guest, named] = [0, 3].map(|key| enter(&hub, key));
+    let to_named = Target { rooms: &own, ..Target::default() };
+    assert_eq!((say(&hub, "1", to_named).taken, got(&named)), (1, vec!["010".to_owned()]));
+    hub.join(&guest, &own[0]).unwrap();
+    assert_eq!(say(&hub, "2", to_named).taken, 2);
+    assert_eq!((got(&guest), got(&named)), (vec!["023".to_owned()], vec!["020".to_owned()]));
+    assert_eq!(hub.members(&own).len(), 2);
+    say(&hub, "3", Target { except_rooms: &own, ..Target::default() });
+    assert!(got(&guest).is_empty() && got(&named).is_empty());
+    // It is in its room twice over, and hears all once.
+    hub.join(&named, &own[0]).unwrap();
+    assert_eq!((say(&hub, "4", to_named).taken, got(&named)), (2, vec!["044".to_owned()]));
+}
+
+#[test]
 fn limits_and_ghosts() {
     let hub = hub(false);
     let a = enter(&hub, 0);

@@ -53,7 +53,7 @@ impl Audience {
         self
     }
 
-    /// The members of this room as well. A peer's id is a room that only it is in.
+    /// The members of this room as well. A peer is always in the room of its id.
     pub fn and(mut self, room: impl Into<ByteString>) -> Self {
         self.rooms.push(room.into());
         self
