@@ -34,7 +34,7 @@ pub use backlog::Backlog;
 pub use history::{History, HistoryLimits, Stored};
 pub use journal::{Entry, Journal, JournalLimits, Publishing};
 pub use member::{Lone, Member, MemberKey, Membership};
-pub use outbox::lanes::{Manner, Pushed, SlowPolicy};
+pub use outbox::lanes::{Lanes, Manner, Pushed, SlowPolicy};
 pub use outbox::{Drained, Outbox, OutboxLimits, PushError};
 pub use presence::{Person, Presence, PresenceChange, PresenceConfig, Present};
 pub use recent::RecentLimits;

@@ -10,7 +10,7 @@ use crate::member::RoomName;
 use crate::recent::{Recent, RecentLimits};
 use crate::values::{Value, ValueLimits, Values};
 use crate::{History, HistoryLimits, Journal, JournalLimits, Lone, Member, MemberKey, Membership};
-use crate::{Manner, Publication, SlowPolicy};
+use crate::{Lanes, Manner, Publication, SlowPolicy};
 use indexmap::IndexSet;
 use omniwire_session::limits::Limits;
 use omniwire_session::{ByteString, Lane, Position, Since};
@@ -56,6 +56,9 @@ pub struct HubConfig {
     pub values: ValueLimits,
     /// How long publications are known by their ids.
     pub recent: RecentLimits,
+    /// Where rooms get their numbers in [`Lane`]s: shared by all namespaces whose members share
+    /// outboxes.
+    pub lanes: Lanes,
 }
 
 impl HubConfig {
@@ -78,6 +81,7 @@ impl HubConfig {
                 count_max: limits.publication_ids_max,
                 age_max: limits.publication_ids_age,
             },
+            lanes: Lanes::default(),
         }
     }
 
@@ -227,7 +231,6 @@ pub struct Hub<M = Lone> {
     id_lens: AtomicU64,
     shards: Box<[Mutex<Shard<M>>]>,
     room_count: AtomicUsize,
-    last_lane: AtomicU32,
     recent: Mutex<Recent>,
     /// Locked last.
     changes: Mutex<VecDeque<Change<M>>>,
@@ -262,7 +265,6 @@ impl<M: Member> Hub<M> {
             id_lens: AtomicU64::new(0),
             shards,
             room_count: AtomicUsize::new(0),
-            last_lane: AtomicU32::new(0),
             recent: Mutex::new(Recent::new(config.recent)),
             changes: Mutex::default(),
             config,
@@ -587,16 +589,9 @@ impl<M: Member> Hub<M> {
         let history = history.map(new_history);
         let policies = self.config.slow.as_ref().filter(|_| !self.config.is_hidden(room));
         let slow = policies.map_or(SlowPolicy::Close, |policies| policies.0(room));
-        let lane = if slow == SlowPolicy::Close { 0 } else { self.fresh_lane() };
+        let lane = if slow == SlowPolicy::Close { 0 } else { self.config.lanes.fresh() };
         let kept = Kept { history, values: None, slow, lane };
         Some(made.insert(Room { members: Members::default(), kept }))
-    }
-
-    /// The number of a room in [`Lane`]s. Rooms share one only if there were four thousand million
-    /// others between them.
-    fn fresh_lane(&self) -> u32 {
-        let lane = self.last_lane.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        if lane == 0 { self.fresh_lane() } else { lane }
     }
 
     /// The current values of a room, in the order in which their keys were first set.

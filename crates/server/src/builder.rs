@@ -26,6 +26,7 @@ use axum::body::Body;
 use axum::routing::any;
 use futures_util::FutureExt as _;
 use http::{Request, Response, StatusCode};
+use omniwire_hub::Lanes;
 use omniwire_session::limits::Limits;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -217,6 +218,7 @@ impl Builder {
             counters: Arc::clone(&counters),
             cluster: self.cluster,
             backlog: Backlog::new(&self.limits),
+            lanes: Lanes::default(),
         };
         let backlog = Arc::clone(&terms.backlog);
         let mut spaces = HashMap::new();

@@ -3,6 +3,8 @@
 
 use omniwire_session::{Frame, Lane, Prepared};
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What becomes of a room's messages for a peer that does not read them as fast as they come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,6 +17,20 @@ pub enum SlowPolicy {
     DropOldest,
     /// All of the room's messages that wait for it are dropped but the newest.
     KeepLatest,
+}
+
+/// Where rooms get their numbers in [`Lane`]s. What waits in one outbox may be of rooms of several
+/// namespaces, which are told apart by these alone. Copies count on together.
+#[derive(Debug, Clone, Default)]
+pub struct Lanes(Arc<AtomicU32>);
+
+impl Lanes {
+    /// The number of a new room. Rooms share one only if there were four thousand million others
+    /// between them.
+    pub(crate) fn fresh(&self) -> u32 {
+        let lane = self.0.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        if lane == 0 { self.fresh() } else { lane }
+    }
 }
 
 /// How the messages of a room wait for a peer.

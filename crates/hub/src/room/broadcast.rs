@@ -152,7 +152,7 @@ impl<M: Member> Hub<M> {
         let Publication { name, args, key, .. } = publication;
         if let Some(key) = key {
             if kept.lane == 0 {
-                kept.lane = self.fresh_lane();
+                kept.lane = self.config.lanes.fresh();
             }
             let values = kept.values.get_or_insert_default();
             let slot = values.set(self.config.values, key, name, args);

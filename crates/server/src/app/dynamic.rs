@@ -90,6 +90,7 @@ impl DynamicSpaces {
 mod tests {
     use super::*;
     use crate::session::backlog::Backlog;
+    use omniwire_hub::Lanes;
     use omniwire_session::limits::Limits;
 
     fn spaces(dynamic_namespaces_max: usize) -> DynamicSpaces {
@@ -105,6 +106,7 @@ mod tests {
                 timers: Arc::default(),
                 counters: Arc::default(),
                 cluster: None,
+                lanes: Lanes::default(),
             },
         )
     }

@@ -19,7 +19,9 @@ use crate::session::recovery::{ConnectionRecovery, Recovery};
 use crate::session::timers::Timers;
 use axum::body::Body;
 use http::{Response, StatusCode};
-use omniwire_hub::{Delivery, HistoryLimits, Hub, HubConfig, Membership, SlowPolicies, SlowPolicy};
+use omniwire_hub::{
+    Delivery, HistoryLimits, Hub, HubConfig, Lanes, Membership, SlowPolicies, SlowPolicy,
+};
 use omniwire_hub::{Stored, Value};
 use omniwire_session::limits::Limits;
 use omniwire_session::{Args as RawArgs, ByteString};
@@ -425,6 +427,7 @@ impl Namespace {
         config.hidden = hidden.clone();
         config.logged = attendance.is_some();
         config.slow = self.slow;
+        config.lanes = terms.lanes.clone();
         Arc::new(Space {
             name: self.name,
             handlers: self.handlers.filtered(&self.filters),
@@ -647,6 +650,7 @@ pub(crate) struct SpaceTerms {
     pub(crate) counters: Arc<Counters>,
     pub(crate) cluster: Option<Arc<dyn Cluster>>,
     pub(crate) backlog: Arc<Backlog>,
+    pub(crate) lanes: Lanes,
 }
 
 /// A namespace seen from outside its handlers: for publishing from elsewhere in the program.

@@ -1,6 +1,6 @@
 //! Peers that do not keep up, current values, and publications that are made once.
 
-use crate::harness::{Client, is_silent, serve, until};
+use crate::harness::{Client, http, is_silent, serve, until};
 use crate::log::{listen, read};
 use omniwire::{Args, Limits, Namespace, NamespaceHandle, Omniwire, Peer, SlowPolicy};
 use serde_json::{Value, json};
@@ -112,6 +112,40 @@ async fn values_replace_each_other_and_joiners_get_the_newest() {
     assert!(namespace.forget_latest("rates", "EUR"));
     assert_eq!(namespace.latest("rates").len(), 1);
     until(|| is_silent(&mut late)).await;
+}
+
+/// A Socket.IO session has peers in several namespaces, and one outbox for all of them.
+#[tokio::test]
+async fn a_value_takes_the_place_of_none_of_another_namespace() {
+    let builder = ["/a", "/b"].into_iter().fold(Omniwire::builder(), |builder, name| {
+        let joining = |peer: Peer| async move { peer.join("rates") };
+        builder.bare_namespace(Namespace::new(name).on_connect(joining))
+    });
+    let (omniwire, address) = serve(builder).await;
+    let path = "/socket.io/?EIO=4&transport=polling";
+    let get = async |target: &str| {
+        http(address, &format!("GET {target} HTTP/1.0\nHost: {address}\n\n")).await
+    };
+    let opened = get(path).await;
+    let sid = opened.split_once("\"sid\":\"").and_then(|(_, rest)| rest.split('"').next());
+    let target = format!("{path}&sid={}", sid.expect("an open packet"));
+    let body = "40/a,\u{1e}40/b,";
+    let head = format!("POST {target} HTTP/1.0\nHost: {address}\nContent-Length: {}", body.len());
+    http(address, &format!("{head}\n\n{body}")).await;
+    let spaces = ["/a", "/b"].map(|name| omniwire.namespace(name).unwrap());
+    until(|| spaces.iter().all(|space| space.room_len("rates") == 1)).await;
+    // The answers to its wish to enter.
+    let mut entered = String::new();
+    while !(entered.contains("40/a,{") && entered.contains("40/b,{")) {
+        entered += &get(&target).await;
+    }
+    for (space, value) in spaces.iter().zip(["first", "second"]) {
+        let delivery = space.to("rates").emit_latest("EUR", "rate", value).await.unwrap();
+        assert_eq!((delivery.taken, delivery.replaced), (1, 0));
+    }
+    let answer = get(&target).await;
+    assert!(answer.contains(r#"42/a,["rate","first"]"#), "{answer}");
+    assert!(answer.contains(r#"42/b,["rate","second"]"#), "{answer}");
 }
 
 #[tokio::test]

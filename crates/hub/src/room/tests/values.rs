@@ -1,9 +1,10 @@
 //! Rooms of current values, and publications that are made once.
 
 use super::*;
+use crate::{Lanes, Outbox};
 use omniwire_session::Prepared;
 
-fn set(hub: &Hub, room: &str, key: &str, name: &str) -> Delivery {
+fn set<M: Member>(hub: &Hub<M>, room: &str, key: &str, name: &str) -> Delivery {
     let [room, key, name] = [room, key, name].map(ByteString::from);
     let args = Args::default();
     let target = Target { rooms: std::slice::from_ref(&room), ..Target::default() };
@@ -128,4 +129,48 @@ fn a_publication_is_first_once() {
         }
     });
     assert_eq!(firsts.into_inner(), 1000);
+}
+
+/// One of several peers that a session has, each in a namespace of its own.
+#[derive(Debug)]
+struct Peer(Membership, Arc<Outbox>);
+
+impl Member for Peer {
+    fn membership(&self) -> &Membership {
+        &self.0
+    }
+
+    fn outbox(&self) -> &Outbox {
+        &self.1
+    }
+}
+
+#[test]
+fn rooms_of_two_namespaces_stay_apart_in_one_outbox() {
+    let session = enter(&hub_with(|_| ()), 9);
+    let outbox = Arc::new(Outbox::new(OutboxLimits { len_max: 1000, count_max: 10 }));
+    let lanes = Lanes::default();
+    let [drops, keeps] = [SlowPolicy::DropOldest, SlowPolicy::Close].map(|slow| {
+        let mut config = HubConfig::new(&Limits::default(), 1);
+        config.lanes = lanes.clone();
+        config.slow = Some(SlowPolicies(Arc::new(move |_| slow)));
+        let hub = Hub::new(config);
+        let membership = Membership::new(MemberKey(0), "m".into(), session.wire, Link::FIRST);
+        let member = Arc::new(Peer(membership, Arc::clone(&outbox)));
+        hub.enter(Arc::clone(&member));
+        hub.join(&member, &"r".into()).unwrap();
+        hub
+    });
+    let delivery = set(&keeps, "r", "k", "keep-");
+    assert_eq!((delivery.taken, delivery.replaced), (1, 0));
+    let delivery = set(&drops, "r", "k", "drop-");
+    assert_eq!((delivery.taken, delivery.replaced), (1, 0), "what waits is another's value");
+    for number in 0..20 {
+        set(&drops, "r", &number.to_string(), &format!("{number}-"));
+    }
+    let mut first = None;
+    outbox.drain(&mut Context::from_waker(Waker::noop()), |queue| {
+        first = queue.front().map(|frame| frame.as_payload().to_vec());
+    });
+    assert_eq!(first.as_deref(), Some(&b"0keep-0"[..]), "the other's values alone are dropped");
 }
