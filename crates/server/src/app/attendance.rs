@@ -176,7 +176,7 @@ impl Space {
         let member = &peer.member;
         let now = clock::now();
         if *joined {
-            let user = self.user_of_member(member).map(ByteString::from);
+            let user = peer.user().map(ByteString::from);
             presence.lock().presence.joined(now, room, member.key, &member.id, user);
         } else {
             presence.lock().presence.left(now, room, member.key);

@@ -598,24 +598,19 @@ impl Space {
         format!("{}{USER}{user}", self.hidden).into()
     }
 
-    /// The room of the user that a request belongs to.
-    pub(crate) fn user_room_of(&self, request: &RequestInfo) -> Option<ByteString> {
-        Some(self.user_room(&self.user_of(request)?))
-    }
-
     /// The user that a request belongs to.
     pub(crate) fn user_of(&self, request: &RequestInfo) -> Option<String> {
         let FindUser(find) = self.identify.as_ref()?;
         find(request)
     }
 
-    /// The user whom a member belongs to.
-    pub(crate) fn user_of_member(&self, member: &Membership) -> Option<String> {
+    /// The user whom a member that is in these rooms belongs to.
+    pub(crate) fn user_among(&self, rooms: &[ByteString]) -> Option<String> {
         let user_of_room = |room: &ByteString| {
             let user = room.strip_prefix(&*self.hidden)?.strip_prefix(USER)?;
             Some(user.to_owned())
         };
-        member.rooms().iter().find_map(user_of_room)
+        rooms.iter().find_map(user_of_room)
     }
 
     /// The room of those who watch who is in a room.

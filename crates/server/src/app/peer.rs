@@ -160,8 +160,9 @@ impl Peer {
     }
 
     /// The user whom it belongs to ([`crate::Namespace::identify`]): SignalR's `UserIdentifier`.
+    /// The same from [`crate::Namespace::admit`] on, also once the client is gone.
     pub fn user(&self) -> Option<String> {
-        self.0.space().user_of_member(&self.0.member)
+        self.0.user()
     }
 
     /// Everybody in a room but this peer; more rooms can be added ([`Audience::and`]).

@@ -6,6 +6,7 @@ mod inbox;
 mod questions;
 mod returning;
 mod rooms;
+mod user;
 
 pub(crate) use failures::Lines;
 pub(crate) use guarded::{AtWork, Away};
@@ -256,7 +257,9 @@ impl PeerCell {
     }
 
     fn ask_to_come_in(self: &Arc<Self>) {
-        let Some(handler) = &self.space().handlers.admit else { return self.come_in() };
+        let user = self.space().user_of(self.cell.request());
+        let Some(handler) = &self.space().handlers.admit else { return self.come_in(user) };
+        self.remember_user(user);
         let mut outcome = guard(handler, self.context(ByteString::from_static("admit")));
         let peer = Arc::clone(self);
         let then = move |outcome: Result<Outcome, Failure>| {
@@ -264,7 +267,7 @@ impl PeerCell {
             match outcome {
                 // Who has left meanwhile does not come in.
                 Ok(_) if left => peer.admit(Err(left_meanwhile())),
-                Ok(_) => peer.come_in(),
+                Ok(_) => peer.come_in(peer.user()),
                 Err(failure) => peer.admit(Err(failure)),
             }
             peer.pump(None);
@@ -294,15 +297,16 @@ impl PeerCell {
         left
     }
 
-    fn come_in(self: &Arc<Self>) {
+    fn come_in(self: &Arc<Self>, user: Option<String>) {
         let space = self.space();
-        if !self.is_let_in() {
+        if !self.is_let_in(user.as_deref()) {
             return self.start_anew();
         }
-        if let Some(room) = space.user_room_of(self.cell.request())
-            && let Err(error) = space.hub.join(self, &room)
-        {
-            return self.admit(Err(Failure::client(error.to_string())));
+        if let Some(user) = user {
+            if let Err(error) = space.hub.join(self, &space.user_room(&user)) {
+                return self.admit(Err(Failure::client(error.to_string())));
+            }
+            self.forget_user();
         }
         if let Some(feed) = &space.feed {
             feed.connected(&Peer(Arc::clone(self)));

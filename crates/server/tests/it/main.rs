@@ -1,6 +1,7 @@
 //! The server as its clients see it: real sockets on free loopback ports.
 
 mod access;
+mod admission;
 mod advisories;
 mod calls;
 mod cluster;

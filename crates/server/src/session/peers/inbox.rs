@@ -32,6 +32,8 @@ pub(super) struct More {
     pub(super) values: Kept,
     /// While `admit` waits: dropped if the client leaves meanwhile.
     pub(super) admission: Option<oneshot::Sender<()>>,
+    /// Whose it is, while no room says so: before it is let in, and once it is out.
+    pub(super) user: Option<String>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -143,6 +145,7 @@ impl More {
             && self.askers.is_empty()
             && self.values.is_empty()
             && self.admission.is_none()
+            && self.user.is_none()
     }
 }
 

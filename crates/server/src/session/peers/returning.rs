@@ -29,7 +29,11 @@ impl PeerCell {
         let (Some(own), Some(recovery)) = (self.recovery(), &self.space().recovery) else { return };
         self.set_values(std::mem::take(&mut away.values));
         *own.former.lock() = Some(Former::Away(away));
-        if recovery.settings.skip_admission { self.come_in() } else { self.ask_to_come_in() }
+        if recovery.settings.skip_admission {
+            self.come_in(self.space().user_of(self.cell.request()));
+        } else {
+            self.ask_to_come_in();
+        }
     }
 
     /// The client has lost the connection of this peer, and nobody knew yet.
@@ -60,8 +64,8 @@ impl PeerCell {
     }
 
     /// Puts it among the peers of the namespace. Whether that could be: what a returning peer
-    /// missed may be forgotten by now, or be too much.
-    pub(super) fn is_let_in(self: &Arc<Self>) -> bool {
+    /// missed may be forgotten by now, or be too much, or another user's.
+    pub(super) fn is_let_in(self: &Arc<Self>, user: Option<&str>) -> bool {
         let space = self.space();
         let (Some(own), Some(recovery)) = (self.recovery(), &space.recovery) else {
             space.hub.enter(Arc::clone(self));
@@ -72,7 +76,9 @@ impl PeerCell {
             Some(Former::Away(away)) => {
                 let replay = |missed: &mut dyn Iterator<Item = &Entry>| self.replay(missed);
                 let greet = |welcome: &Welcome<'_>| self.give_values(welcome);
-                if !space.hub.come_back(self, &away.rooms, &own.since, replay, greet) {
+                // Who was another user when its connection was lost may not hear what that one does.
+                let is_same = space.user_among(&away.rooms).as_deref() == user;
+                if !is_same || !space.hub.come_back(self, &away.rooms, &own.since, replay, greet) {
                     space.hub.forget(self.member.key);
                     return false;
                 }
@@ -124,6 +130,8 @@ impl PeerCell {
         if let (Some(feed), Some(reason)) = (&space.feed, left) {
             feed.disconnected(self, &space.rooms_of(&self.member), reason);
         }
+        // Its rooms know of none any more, but what it said is still handled.
+        self.remember_user(self.user());
         self.take_out(left);
         space.settle();
     }

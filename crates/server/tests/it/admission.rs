@@ -1,0 +1,179 @@
+//! Who is let in: by whose it is, on every way in.
+
+use crate::harness::{Client, http, open, serve, until};
+use omniwire::protocols::websocket::Message;
+use omniwire::{ConnectionRecovery, Failure, Namespace, Omniwire, Peer, Reply, RequestInfo};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::{Notify, mpsc};
+
+fn user_of(request: &RequestInfo) -> Option<String> {
+    request.query_value("user")
+}
+
+async fn no_mallory(peer: Peer) -> Result<(), Failure> {
+    match peer.user().as_deref() {
+        Some("mallory") => Err(Failure::client("you are banned")),
+        Some(_) => Ok(()),
+        None => Err(Failure::client("nobody knows you")),
+    }
+}
+
+/// What somebody hears who asks to enter over a WebSocket, up to the word about it.
+async fn hears_over_websocket(address: SocketAddr, path: &str, first: &str) -> String {
+    let subprotocol = if path.starts_with("/ws") { "omniwire.json.v1" } else { "" };
+    let mut socket = open(address, path, subprotocol).await;
+    if !first.is_empty() {
+        socket.send(Message::text(first.to_owned())).await.unwrap();
+    }
+    let mut heard = String::new();
+    while let Some(Ok(Message::Text(text))) = socket.recv().await {
+        heard.push_str(&text);
+        if ["banned", "knows", "peer\":", "\"type\":", "40/chat,{"]
+            .iter()
+            .any(|word| heard.contains(word))
+        {
+            break;
+        }
+    }
+    heard
+}
+
+async fn hears_over_polling(address: SocketAddr, user: &str) -> String {
+    let path = format!("/socket.io/?EIO=4&transport=polling&user={user}");
+    let opened = http(address, &format!("GET {path} HTTP/1.0\n\n")).await;
+    let sid = opened.split("\"sid\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let line = format!("POST {path}&sid={sid} HTTP/1.0\nContent-Length: 8");
+    http(address, &format!("{line}\n\n40/chat,")).await;
+    http(address, &format!("GET {path}&sid={sid} HTTP/1.0\n\n")).await
+}
+
+/// The first part of an event stream.
+async fn hears_over_sse(address: SocketAddr, user: &str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = format!("GET /sse/chat?user={user} HTTP/1.0\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut heard = Vec::new();
+    while !heard.windows(6).any(|six| six == b"data: ") || !heard.ends_with(b"\n\n") {
+        assert_ne!(stream.read_buf(&mut heard).await.unwrap(), 0, "something is said");
+    }
+    String::from_utf8_lossy(&heard).into_owned()
+}
+
+async fn heard_on_each_way(address: SocketAddr, user: &str) -> Vec<(&'static str, String)> {
+    let query = format!("?user={user}");
+    let socketio = format!("/socket.io/?EIO=4&transport=websocket&user={user}");
+    let signalr = "{\"protocol\":\"json\",\"version\":1}\u{1e}\
+                   {\"type\":1,\"invocationId\":\"1\",\"target\":\"who\",\"arguments\":[]}\u{1e}";
+    let (ws, hub) = (format!("/ws/chat{query}"), format!("/signalr/chat{query}"));
+    let sockjs = format!("/sockjs/chat/websocket{query}");
+    let envelope = "{\"event\":\"who\",\"id\":1}";
+    let poll = format!("GET /poll/chat{query} HTTP/1.0\n\n");
+    vec![
+        ("websocket", hears_over_websocket(address, &ws, "").await),
+        ("socket.io", hears_over_websocket(address, &socketio, "40/chat,").await),
+        ("socket.io polling", hears_over_polling(address, user).await),
+        ("signalr", hears_over_websocket(address, &hub, signalr).await),
+        ("sockjs", hears_over_websocket(address, &sockjs, envelope).await),
+        ("sse", hears_over_sse(address, user).await),
+        ("poll", http(address, &poll).await),
+    ]
+}
+
+/// `admit` is the one place where a database can be asked about a user.
+#[tokio::test]
+async fn a_user_is_known_where_it_is_asked_whether_it_may_enter() {
+    let who = |peer: Peer| async move { peer.emit("you are", (json!({ "peer": peer.user() }),)) };
+    for waits in [false, true] {
+        let admit = move |peer: Peer| async move {
+            if waits {
+                tokio::task::yield_now().await;
+            }
+            no_mallory(peer).await
+        };
+        let chat = Namespace::new("/chat").identify(user_of).admit(admit).on("who", who);
+        let (_, address) = serve(Omniwire::builder().namespace(chat)).await;
+        for (way, heard) in heard_on_each_way(address, "mallory").await {
+            assert!(heard.contains("you are banned"), "{way}: {heard}");
+        }
+        for (way, heard) in heard_on_each_way(address, "ann").await {
+            let refused = ["banned", "nobody", "error"].iter().any(|word| heard.contains(word));
+            assert!(!refused && !heard.is_empty(), "{way}: {heard}");
+        }
+    }
+}
+
+/// What is written down of a call after a wait is not written down of nobody.
+#[tokio::test]
+async fn a_user_is_the_same_when_the_client_is_gone() {
+    let (go, (say, mut said)) = (Arc::new(Notify::new()), mpsc::unbounded_channel());
+    let (gone, leaves) = (Arc::clone(&go), say.clone());
+    let chat = Namespace::new("/chat")
+        .identify(user_of)
+        .on("begin", move |peer: Peer| {
+            let (go, say) = (Arc::clone(&go), say.clone());
+            async move {
+                say.send(("begins", peer.user())).unwrap();
+                go.notified().await;
+                say.send(("ends", peer.user())).unwrap();
+            }
+        })
+        .on_disconnect(move |peer: Peer| {
+            leaves.send(("leaves", peer.user())).unwrap();
+            // From now on it is in no room.
+            let gone = Arc::clone(&gone);
+            async move { gone.notify_one() }
+        });
+    let (_, address) = serve(Omniwire::builder().namespace(chat)).await;
+    let mut client = Client::connect(address, "/ws/chat?user=ann").await;
+    client.send(json!({"event": "begin"})).await;
+    let ann = Some("ann".to_owned());
+    assert_eq!(said.recv().await, Some(("begins", ann.clone())));
+    drop(client);
+    assert_eq!(said.recv().await, Some(("leaves", ann.clone())));
+    assert_eq!(said.recv().await, Some(("ends", ann)));
+}
+
+/// Enters with Socket.IO and what stands in its CONNECT; gives what the server says of it.
+async fn enter(address: SocketAddr, user: &str, auth: Value) -> (Value, String) {
+    let path = format!("/socket.io/?EIO=4&transport=websocket&user={user}");
+    let mut socket = open(address, &path, "").await;
+    socket.send(Message::text(format!("40/chat,{auth}"))).await.unwrap();
+    socket.send(Message::text("42/chat,1[\"who\"]")).await.unwrap();
+    let mut entered = Value::Null;
+    while let Some(Ok(Message::Text(text))) = socket.recv().await {
+        if let Some(answer) = text.strip_prefix("43/chat,1") {
+            return (entered, answer.to_owned());
+        }
+        if let Some(own) = text.strip_prefix("40/chat,") {
+            entered = serde_json::from_str(own).unwrap();
+        }
+        if let Some(event) = text.strip_prefix("42/chat,") {
+            // What it says back, it has received.
+            entered["offset"] = serde_json::from_str::<Value>(event).unwrap()[1].clone();
+        }
+    }
+    panic!("{entered}");
+}
+
+#[tokio::test]
+async fn who_comes_back_as_another_user_is_a_new_peer() {
+    let chat = Namespace::new("/chat")
+        .identify(user_of)
+        .connection_recovery(ConnectionRecovery::default())
+        .on_connect(|peer: Peer| async move { peer.emit("hello", ()) })
+        .on("who", |peer: Peer| async move { Reply((peer.user(), peer.recovered())) });
+    let (omniwire, address) = serve(Omniwire::builder().namespace(chat)).await;
+    for (user, answer) in [("ann", "[\"ann\",true]"), ("bob", "[\"bob\",false]")] {
+        let (first, heard) = enter(address, "ann", json!({})).await;
+        assert_eq!(heard, "[\"ann\",false]");
+        until(|| omniwire.stats().sessions == 0).await;
+        let auth = json!({"pid": first["pid"], "offset": first["offset"]});
+        let (second, heard) = enter(address, user, auth).await;
+        assert_eq!(heard, answer);
+        assert_eq!(first["sid"] == second["sid"], user == "ann");
+        until(|| omniwire.stats().sessions == 0).await;
+    }
+}
