@@ -268,7 +268,7 @@ impl PeerCell {
                 // Who has left meanwhile does not come in.
                 Ok(_) if left => peer.admit(Err(left_meanwhile())),
                 Ok(_) => peer.come_in(peer.user()),
-                Err(failure) => peer.admit(Err(failure)),
+                Err(failure) => peer.turn_away("admit", failure),
             }
             peer.pump(None);
         };
@@ -315,9 +315,17 @@ impl PeerCell {
         let outcome = guard(handler, self.context(ByteString::from_static("connect")));
         let peer = Arc::clone(self);
         conclude(&self.cell.terms.shared.at_work, outcome, move |outcome| {
-            peer.admit(outcome.map(|_| ()));
+            match outcome {
+                Ok(_) => peer.admit(Ok(())),
+                Err(failure) => peer.turn_away("connect", failure),
+            }
             peer.pump(None);
         });
+    }
+
+    fn turn_away(self: &Arc<Self>, handler: &'static str, failure: Failure) {
+        self.note(&ByteString::from_static(handler), &failure);
+        self.admit(Err(failure));
     }
 
     fn admit(self: &Arc<Self>, admitted: Result<(), Failure>) {
@@ -329,7 +337,6 @@ impl PeerCell {
                 Input::Accept { link, id, token }
             }
             Err(failure) => {
-                self.count_panic(&failure);
                 tracing::debug!(peer = %self.member.id, ?failure, "turned away");
                 self.exit(None);
                 self.cell.outbox.forget(link);

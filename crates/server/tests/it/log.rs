@@ -117,6 +117,29 @@ async fn a_peers_own_mistakes_are_no_errors() {
     assert!((1..50).contains(&errors), "{errors} lines");
 }
 
+/// When the database that `admit` asks is down, all clients hear "internal error": the log says
+/// why.
+#[tokio::test]
+async fn who_is_turned_away_by_an_error_of_ours_leaves_a_line() {
+    let (paper, _guard) = listen();
+    let broken = || async { Err::<(), Failure>(io::Error::other("no database").into()) };
+    let banned = || async { Err::<(), Failure>(Failure::client("you are banned")) };
+    let builder = Omniwire::builder()
+        .namespace(Namespace::new("/admit").admit(broken))
+        .namespace(Namespace::new("/connect").on_connect(broken))
+        .namespace(Namespace::new("/banned").admit(banned));
+    let (_omniwire, address) = serve(builder).await;
+    for (namespace, lines) in [("banned", 0), ("admit", 1), ("connect", 2)] {
+        let answer = http(address, &format!("GET /poll/{namespace} HTTP/1.0\n\n")).await;
+        assert!(answer.contains("refused"), "{answer}");
+        let log = read(&paper);
+        let errors: Vec<_> = log.lines().filter(|line| line.contains("ERROR")).collect();
+        assert_eq!(errors.len(), lines, "{namespace}: {log}");
+        let says_why = |line: &&str| line.contains("no database") && line.contains(namespace);
+        assert!(errors.last().is_none_or(says_why), "{log}");
+    }
+}
+
 /// A client that is asked something and leaves instead, by a packet or by a cut.
 #[tokio::test]
 async fn a_client_that_leaves_while_it_is_asked_is_no_error() {

@@ -36,7 +36,7 @@ impl Lines {
 
 impl PeerCell {
     /// A panic costs one call, and is counted.
-    pub(super) fn count_panic(&self, failure: &Failure) {
+    fn count_panic(&self, failure: &Failure) {
         if failure.cause == Cause::Panic {
             self.cell.terms.shared.counters.handler_panics.fetch_add(1, Ordering::Relaxed);
         }
