@@ -104,7 +104,7 @@ impl Omniwire {
         let answer = AssertUnwindSafe(self.mounts.serve(Arc::clone(&shared), request));
         async move {
             let mut answer = answer.catch_unwind().await.unwrap_or_else(|panic| {
-                panics::count(&shared, panics::text_of(&*panic));
+                panics::count(&shared.counters, panics::text_of(&*panic));
                 answers::plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
             });
             if asks_for_upgrade {

@@ -3,18 +3,18 @@
 //! happened, and is counted.
 
 use crate::quoted::quoted;
-use crate::server::Shared;
+use crate::server::{Counters, Shared};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Does something. `None`: it panicked, and what it was at must not be used again.
-pub(crate) fn contain<T>(shared: &Shared, work: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn contain<T>(counters: &Counters, work: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(done) => Some(done),
         Err(panic) => {
-            count(shared, text_of(&*panic));
+            count(counters, text_of(&*panic));
             None
         }
     }
@@ -27,15 +27,15 @@ pub(crate) fn text_of(panic: &(dyn Any + Send)) -> &str {
     text.unwrap_or("no message")
 }
 
-pub(crate) fn count(shared: &Shared, message: &str) {
-    shared.counters.panics.fetch_add(1, Ordering::Relaxed);
-    tracing::error!(message = %quoted(message), "a bug: a panic ended a session or a request");
+pub(crate) fn count(counters: &Counters, message: &str) {
+    counters.panics.fetch_add(1, Ordering::Relaxed);
+    tracing::error!(message = %quoted(message), "a bug: a panic ended what was under way");
 }
 
 /// Called where what a connection's task holds is dropped.
 pub(crate) fn count_if_panicking(shared: &Shared) {
     if std::thread::panicking() {
-        count(shared, "in a connection's task");
+        count(&shared.counters, "in a connection's task");
     }
 }
 

@@ -7,8 +7,7 @@ use super::handler::{Reply, Shape};
 use super::namespace::{NamespaceHandle, Space};
 use super::peer::Peer;
 use crate::clock::{self, Stamp};
-use crate::panics;
-use crate::quoted::quoted;
+use crate::panics::contain;
 use crate::session::peers::PeerCell;
 use crate::session::timers::Sleeper;
 use omniwire_hub::{Change, JoinError, Person, PresenceChange, PresenceConfig};
@@ -18,7 +17,6 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::json;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -187,11 +185,7 @@ impl Space {
         let hook = if change.joined { &hooks.created } else { &hooks.destroyed };
         if let Some(hook) = hook.as_ref().filter(|_| change.edge) {
             let namespace = NamespaceHandle(Arc::clone(self));
-            let called = catch_unwind(AssertUnwindSafe(|| hook(&namespace, &change.room)));
-            if let Err(panic) = called {
-                let message = quoted(panics::text_of(&*panic));
-                tracing::error!(%message, "a hook of rooms panicked");
-            }
+            contain(&self.counters, || hook(&namespace, &change.room));
         }
     }
 
@@ -207,25 +201,34 @@ impl Space {
     pub(crate) fn tick(self: &Arc<Self>, now: Instant) {
         let presence = self.attendance.as_ref().and_then(|attendance| attendance.presence.as_ref());
         let Some(presence) = presence else { return };
-        let mut watched = presence.lock();
-        if watched.armed.is_some_and(|armed| armed <= now) {
-            watched.armed = None;
+        let mut afterwards = Vec::new();
+        {
+            let mut watched = presence.lock();
+            if watched.armed.is_some_and(|armed| armed <= now) {
+                watched.armed = None;
+            }
+            while let Some(change) = watched.presence.poll(now) {
+                // Still locked: nobody begins to watch between a change and its telling.
+                afterwards.extend(self.tell(change));
+            }
+            self.arm(&mut watched);
         }
-        while let Some(change) = watched.presence.poll(now) {
-            // Still locked: nobody begins to watch between a change and its telling.
-            self.tell(change);
+        for after in afterwards {
+            contain(&self.counters, after);
         }
-        self.arm(&mut watched);
     }
 
-    fn tell(self: &Arc<Self>, PresenceChange { room, joined, left, count }: PresenceChange) {
+    /// Gives what follows, once nothing is locked.
+    fn tell(self: &Arc<Self>, change: PresenceChange) -> Option<Box<dyn FnOnce()>> {
+        let PresenceChange { room, joined, left, count } = change;
         let joined: Vec<Present> = joined.into_iter().map(Into::into).collect();
         let left: Vec<Present> = left.into_iter().map(Into::into).collect();
         let change = json!({ "joined": joined, "left": left, "count": count });
         let watchers = Audience::new(self).and(self.watch_room(&room));
-        if let Err(error) = watchers.emit_now("presence", (&*room, change)) {
-            tracing::error!(%error, "a change of presence can't be said");
-        }
+        watchers
+            .emit_locked("presence", (&*room, change))
+            .inspect_err(|error| tracing::error!(%error, "a change of presence can't be said"))
+            .ok()
     }
 
     /// Who is in a room now.

@@ -9,7 +9,8 @@ use crate::wires;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use omniwire_hub::{
-    Delivery, HandOver, Member as _, MemberKey, Publication, Publishing, PushError, Pushed, Target,
+    Delivery, HandOver, Member as _, MemberKey, Publication, Publishing, PushError, Pushed,
+    SlowPolicy, Target,
 };
 use omniwire_session::{Args as RawArgs, ByteString, Outgoing, Place, Positions, WireForm};
 use std::sync::Arc;
@@ -106,6 +107,18 @@ impl Audience {
     ) -> Result<Delivery, ArgsError> {
         let said = Said { remembered: true, ..Said::new(event, args)? };
         Ok(self.broadcast(&said, &mut |peer, prepared, manner| peer.push_in(prepared, manner)))
+    }
+
+    /// The same for who holds a lock: what follows is to be called when it does not any more.
+    pub(crate) fn emit_locked(
+        &self,
+        event: impl Into<ByteString>,
+        args: impl IntoArgs,
+    ) -> Result<Box<dyn FnOnce()>, ArgsError> {
+        let said = Said { remembered: true, ..Said::new(event, args)? };
+        let heard = self.hand_out(&said, &mut |peer, prepared, how| peer.push_in(prepared, how));
+        let space = Arc::clone(&self.space);
+        Ok(Box::new(move || heard.follow(&space, &said)))
     }
 
     /// Says something unless it was said before: if the namespace knows this id from an earlier
@@ -235,6 +248,13 @@ impl Audience {
     }
 
     fn broadcast(&self, said: &Said, hand_over: &mut HandOver<'_, PeerCell>) -> Delivery {
+        let heard = self.hand_out(said, hand_over);
+        let delivery = heard.delivery;
+        heard.follow(&self.space, said);
+        delivery
+    }
+
+    fn hand_out(&self, said: &Said, hand_over: &mut HandOver<'_, PeerCell>) -> Heard {
         let Said { event, args, call, key, remembered } = said;
         let hub = &self.space.hub;
         let at = (*remembered && hub.is_recoverable()).then(clock::now);
@@ -272,13 +292,7 @@ impl Audience {
             Ok(pushed)
         };
         let delivery = hub.broadcast_with(self.target(), publication, encode, hand_over);
-        drop(publishing);
-        self.space.note(&delivery, &slow);
-        full.iter().for_each(|peer| {
-            peer.cell.overflow();
-        });
-        told.iter().for_each(|peer| self.space.overhear(peer, event, args));
-        delivery
+        Heard { delivery, told, slow, full }
     }
 
     /// The peers.
@@ -333,6 +347,27 @@ impl Said {
     fn new(event: impl Into<ByteString>, args: impl IntoArgs) -> Result<Self, ArgsError> {
         let (event, args) = (event.into(), args.into_args()?);
         Ok(Self { event, args, call: None, key: None, remembered: false })
+    }
+}
+
+/// Who heard what was said. What follows runs code of the application: no lock may be held.
+#[must_use]
+struct Heard {
+    delivery: Delivery,
+    /// Noted if anybody overhears it.
+    told: Vec<Peer>,
+    slow: Vec<(Arc<PeerCell>, SlowPolicy)>,
+    /// Whose outbox is full.
+    full: Vec<Arc<PeerCell>>,
+}
+
+impl Heard {
+    fn follow(self, space: &Space, said: &Said) {
+        space.note(&self.delivery, &self.slow);
+        self.full.iter().for_each(|peer| {
+            peer.cell.overflow();
+        });
+        self.told.iter().for_each(|peer| space.overhear(peer, &said.event, &said.args));
     }
 }
 

@@ -227,7 +227,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         match catch_unwind(AssertUnwindSafe(|| self.turn(context))) {
             Ok(polled) => polled.map(|how| self.cell().detach(self.place.id, how)),
             Err(panic) => {
-                panics::count(&self.cell().terms.shared, panics::text_of(&*panic));
+                panics::count(&self.cell().terms.shared.counters, panics::text_of(&*panic));
                 Poll::Ready(())
             }
         }

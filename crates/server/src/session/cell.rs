@@ -194,7 +194,7 @@ impl Cell {
         let mut after = After::default();
         let result = {
             let core = &mut *self.core.lock();
-            let result = contain(&self.terms.shared, || {
+            let result = contain(&self.terms.shared.counters, || {
                 let result = match core.closed {
                     Some(_) => Ok(()),
                     None => mutate(&mut *core.machine, clock::now()),
@@ -529,7 +529,7 @@ impl Cell {
                 }
                 core.ping_the_quiet(&self.outbox, now, ping, &mut lost);
             }
-            let done = contain(&self.terms.shared, || {
+            let done = contain(&self.terms.shared.counters, || {
                 if core.is_congested() {
                     core.machine.held_back(now);
                 }

@@ -4,6 +4,7 @@
 use super::cell::Cell;
 use crate::app::namespace::Space;
 use crate::clock::{self, Stamp};
+use crate::panics::contain;
 use parking_lot::Mutex;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -53,16 +54,17 @@ pub(crate) enum Sleeper {
 }
 
 impl Sleeper {
+    /// A panic of one stops no other's clock.
     fn wake(&self, now: Instant) {
         match self {
             Self::Session(cell) => {
                 if let Some(cell) = cell.upgrade() {
-                    cell.tick(now);
+                    contain(&cell.terms.shared.counters, || cell.tick(now));
                 }
             }
             Self::Space(space) => {
                 if let Some(space) = space.upgrade() {
-                    space.tick(now);
+                    contain(&space.counters, || space.tick(now));
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Who is in a room, and the hooks of rooms that come and go.
 
 use crate::harness::{Client, closed, is_silent, serve, until};
-use omniwire::{Args, Failure, Namespace, NamespaceHandle, Omniwire, Peer, Presence};
+use omniwire::{Args, Failure, Namespace, NamespaceHandle, Omniwire, Peer, Presence, RawArgs};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -180,4 +180,35 @@ async fn rooms_are_bounded_for_peers_and_namespaces_and_in_their_names() {
     assert_eq!(join(&mut two, "a").await, Value::Null);
     one.send(json!({"event": "close"})).await;
     closed(&mut one.socket).await;
+}
+
+/// Who overhears what is told of a room may look into that room, and may panic.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_overhears_a_change_of_presence_stops_no_clock() {
+    let overheard = Arc::new(Mutex::new(Vec::new()));
+    let overhear = {
+        let overheard = Arc::clone(&overheard);
+        move |peer: &Peer, event: &str, _: &RawArgs| {
+            if event == "presence" {
+                assert!(peer.join("told").is_ok() && peer.leave("told"));
+                overheard.lock().unwrap().push(peer.namespace().presence("hall").len());
+                panic!("while it is told");
+            }
+        }
+    };
+    let namespace = hall(NONE).on_any_outgoing(overhear);
+    let (omniwire, address) = serve(Omniwire::builder().namespace(namespace)).await;
+    let mut watcher = user(address, "watcher").await;
+    watcher.call("presence.watch", json!(["hall"])).await;
+    for name in ["ann", "bob"] {
+        let client = user(address, name).await;
+        let mut told = String::new();
+        while !told.contains(name) {
+            told = change(&mut watcher).await["joined"].to_string();
+        }
+        drop(client);
+        while !change(&mut watcher).await["left"].to_string().contains(name) {}
+    }
+    let count = || overheard.lock().unwrap().len() as u64;
+    until(|| count() >= 4 && omniwire.stats().panics == count()).await;
 }
