@@ -4,8 +4,8 @@
 //! whatever else it is; a broadcast asks its caller to encode the event once per wire form that it
 //! meets ([`Hub::broadcast`]) and hands every member a shared copy of the result.
 //!
-//! Locks: a namespace's [`Journal`] if it has one, a room's shard, everybody, then an outbox, and
-//! nothing else nests. That order is what makes a room's order total: whoever holds the shard is the only
+//! Locks: a namespace's [`Journal`] if it has one, a member's list of rooms, a room's shard,
+//! everybody, then an outbox, and nothing else nests. That order is what makes a room's order total: whoever holds the shard is the only
 //! one who hands out in that room.
 #![forbid(unsafe_code)]
 #![cfg_attr(

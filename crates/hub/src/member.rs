@@ -64,7 +64,7 @@ pub struct Membership {
     pub link: Link,
     /// Where it is among all members, as long as it is there. Theirs is the lock.
     pub(crate) place: AtomicU32,
-    /// The rooms it is in. Locked alone, never together with a shard.
+    /// The rooms it is in. Locked until the room agrees: before everybody and shards, never after.
     pub(crate) rooms: Mutex<Few<RoomName>>,
 }
 

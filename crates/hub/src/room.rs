@@ -355,12 +355,12 @@ impl<M: Member> Hub<M> {
 
     fn take_out(&self, member: &Arc<M>) -> Vec<ByteString> {
         self.everybody.lock().remove(member);
-        let rooms = std::mem::take(&mut *member.membership().rooms.lock());
+        let mut rooms = member.membership().rooms.lock();
         let left = |name: &RoomName| {
             self.remove(member, name);
             (**name).clone()
         };
-        rooms.iter().map(left).collect()
+        std::mem::take(&mut *rooms).iter().map(left).collect()
     }
 
     /// The member with this id.
@@ -482,38 +482,26 @@ impl<M: Member> Hub<M> {
         if room.len().saturating_sub(own_len) > self.config.name_len_max {
             return Err(JoinError::NameTooLong);
         }
-        // All of its members share one copy of its name.
-        let shared =
-            self.shard(room).lock().rooms.get_key_value(&**room).map(|(name, _)| name.clone());
-        let room = &shared.unwrap_or_else(|| RoomName::new(room));
-        {
-            let mut rooms = member.membership().rooms.lock();
-            if !rooms.contains(room) {
-                if rooms.len() >= self.config.rooms_max {
-                    return Err(JoinError::TooManyRooms);
-                }
-                rooms.push(room.clone());
-            }
-        }
-        {
-            let mut shard = self.shard(room).lock();
-            let Some(entry) = self.find_or_make(&mut shard, room) else {
-                drop(shard);
-                member.membership().rooms.lock().remove(|name| name == room);
-                return Err(JoinError::NamespaceFull);
-            };
-            let is_new = entry.members.insert(member);
-            then(&mut entry.kept, is_new);
-            if is_new {
-                let edge = entry.members.len() == 1;
-                shard.idle.shift_remove(&**room);
-                self.log(room, member, true, edge);
-            }
-        }
-        // A member that left in the meantime must not stay as a ghost.
+        let mut rooms = member.membership().rooms.lock();
+        // Who leaves the namespace takes the rooms after this, and so finds this one.
         if !self.everybody.lock().contains(member) {
-            self.remove(member, room);
             return Err(JoinError::Gone);
+        }
+        let mut shard = self.shard(room).lock();
+        // All of its members share one copy of its name.
+        let shared = shard.rooms.get_key_value(&**room).map(|(name, _)| name.clone());
+        let room = shared.unwrap_or_else(|| RoomName::new(room));
+        if !rooms.contains(&room) && rooms.len() >= self.config.rooms_max {
+            return Err(JoinError::TooManyRooms);
+        }
+        let entry = self.find_or_make(&mut shard, &room).ok_or(JoinError::NamespaceFull)?;
+        let is_new = entry.members.insert(member);
+        then(&mut entry.kept, is_new);
+        if is_new {
+            let edge = entry.members.len() == 1;
+            shard.idle.shift_remove(&**room);
+            self.log(&room, member, true, edge);
+            rooms.push(room);
         }
         Ok(())
     }
@@ -524,7 +512,8 @@ impl<M: Member> Hub<M> {
         if let Some(journal) = &mut journal {
             journal.leave(member.membership().key, room);
         }
-        let was_in = member.membership().rooms.lock().remove(|name| ***name == *room).is_some();
+        let mut rooms = member.membership().rooms.lock();
+        let was_in = rooms.remove(|name| ***name == *room).is_some();
         if was_in {
             self.remove(member, room);
         }

@@ -320,6 +320,22 @@ fn nobody_stays_in_a_room_as_a_ghost() {
 }
 
 #[test]
+fn a_member_and_its_room_agree_whether_it_is_there() {
+    check(|| {
+        let hub = hub(false);
+        let member = enter(&hub, 1);
+        let (inside, joining) = (Arc::clone(&hub), Arc::clone(&member));
+        let joined = thread::spawn(move || inside.join(&joining, &ROOM).expect("room"));
+        let has_left = hub.leave(&member, &ROOM);
+        join_all(vec![joined]);
+        let count = usize::from(!has_left);
+        assert_eq!((hub.members(&[ROOM]).len(), member.rooms().len()), (count, count));
+        hub.exit(&member);
+        assert!(hub.rooms().is_empty());
+    });
+}
+
+#[test]
 fn who_has_left_gets_nothing_that_is_said_later() {
     check(|| {
         let hub = hub(false);

@@ -441,8 +441,8 @@ impl Cell {
 
     /// Whether its peer of this link is in a room.
     pub(crate) fn is_in(&self, link: Link, room: &str) -> bool {
-        let core = self.core.lock();
-        core.peer(link).is_some_and(|peer| peer.member.rooms().iter().any(|joined| joined == room))
+        let peer = self.core.lock().peer(link).cloned();
+        peer.is_some_and(|peer| peer.member.rooms().iter().any(|joined| joined == room))
     }
 
     /// Whether a request comes from the user whose session it is, in every namespace that knows
