@@ -1,5 +1,6 @@
 //! What a recoverable room remembers.
 
+use crate::detached;
 use omniwire_session::{Args, ByteString, Position};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -59,7 +60,7 @@ impl History {
     pub fn append(&mut self, now: Instant, name: &ByteString, args: &Args) -> Position {
         let position = Position { epoch: self.epoch, offset: self.next };
         self.next = self.next.saturating_add(1);
-        let stored = Stored { position, name: name.clone(), args: args.clone(), at: now };
+        let stored = Stored { position, name: detached(name), args: args.detached(), at: now };
         self.len = self.len.saturating_add(stored.len());
         self.events.push_back(stored);
         while self.events.len() > self.limits.count_max || self.len > self.limits.len_max {

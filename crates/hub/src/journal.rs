@@ -7,7 +7,8 @@
 //! else in the hub.
 
 use crate::lock::{Mutex, MutexGuard};
-use crate::{MemberKey, Target};
+use crate::member::RoomName;
+use crate::{MemberKey, Target, detached};
 use omniwire_session::{Args, ByteString, Position, Since, json};
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
@@ -68,7 +69,7 @@ struct Standing {
     /// The head when it entered.
     entered: u64,
     /// Its rooms, with the head when it joined each.
-    rooms: Vec<(ByteString, u64)>,
+    rooms: Vec<(RoomName, u64)>,
     /// Texts (hashed) that it may take for a position, with the head when they were said.
     texts: VecDeque<(u64, u64)>,
 }
@@ -127,11 +128,11 @@ impl Journal {
         let position = Position { epoch: self.epoch, offset: state.head };
         let entry = Entry {
             position,
-            name: name.clone(),
+            name: detached(name),
             args: args.detached(),
             at: now,
-            rooms: target.rooms.into(),
-            except_rooms: target.except_rooms.into(),
+            rooms: target.rooms.iter().map(detached).collect(),
+            except_rooms: target.except_rooms.iter().map(detached).collect(),
             except: target.except.into(),
         };
         state.len = state.len.saturating_add(entry.len());
@@ -204,18 +205,18 @@ impl State {
         self.standings.insert(key, standing);
     }
 
-    pub(crate) fn join(&mut self, key: MemberKey, room: &ByteString) {
+    pub(crate) fn join(&mut self, key: MemberKey, room: RoomName) {
         let head = self.head;
         if let Some(standing) = self.standings.get_mut(&key)
-            && !standing.rooms.iter().any(|(joined, _)| joined == room)
+            && !standing.rooms.iter().any(|(joined, _)| *joined == room)
         {
-            standing.rooms.push((room.clone(), head));
+            standing.rooms.push((room, head));
         }
     }
 
     pub(crate) fn leave(&mut self, key: MemberKey, room: &str) {
         if let Some(standing) = self.standings.get_mut(&key) {
-            standing.rooms.retain(|(joined, _)| joined != room);
+            standing.rooms.retain(|(joined, _)| **joined != *room);
         }
     }
 
@@ -278,7 +279,7 @@ impl Entry {
         let offset = self.position.offset;
         let was_in = |room: &ByteString| {
             *room == standing.id
-                || standing.rooms.iter().any(|(joined, since)| joined == room && *since < offset)
+                || standing.rooms.iter().any(|(joined, since)| **joined == *room && *since < offset)
         };
         (self.rooms.is_empty() || self.rooms.iter().any(was_in))
             && !self.except.contains(&key)

@@ -1,7 +1,7 @@
 //! One peer, as rooms see it.
 
 use crate::lock::Mutex;
-use crate::{Manner, Outbox, OutboxLimits, PushError, Pushed};
+use crate::{Manner, Outbox, OutboxLimits, PushError, Pushed, detached};
 use omniwire_session::{ByteString, Few, Link, Prepared, WireForm};
 use smol_str::SmolStr;
 use std::fmt;
@@ -86,7 +86,7 @@ pub(crate) struct RoomName(Arc<ByteString>);
 
 impl RoomName {
     pub(crate) fn new(name: &ByteString) -> Self {
-        Self(Arc::new(name.clone()))
+        Self(Arc::new(detached(name)))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which publications were made lately, so that one that is repeated is made once.
 
+use crate::detached;
 use omniwire_session::ByteString;
 use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -35,10 +36,12 @@ impl Recent {
         {
             self.known.remove(&old);
         }
-        if !self.known.insert(id.clone()) {
+        if self.known.contains(id) {
             return false;
         }
-        self.order.push_back((now, id.clone()));
+        let id = detached(id);
+        self.known.insert(id.clone());
+        self.order.push_back((now, id));
         if self.order.len() > count_max
             && let Some((_, oldest)) = self.order.pop_front()
         {

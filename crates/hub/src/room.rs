@@ -459,25 +459,26 @@ impl<M: Member> Hub<M> {
         {
             return Err(JoinError::Busy);
         }
-        let Some(journal) = &self.journal else { return self.put(member, room, then) };
+        let Some(journal) = &self.journal else { return self.put(member, room, then).map(drop) };
         let mut state = journal.lock();
         let key = member.membership().key;
-        self.put(member, room, |kept, is_new| {
+        let name = self.put(member, room, |kept, is_new| {
             then(kept, is_new);
             if is_new {
                 kept.values().for_each(|value| journal.note(&mut state, key, &value.args));
             }
         })?;
-        state.join(key, room);
+        state.join(key, name);
         Ok(())
     }
 
+    /// Gives the room's name, which all of its members share.
     fn put(
         &self,
         member: &Arc<M>,
         room: &ByteString,
         then: impl FnOnce(&mut Kept, bool),
-    ) -> Result<(), JoinError> {
+    ) -> Result<RoomName, JoinError> {
         let own_len = if self.config.is_hidden(room) { self.config.hidden.len() } else { 0 };
         if room.len().saturating_sub(own_len) > self.config.name_len_max {
             return Err(JoinError::NameTooLong);
@@ -488,7 +489,6 @@ impl<M: Member> Hub<M> {
             return Err(JoinError::Gone);
         }
         let mut shard = self.shard(room).lock();
-        // All of its members share one copy of its name.
         let shared = shard.rooms.get_key_value(&**room).map(|(name, _)| name.clone());
         let room = shared.unwrap_or_else(|| RoomName::new(room));
         if !rooms.contains(&room) && rooms.len() >= self.config.rooms_max {
@@ -501,9 +501,9 @@ impl<M: Member> Hub<M> {
             let edge = entry.members.len() == 1;
             shard.idle.shift_remove(&**room);
             self.log(&room, member, true, edge);
-            rooms.push(room);
+            rooms.push(room.clone());
         }
-        Ok(())
+        Ok(room)
     }
 
     /// Takes a member out of a room. Whether it was there.

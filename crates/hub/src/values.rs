@@ -1,5 +1,6 @@
 //! The current values of a room: the newest event of each key, for those who join.
 
+use crate::detached;
 use indexmap::IndexMap;
 use omniwire_session::{Args, ByteString};
 
@@ -57,9 +58,10 @@ impl Values {
             Some(value) => value.slot,
             None => self.fresh_slot(),
         };
-        let value = Value { key: key.clone(), name: name.clone(), args: args.detached(), slot };
+        let key = detached(key);
+        let value = Value { key: key.clone(), name: detached(name), args: args.detached(), slot };
         self.len = self.len.saturating_add(value.len());
-        if let Some(older) = self.entries.insert(key.clone(), value) {
+        if let Some(older) = self.entries.insert(key, value) {
             self.len = self.len.saturating_sub(older.len());
         }
         let count_max = limits.count_max.min(KEYS_MAX);

@@ -1,3 +1,4 @@
+mod kept;
 mod order;
 mod policies;
 mod recovery;
