@@ -193,10 +193,16 @@ impl Recovery {
         self.state.lock().here.insert(token.clone(), Arc::downgrade(peer));
     }
 
-    /// Brings the peer with this token as soon as it is away.
+    /// Brings the peer with this token as soon as it is away; fails if it has gone for good.
     pub(crate) fn await_away(&self, token: &ByteString) -> oneshot::Receiver<Away> {
         let (sender, receiver) = oneshot::channel();
-        self.state.lock().awaited.insert(token.clone(), sender);
+        let mut state = self.state.lock();
+        if let Some(away) = state.away.remove(token) {
+            // It went by itself meanwhile.
+            sender.send(away).ok();
+        } else if state.here.contains_key(token) {
+            state.awaited.insert(token.clone(), sender);
+        }
         receiver
     }
 
@@ -220,7 +226,6 @@ impl Recovery {
         }
         let rooms = space.hub.step_out(peer);
         let values = peer.take_values();
-        recovery.state.lock().here.remove(&own.token);
         let (key, id) = (peer.member.key, peer.member.id.clone());
         let until = later(clock::now(), recovery.settings.window);
         Self::keep(space, Away { key, id, token: own.token.clone(), rooms, values, until });
@@ -231,6 +236,7 @@ impl Recovery {
     pub(crate) fn keep(space: &Arc<Space>, away: Away) {
         let Some(recovery) = &space.recovery else { return };
         let mut state = recovery.state.lock();
+        state.here.remove(&away.token);
         let away = match state.awaited.remove(&away.token) {
             None => away,
             Some(awaiting) => match awaiting.send(away) {
@@ -300,3 +306,6 @@ impl State {
 
 /// Tokens of peers that are back may stand in the order, as many as are away and some more.
 const ORDER_SLACK: usize = 64;
+
+#[cfg(test)]
+mod tests;
