@@ -693,10 +693,14 @@ impl PeerCell {
 
     /// Keeps a value, in place of an earlier one of its type.
     pub(crate) fn keep<T: Any + Send + Sync>(&self, value: T) {
+        let mut value: Arc<dyn Any + Send + Sync> = Arc::new(value);
         let mut inbox = self.inbox.lock();
         let values = &mut inbox.more().values;
-        values.retain(|kept| !kept.is::<T>());
-        values.push(Arc::new(value));
+        match values.iter_mut().find(|kept| kept.is::<T>()) {
+            // The earlier one is dropped last: it may look at its peer.
+            Some(kept) => std::mem::swap(kept, &mut value),
+            None => values.push(value),
+        }
     }
 
     pub(crate) fn kept<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {

@@ -249,7 +249,7 @@ impl Recovery {
         let surplus = state.trim(recovery.settings.away_max);
         let watched = std::mem::replace(&mut state.watched, true);
         drop(state);
-        surplus.into_iter().for_each(|key| space.hub.forget(key));
+        surplus.into_iter().for_each(|away| space.hub.forget(away.key));
         if !watched {
             tokio::spawn(watch(Arc::clone(space)));
         }
@@ -261,7 +261,7 @@ async fn watch(space: Arc<Space>) {
     let Some(recovery) = &space.recovery else { return };
     loop {
         let (expired, next) = recovery.state.lock().expire(clock::now());
-        expired.into_iter().for_each(|key| space.hub.forget(key));
+        expired.into_iter().for_each(|away| space.hub.forget(away.key));
         if let Some(journal) = space.hub.journal() {
             journal.prune(clock::now());
         }
@@ -271,8 +271,9 @@ async fn watch(space: Arc<Space>) {
 }
 
 impl State {
-    /// Forgets whose time is over, and says when to look again.
-    fn expire(&mut self, now: Instant) -> (Vec<MemberKey>, Option<Instant>) {
+    /// Forgets whose time is over, and says when to look again. To be dropped when this is not
+    /// locked any more, as what is kept with them is the application's.
+    fn expire(&mut self, now: Instant) -> (Vec<Away>, Option<Instant>) {
         let mut expired = Vec::new();
         while let Some((until, token)) = self.order.pop_front_if(|(until, _)| *until <= now) {
             expired.extend(self.remove(until, &token));
@@ -282,8 +283,8 @@ impl State {
         (expired, next)
     }
 
-    /// Forgets who is away longest, if there are too many.
-    fn trim(&mut self, away_max: usize) -> Vec<MemberKey> {
+    /// Forgets who is away longest, if there are too many. To be dropped as above.
+    fn trim(&mut self, away_max: usize) -> Vec<Away> {
         let mut surplus = Vec::new();
         while self.away.len() > away_max
             && let Some((until, token)) = self.order.pop_front()
@@ -298,9 +299,9 @@ impl State {
     }
 
     /// Forgets a peer, unless it was back meanwhile.
-    fn remove(&mut self, until: Instant, token: &ByteString) -> Option<MemberKey> {
+    fn remove(&mut self, until: Instant, token: &ByteString) -> Option<Away> {
         self.away.get(token).filter(|away| away.until == until)?;
-        self.away.remove(token).map(|away| away.key)
+        self.away.remove(token)
     }
 }
 

@@ -238,3 +238,26 @@ async fn any_type_can_be_an_argument() {
     let reply = client.call("turn", json!([{"x": 3, "y": "é", "z": 0}])).await;
     assert_eq!(reply["result"], json!({"x": -3, "y": "é"}));
 }
+
+/// Looks at its peer when it is dropped.
+struct Guard(Option<Peer>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(peer) = &self.0 {
+            peer.emit("dropped", (peer.is_connected(), peer.get::<Self>().is_some())).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_is_replaced_may_look_at_its_peer() {
+    let namespace = Namespace::new("/set").on("set", |peer: Peer| async move {
+        peer.set(Guard(Some(peer.clone())));
+        peer.set(Guard(None));
+    });
+    let (_, address) = serve(Omniwire::builder().namespace(namespace)).await;
+    let mut client = Client::connect(address, "/ws/set").await;
+    client.send(json!({"event": "set"})).await;
+    assert_eq!(client.next().await["args"], json!([true, true]));
+}

@@ -41,3 +41,33 @@ async fn who_is_away_by_now_need_not_be_waited_for() {
     Recovery::keep(&space, away("token", Kept::new()));
     assert!(coming.try_recv().is_ok());
 }
+
+/// Notes when it is dropped whether others may look at who is away.
+#[derive(Debug)]
+struct Looks(Arc<Space>, std::sync::mpsc::Sender<bool>);
+
+impl Drop for Looks {
+    fn drop(&mut self) {
+        let is_free = self.0.recovery.as_ref().unwrap().state.try_lock().is_some();
+        self.1.send(is_free).unwrap();
+    }
+}
+
+/// What was kept with a peer belongs to the application, and its `Drop` may do anything.
+#[tokio::test]
+async fn what_was_kept_is_dropped_with_nothing_locked() {
+    let space = space(ConnectionRecovery { away_max: 0, ..ConnectionRecovery::default() });
+    let (sender, dropped) = std::sync::mpsc::channel();
+    let looks = Looks(Arc::clone(&space), sender.clone());
+    Recovery::keep(&space, away("surplus", vec![Arc::new(looks)]));
+    assert!(dropped.try_recv().unwrap());
+    let recovery = space.recovery.as_ref().unwrap();
+    let late = Away {
+        until: clock::now(),
+        ..away("late", vec![Arc::new(Looks(Arc::clone(&space), sender))])
+    };
+    recovery.state.lock().order.push_back((late.until, late.token.clone()));
+    recovery.state.lock().away.insert(late.token.clone(), late);
+    watch(Arc::clone(&space)).await;
+    assert!(dropped.try_recv().unwrap());
+}
