@@ -4,7 +4,7 @@ use super::arguments::{ArgsError, IntoArgs};
 use super::namespace::Space;
 use super::peer::Peer;
 use crate::clock;
-use crate::session::peers::{AnswerReceiver, PeerCell, Question};
+use crate::session::peers::{Awaited, PeerCell, Question};
 use crate::wires;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -221,9 +221,8 @@ impl Audience {
         let question = Question::new(&self.space);
         let call = Some(question.call);
         let said = Said { call, ..Said::new(event, args)? };
-        let asked = self.put_question(&said, &question);
-        let mut answers = Answers { given: Vec::new(), missing: asked.peers.len() };
-        let mut coming: FuturesUnordered<_> = asked.answers.into_iter().collect();
+        let (mut coming, missing) = self.put_question(&said, &question);
+        let mut answers = Answers { given: Vec::new(), missing };
         while let Ok(Some(answer)) = timeout_at(deadline, coming.next()).await {
             // An error of the channel: the peer is gone.
             if let Ok(Ok(args)) = answer {
@@ -231,20 +230,20 @@ impl Audience {
                 answers.missing = answers.missing.saturating_sub(1);
             }
         }
-        asked.peers.iter().for_each(|peer| peer.forget_question(&question));
         Ok(answers)
     }
 
     /// Registers the question with each peer just before it is put to it, so that no answer can
-    /// come too early.
-    fn put_question(&self, said: &Said, question: &Question) -> Asked {
-        let mut asked = Asked::default();
+    /// come too early. How many peers there are, with those that are not asked.
+    fn put_question(&self, said: &Said, question: &Question) -> (FuturesUnordered<Awaited>, usize) {
+        let (answers, mut peers) = (FuturesUnordered::new(), 0_usize);
         self.broadcast(said, &mut |peer, prepared, manner| {
-            asked.answers.push(peer.await_answer(question));
-            asked.peers.push(Arc::clone(peer));
+            peers = peers.saturating_add(1);
+            let Some(answer) = peer.await_answer(question) else { return Ok(Pushed::default()) };
+            answers.push(answer);
             peer.push_in(prepared, manner)
         });
-        asked
+        (answers, peers)
     }
 
     fn broadcast(&self, said: &Said, hand_over: &mut HandOver<'_, PeerCell>) -> Delivery {
@@ -369,10 +368,4 @@ impl Heard {
         });
         self.told.iter().for_each(|peer| space.overhear(peer, &said.event, &said.args));
     }
-}
-
-#[derive(Default)]
-struct Asked {
-    peers: Vec<Arc<PeerCell>>,
-    answers: Vec<AnswerReceiver>,
 }

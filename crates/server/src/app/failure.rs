@@ -85,7 +85,7 @@ fn is_the_peers(error: &(dyn Error + 'static)) -> bool {
         return match error {
             AskError::Emit(error) => is_lost(error),
             AskError::Client(_) | AskError::TimedOut | AskError::Disconnected => true,
-            AskError::Answer(_) => true,
+            AskError::TooMany | AskError::Answer(_) => true,
         };
     }
     error.is::<JoinError>() || error.downcast_ref().is_some_and(is_lost)

@@ -55,6 +55,9 @@ pub enum AskError {
     /// It could not be said.
     #[error(transparent)]
     Emit(#[from] EmitError),
+    /// It was not asked: `asks_max` questions wait for its answers.
+    #[error("too many questions wait for the client's answers")]
+    TooMany,
     /// The client answered with an error, in its own words.
     #[error("{0}")]
     Client(String),
@@ -279,15 +282,12 @@ impl Peer {
     ) -> Result<T, AskError> {
         let (event, args) = (event.into(), args.into_args().map_err(EmitError::from)?);
         let question = Question::new(self.0.space());
-        let answer = self.0.await_answer(&question);
+        let answer = self.0.await_answer(&question).ok_or(AskError::TooMany)?;
         // While a handler waits for a client, others may run in its place.
         let _away = Away::of_this_handler();
         self.say(&event, &args, Some(question.call))?;
         let answer = match tokio::time::timeout(timeout, answer).await {
-            Err(_) => {
-                self.0.forget_question(&question);
-                return Err(AskError::TimedOut);
-            }
+            Err(_) => return Err(AskError::TimedOut),
             Ok(Err(_)) => return Err(AskError::Disconnected),
             Ok(Ok(answer)) => answer.map_err(|text| AskError::Client(text.to_string()))?,
         };

@@ -10,7 +10,7 @@ mod user;
 
 pub(crate) use failures::Lines;
 pub(crate) use guarded::{AtWork, Away};
-pub(crate) use questions::{AnswerReceiver, Answered, OpenQuestions, Question};
+pub(crate) use questions::{Answered, Awaited, OpenQuestions, Question};
 
 use self::guarded::{Guarded, conclude, guard, panicked};
 use self::inbox::{Inbox, Stage, Work};

@@ -1,9 +1,11 @@
 //! Calls, their replies, and their failures.
 
 use crate::harness::{Client, closed, http, open, serve};
+use futures_util::FutureExt as _;
 use omniwire::protocols::websocket::Message;
 use omniwire::{
-    Args, Failure, Json, Namespace, Omniwire, Peer, Reply, RequestInfo, Streaming, Upload,
+    Args, AskError, Failure, Json, Limits, Namespace, Omniwire, Peer, Reply, RequestInfo,
+    Streaming, Upload,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -260,4 +262,57 @@ async fn a_value_that_is_replaced_may_look_at_its_peer() {
     let mut client = Client::connect(address, "/ws/set").await;
     client.send(json!({"event": "set"})).await;
     assert_eq!(client.next().await["args"], json!([true, true]));
+}
+
+async fn ask_a_question(peer: &Peer) -> Result<(u8,), AskError> {
+    peer.ask("question", (), Duration::from_secs(600)).await
+}
+
+/// Whoever stops waiting for an answer takes up no place among those that wait.
+#[tokio::test]
+async fn a_question_that_nobody_waits_for_any_more_is_not_counted() {
+    let mut limits = Limits::default();
+    limits.asks_max = 1;
+    let namespace = Namespace::new("/asks").on("ask", |peer: Peer| async move {
+        for _ in 0..3 {
+            let waiting = ask_a_question(&peer).now_or_never();
+            assert_eq!(waiting, None);
+            let all = peer.alone();
+            let waiting = all.ask("question", (), Duration::from_secs(600)).now_or_never();
+            assert_eq!(waiting, None);
+        }
+        Ok::<_, Failure>(Reply(ask_a_question(&peer).await?))
+    });
+    let builder = Omniwire::builder().limits(limits).namespace(namespace);
+    let (_, address) = serve(builder).await;
+    let mut client = Client::connect(address, "/ws/asks").await;
+    client.send(json!({"event": "ask", "id": 1})).await;
+    for _ in 0..7 {
+        let question = client.next().await;
+        assert_eq!(question["event"], "question");
+        client.send(json!({"reply": question["call"], "result": 5})).await;
+    }
+    assert_eq!(client.next().await, json!({"reply": 1, "result": 5}));
+}
+
+#[tokio::test]
+async fn a_question_above_the_limit_is_not_put_and_says_so() {
+    let mut limits = Limits::default();
+    limits.asks_max = 1;
+    let namespace = Namespace::new("/asks").on("ask", |peer: Peer| async move {
+        let (first, second) = (ask_a_question(&peer), ask_a_question(&peer));
+        let all = peer.alone();
+        let third = all.ask("question", (), Duration::from_secs(600));
+        let (first, second, third) = tokio::join!(first, second, third);
+        assert_eq!(first, Ok((5,)));
+        assert_eq!(second, Err(AskError::TooMany));
+        Reply(third.unwrap().missing)
+    });
+    let builder = Omniwire::builder().limits(limits).namespace(namespace);
+    let (_, address) = serve(builder).await;
+    let mut client = Client::connect(address, "/ws/asks").await;
+    client.send(json!({"event": "ask", "id": 1})).await;
+    let question = client.next().await;
+    client.send(json!({"reply": question["call"], "result": 5})).await;
+    assert_eq!(client.next().await, json!({"reply": 1, "result": 1}));
 }

@@ -2,20 +2,23 @@
 
 use super::PeerCell;
 use crate::app::namespace::Space;
+use futures_util::FutureExt as _;
 use omniwire_session::{Args as RawArgs, ByteString};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashSet};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::RecvError;
 
 /// Who waits for the answers of one peer, by the number of the question.
 pub(super) type Askers = BTreeMap<u64, Asker>;
 
-pub(super) type Asker = oneshot::Sender<Result<RawArgs, ByteString>>;
+pub(super) type Asker = oneshot::Sender<Answer>;
 
-/// Brings a client's answer; fails when the client goes without one.
-pub(crate) type AnswerReceiver = oneshot::Receiver<Result<RawArgs, ByteString>>;
+type Answer = Result<RawArgs, ByteString>;
 
 /// The numbers of the questions of one namespace that wait for answers, whoever is asked.
 #[derive(Debug, Default)]
@@ -27,6 +30,29 @@ pub(crate) struct OpenQuestions(Mutex<HashSet<u64>>);
 pub(crate) struct Question {
     pub(crate) call: u64,
     space: Arc<Space>,
+}
+
+/// One client's answer to a question, which it fails when the client goes without one. Once it is
+/// dropped, nobody waits for it any more.
+#[derive(Debug)]
+pub(crate) struct Awaited {
+    peer: Arc<PeerCell>,
+    call: u64,
+    answer: oneshot::Receiver<Answer>,
+}
+
+impl Future for Awaited {
+    type Output = Result<Answer, RecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.answer.poll_unpin(context)
+    }
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.peer.inbox.lock().take_asker(self.call);
+    }
 }
 
 /// What a client's answer turned out to be.
@@ -55,18 +81,21 @@ impl Drop for Question {
 }
 
 impl PeerCell {
-    /// Brings the answer to a question that is about to be put.
-    pub(crate) fn await_answer(&self, question: &Question) -> AnswerReceiver {
+    /// Brings the answer to a question that is about to be put; `None` if too many wait for one.
+    pub(crate) fn await_answer(self: &Arc<Self>, question: &Question) -> Option<Awaited> {
         let (sender, answer) = oneshot::channel();
+        let awaited = Awaited { peer: Arc::clone(self), call: question.call, answer };
         let mut inbox = self.inbox.lock();
-        if !inbox.left && inbox.more().askers.len() < self.cell.terms.shared.limits.asks_max {
-            inbox.more().askers.insert(question.call, sender);
+        if inbox.left {
+            return Some(awaited);
         }
-        answer
-    }
-
-    pub(crate) fn forget_question(&self, question: &Question) {
-        self.inbox.lock().take_asker(question.call);
+        let askers = &mut inbox.more().askers;
+        if askers.len() >= self.cell.terms.shared.limits.asks_max {
+            drop(inbox);
+            return None;
+        }
+        askers.insert(question.call, sender);
+        Some(awaited)
     }
 
     /// The client's answer to a question. One that comes too late is ignored.
