@@ -105,6 +105,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// # Errors
     /// For clients: the system has no randomness for the masking keys.
+    #[inline] // Whoever keeps no idle WebSocket makes one for each message: it is not copied then.
     pub fn from_parts(
         io: S,
         role: Role,
@@ -422,6 +423,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
 
     /// The stream alone. What was read of it or queued for it is lost.
     #[must_use]
+    #[inline]
     pub fn into_inner(self) -> S {
         self.io
     }
