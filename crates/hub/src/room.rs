@@ -15,7 +15,7 @@ use indexmap::IndexSet;
 use omniwire_session::limits::Limits;
 use omniwire_session::{ByteString, Lane, Position, Since};
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -648,7 +648,7 @@ impl<M: Member> Hub<M> {
         Some(history.iter().cloned().collect())
     }
 
-    /// Calls `visit` with the members of each room, one lock at a time, and with the member whose
+    /// Calls `visit` with the members of each room once, one lock at a time, and with the member whose
     /// id is the room's name, if it is not among them.
     fn each_set(
         &self,
@@ -658,7 +658,11 @@ impl<M: Member> Hub<M> {
         if rooms.is_empty() {
             visit("", self.everybody.lock().as_slice(), None);
         }
+        let mut visited: HashSet<&str> = HashSet::new();
         for room in rooms {
+            if rooms.len() > 1 && !visited.insert(room) {
+                continue;
+            }
             let mut shard = self.shard(room).lock();
             let mut namesake = self.member(room);
             if let Some(Room { members, kept }) = shard.rooms.get_mut(&**room) {

@@ -122,6 +122,18 @@ fn a_room_named_as_a_member_hides_nobody() {
 }
 
 #[test]
+fn a_room_that_is_named_twice_is_told_once() {
+    let hub = hub(true);
+    let a = enter(&hub, 0);
+    let x: ByteString = "x".into();
+    hub.join(&a, &x).unwrap();
+    let twice = [x.clone(), x];
+    assert_eq!(say(&hub, "e", Target { rooms: &twice, ..Target::default() }).taken, 1);
+    assert_eq!(got(&a), ["0e1"]);
+    assert_eq!(hub.history("x", Instant::now()).unwrap().len(), 1);
+}
+
+#[test]
 fn limits_and_ghosts() {
     let hub = hub(false);
     let a = enter(&hub, 0);
