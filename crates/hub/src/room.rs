@@ -293,8 +293,8 @@ impl<M: Member> Hub<M> {
 
     /// Lets a member in that was here before, and puts it in the rooms that it was in.
     /// `deliver` hands it what it missed, with nobody else publishing; whether it could.
-    /// If not, if not all that it missed is known, or if it could not join rooms now
-    /// ([`JoinError::Busy`]), it is not let in. `greet` tells it what its
+    /// If not, if not all that it missed is known, or if it could not join its rooms now
+    /// ([`JoinError::Busy`], [`JoinError::NamespaceFull`]), it is not let in. `greet` tells it what its
     /// rooms have besides.
     pub fn come_back(
         &self,
@@ -306,7 +306,7 @@ impl<M: Member> Hub<M> {
     ) -> bool {
         let Some(journal) = &self.journal else { return false };
         let mut state = journal.lock();
-        if self.log_is_full() {
+        if self.log_is_full() || !self.has_place_for(rooms) {
             return false;
         }
         let key = member.membership().key;
@@ -316,14 +316,25 @@ impl<M: Member> Hub<M> {
         }
         self.let_in(Arc::clone(member));
         for room in rooms {
-            // It was in no more rooms than it may be.
-            self.put(member, room, |kept, _| {
+            let joined = self.put(member, room, |kept, _| {
                 greet(&Welcome { recovery: None, kept });
                 kept.values().for_each(|value| journal.note(&mut state, key, &value.args));
-            })
-            .ok();
+            });
+            // Values make rooms without the journal: there may be too many since it was asked.
+            if joined.is_err() {
+                self.take_out(member);
+                return false;
+            }
         }
         true
+    }
+
+    /// Whether those of these rooms that are not there may be made now.
+    fn has_place_for(&self, rooms: &[ByteString]) -> bool {
+        let is_missing = |room: &&ByteString| !self.shard(room).lock().rooms.contains_key(&***room);
+        let missing = rooms.iter().filter(is_missing).count();
+        let count = self.room_count.load(Ordering::Relaxed);
+        missing == 0 || count.saturating_add(missing) <= self.config.all_rooms_max
     }
 
     fn let_in(&self, member: Arc<M>) {

@@ -38,13 +38,16 @@ fn hub(history: bool) -> Hub {
 }
 
 fn enter(hub: &Hub, key: u64) -> Arc<Lone> {
+    let member = lone(key);
+    hub.enter(Arc::clone(&member));
+    member
+}
+
+fn lone(key: u64) -> Arc<Lone> {
     let limits = OutboxLimits { len_max: 1000, count_max: 100 };
     let wire = WireForm(&WIRES[key as usize % 3]);
     let id = format!("m{key}").into();
-    let member = Lone::new(Membership::new(MemberKey(key), id, wire, Link::FIRST), limits);
-    let member = Arc::new(member);
-    hub.enter(Arc::clone(&member));
-    member
+    Arc::new(Lone::new(Membership::new(MemberKey(key), id, wire, Link::FIRST), limits))
 }
 
 fn event<'a>(name: &'a str, args: &'a Args, place: Option<Place<'a>>) -> Outgoing<'a> {
@@ -283,6 +286,40 @@ fn a_namespace_has_only_so_many_rooms() {
     rooms.sort_unstable();
     assert_eq!(rooms, [(x, 2), (z, 1)]);
     assert_eq!((hub.room_len("x"), hub.room_len("y")), (2, 0));
+}
+
+#[test]
+fn who_finds_no_place_for_its_rooms_does_not_come_back() {
+    let age_max = Duration::from_secs(60);
+    let journal = JournalLimits { count_max: 10, len_max: 10_000, age_max };
+    let hub = hub_with(|config| {
+        (config.all_rooms_max, config.logged, config.journal) = (2, true, Some(journal));
+    });
+    let (a, b) = (lone(0), enter(&hub, 1));
+    let [x, y, z]: [ByteString; 3] = ["x".into(), "y".into(), "z".into()];
+    hub.enter_to_return(Arc::clone(&a));
+    hub.join(&a, &x).unwrap();
+    hub.join(&a, &y).unwrap();
+    let rooms = hub.step_out(&a);
+    logged(&hub);
+    let back = |deliver: &dyn Fn()| {
+        let deliver = |_: &mut dyn Iterator<Item = &JournalEntry>| {
+            deliver();
+            true
+        };
+        hub.come_back(&a, &rooms, &Since::Entered, deliver, |_| ())
+    };
+    hub.join(&b, &z).unwrap();
+    assert!(!back(&|| panic!("it is not let in")));
+    assert_eq!((logged(&hub), hub.len()), (vec!["+z m1!".to_owned()], 1));
+    hub.leave(&b, "z");
+    logged(&hub);
+    // A value, which no journal waits for, makes a room just now.
+    assert!(!back(&|| assert_eq!(values::set(&hub, "z", "key", "value").taken, 0)));
+    assert_eq!(logged(&hub), ["+x m0!", "-x m0!"]);
+    assert!(a.rooms().is_empty() && hub.len() == 1);
+    assert!(hub.forget_value("z", "key") && back(&|| ()));
+    assert_eq!(a.rooms(), [x, y]);
 }
 
 #[test]

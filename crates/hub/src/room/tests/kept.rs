@@ -41,7 +41,7 @@ fn the_message_by_which_a_member_joined_is_let_go() {
     let limits = JournalLimits { count_max: 10, len_max: 10_000, age_max };
     for journal in [None, Some(limits)] {
         let hub = hub_with(|config| config.journal = journal);
-        let member = enter(&hub, 0);
+        let member = lone(0);
         hub.enter_to_return(Arc::clone(&member));
         let join = |[room, ..]: [ByteString; 4]| hub.join(&member, &room).unwrap();
         assert!(!is_held_after(join));
@@ -71,7 +71,7 @@ fn a_message_in_the_journal_is_let_go() {
     let age_max = Duration::from_secs(60);
     let limits = JournalLimits { count_max: 10, len_max: 10_000, age_max };
     let hub = hub_with(|config| config.journal = Some(limits));
-    let member = enter(&hub, 0);
+    let member = lone(0);
     hub.enter_to_return(Arc::clone(&member));
     hub.join(&member, &"room".into()).unwrap();
     assert!(!is_held_after(|words| publish(&hub, words, false)));

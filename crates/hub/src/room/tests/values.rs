@@ -4,7 +4,7 @@ use super::*;
 use crate::{Lanes, Outbox};
 use omniwire_session::Prepared;
 
-fn set<M: Member>(hub: &Hub<M>, room: &str, key: &str, name: &str) -> Delivery {
+pub(super) fn set<M: Member>(hub: &Hub<M>, room: &str, key: &str, name: &str) -> Delivery {
     let [room, key, name] = [room, key, name].map(ByteString::from);
     let args = Args::default();
     let target = Target { rooms: std::slice::from_ref(&room), ..Target::default() };

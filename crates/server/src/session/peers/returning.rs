@@ -78,11 +78,13 @@ impl PeerCell {
                 let greet = |welcome: &Welcome<'_>| self.give_values(welcome);
                 // Who was another user when its connection was lost may not hear what that one does.
                 let is_same = space.user_among(&away.rooms).as_deref() == user;
-                if !is_same || !space.hub.come_back(self, &away.rooms, &own.since, replay, greet) {
+                let is_back =
+                    is_same && space.hub.come_back(self, &away.rooms, &own.since, replay, greet);
+                space.settle();
+                if !is_back {
                     space.hub.forget(self.member.key);
                     return false;
                 }
-                space.settle();
             }
             Some(Former::Here(_)) | None => space.hub.enter_to_return(Arc::clone(self)),
         }
