@@ -45,7 +45,7 @@ pub struct HubConfig {
     /// How the names of rooms begin that are the server's own, and remember nothing. Not counted
     /// in `name_len_max`. If empty, there are none.
     pub hidden: ByteString,
-    /// Whether joins and leaves are logged, for [`Hub::take_change`].
+    /// Whether joins and leaves are logged, for [`Hub::take_change`]. Those of hidden rooms never are.
     pub logged: bool,
     /// While so many of them wait to be taken, nobody joins: what may still be added to the log is
     /// that those leave who are there.
@@ -465,7 +465,8 @@ impl<M: Member> Hub<M> {
         room: &ByteString,
         then: impl FnOnce(&mut Kept, bool),
     ) -> Result<(), JoinError> {
-        if self.log_is_full()
+        if self.is_logged(room)
+            && self.log_is_full()
             && !member.membership().rooms.lock().iter().any(|name| **name == *room)
         {
             return Err(JoinError::Busy);
@@ -547,7 +548,7 @@ impl<M: Member> Hub<M> {
     }
 
     fn log(&self, room: &str, member: &Arc<M>, joined: bool, edge: bool) {
-        if self.config.logged {
+        if self.is_logged(room) {
             let (room, member) = (room.into(), Arc::clone(member));
             self.changes.lock().push_back(Change { room, member, joined, edge });
         }
@@ -558,6 +559,11 @@ impl<M: Member> Hub<M> {
     /// nobody asks, joins fail at last ([`HubConfig::changes_max`]).
     pub fn take_change(&self) -> Option<Change<M>> {
         self.changes.lock().pop_front()
+    }
+
+    /// Who is in its owner's own rooms, nobody asks.
+    fn is_logged(&self, room: &str) -> bool {
+        self.config.logged && !self.config.is_hidden(room)
     }
 
     fn log_is_full(&self) -> bool {

@@ -339,3 +339,17 @@ fn hidden_rooms_remember_nothing_and_are_not_listed() {
     assert!(hub.rooms().is_empty() && hub.room_len(&room) == 1);
     assert!(hub.history(&room, Instant::now()).is_none());
 }
+
+/// Nobody asks who is in a room of its owner's own.
+#[test]
+fn hidden_rooms_take_no_place_in_the_log() {
+    let hub = hub_with(|config| {
+        (config.logged, config.changes_max, config.hidden) = (true, 1, "hidden:".into());
+    });
+    let a = enter(&hub, 0);
+    for room in ["hidden:1", "hidden:2", "x", "hidden:3"] {
+        assert_eq!(hub.join(&a, &room.into()), Ok(()), "{room}");
+    }
+    assert!(hub.leave(&a, "hidden:1"));
+    assert_eq!(logged(&hub), ["+x m0!"]);
+}

@@ -153,10 +153,8 @@ impl Space {
                 // Whoever holds it goes on with what we have to tell.
                 let Some(hooks) = attendance.hooks.try_lock() else { return };
                 while let Some(change) = self.hub.take_change() {
-                    if !self.is_hidden(&change.room) {
-                        self.attend(attendance, &change);
-                        self.tell_hooks(&hooks, &change);
-                    }
+                    self.attend(attendance, &change);
+                    self.tell_hooks(&hooks, &change);
                 }
             }
             if !self.hub.has_changes() {

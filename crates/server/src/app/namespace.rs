@@ -618,15 +618,10 @@ impl Space {
         format!("{}{WATCHERS}{room}", self.hidden).into()
     }
 
-    /// Whether a room is our own.
-    pub(crate) fn is_hidden(&self, room: &str) -> bool {
-        room.starts_with(&*self.hidden)
-    }
-
     /// The rooms that a member is in and may know of.
     pub(crate) fn rooms_of(&self, member: &Membership) -> Vec<ByteString> {
         let mut rooms = member.rooms();
-        rooms.retain(|room| !self.is_hidden(room));
+        rooms.retain(|room| !room.starts_with(&*self.hidden));
         rooms
     }
 }
