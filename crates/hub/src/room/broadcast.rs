@@ -5,7 +5,8 @@ use crate::member::RoomName;
 use crate::{Manner, Member, MemberKey, Membership, PushError, Pushed};
 use omniwire_session::{Args, ByteString, Place, Position, Prepared, WireForm, WireId};
 use smallvec::SmallVec;
-use std::collections::HashSet;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -84,15 +85,16 @@ impl<M: Member> Hub<M> {
         hand_over: &mut HandOver<'_, M>,
     ) -> Delivery {
         let mut delivery = Delivery::default();
+        let rooms = &*distinct(target.rooms);
         let except = self.except(&target);
         let mut seen: HashSet<MemberKey> = HashSet::new();
-        let several = target.rooms.len() > 1;
+        let several = rooms.len() > 1;
         let mut forms = Forms { position: None, cache: SmallVec::new() };
         let is_kept = self.config.history.is_some() && publication.remembered.is_some();
         if is_kept || publication.key.is_some() {
-            self.create(target.rooms);
+            self.create(rooms);
         }
-        self.each_set(target.rooms, |room, members, kept| {
+        self.each_set(rooms, |room, members, kept| {
             let (position, manner) = kept.map_or_else(Default::default, |kept| {
                 let position = kept.remember(publication);
                 (position, self.keep_value(kept, publication))
@@ -159,6 +161,18 @@ impl<M: Member> Hub<M> {
             return kept.manner(slot);
         }
         kept.manner(0)
+    }
+}
+
+/// Each room once, so that none remembers what is said to it twice.
+fn distinct(rooms: &[ByteString]) -> Cow<'_, [ByteString]> {
+    if rooms.len() < 2 {
+        return Cow::Borrowed(rooms);
+    }
+    let once: BTreeSet<&ByteString> = rooms.iter().collect();
+    match once.len() == rooms.len() {
+        true => Cow::Borrowed(rooms),
+        false => Cow::Owned(once.into_iter().cloned().collect()),
     }
 }
 
