@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { test } from "node:test";
+import { setTimeout as passed } from "node:timers/promises";
 import { EventSource } from "eventsource";
 import { HubConnectionBuilder, LogLevel } from "@microsoft/signalr";
 import { io } from "socket.io-client";
@@ -11,6 +12,7 @@ import SockJS from "sockjs-client";
 import WebSocket from "ws";
 
 import { KINDS, VARIANTS } from "./clients.mjs";
+import { Gate } from "./gate.mjs";
 import { Http2Connection } from "./h2.mjs";
 import { OPCODE } from "./raw.mjs";
 import { startDemo } from "./server.mjs";
@@ -72,6 +74,26 @@ for (const transport of ["websocket", "polling"]) {
     client.close();
   });
 }
+
+test("Socket.IO hears it when it has ended its polls and has not moved to the WebSocket", async () => {
+  const server = await startDemo();
+  const gate = await Gate.start(server.address);
+  // The client waits for the end of its poll before it moves.
+  let probed = false;
+  gate.overhear = (bytes) => { probed ||= bytes.includes("3probe"); };
+  gate.holdAnswers(() => probed);
+  const client = io(`${gate.url}/chat`, { reconnection: false });
+  const gone = new Promise((resolve) => { client.on("disconnect", resolve); });
+  await gate.waiting.next("the end of the last poll");
+  const stopped = server.stop();
+  // By then a server that does not wait for it has closed what it wants to move to.
+  await Promise.race([gate.ended, passed(100)]);
+  gate.release();
+  // Its ping would be late after 45 s.
+  assert.ok(await within(gone, "disconnect"));
+  await stopped;
+  await gate.close();
+});
 
 test("an event stream ends with the envelope `close`, and whole", async () => {
   const server = await startDemo();

@@ -83,8 +83,8 @@ async fn serve(options: &ConformanceOptions) -> Result<(), Mistake> {
         listeners.map(|one| one.websockets_over_http2(!options.no_http2_websockets)).collect();
     let site = site(options, &format!("{}://{address}", security.scheme()))?;
     let router = (site.around)(site.beside.merge(site.omniwire.router()));
-    run::announce(&format!("listening on {address}"));
-    run::serve(listeners, router, &site.omniwire, Drain::default()).await
+    let line = format!("listening on {address}");
+    run::serve(&line, listeners, router, &site.omniwire, Drain::default()).await
 }
 
 fn security(options: &ConformanceOptions) -> Result<Security, Mistake> {

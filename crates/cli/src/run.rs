@@ -143,16 +143,19 @@ pub(crate) fn announce(line: &str) {
     writeln!(out, "{line}").and_then(|()| out.flush()).ok();
 }
 
-/// Serves until SIGTERM or Ctrl-C. Then the server drains: sessions end in their own words, at
+/// Prints `line`, since it is ready, and serves until SIGTERM or Ctrl-C. Then the server drains: sessions end in their own words, at
 /// their pace, or all at once at the second signal. Returns when they are gone, when [`GRACE`] (at
 /// the second signal [`HASTE`]) is over, or at one more signal.
 pub(crate) async fn serve(
+    line: &str,
     listeners: Vec<Listener>,
     router: Router,
     omniwire: &Omniwire,
     drain: Drain,
 ) -> Result<(), Mistake> {
+    // Whoever reads the line may send one at once.
     let mut signals = Signals::new()?;
+    announce(line);
     let (stop, stopped) = watch::channel(());
     let mut serving = JoinSet::new();
     for listener in listeners {

@@ -33,8 +33,8 @@ async fn serve(settings: &Settings) -> Result<(), Mistake> {
     let security = Security::all(settings.tls.clone());
     let address = run::address(&listeners)?;
     let listeners = security.secure(listeners)?;
-    run::announce(&format!("Omniwire is at {}://{address}/", security.scheme()));
-    run::serve(listeners, router, &omniwire, settings.drain).await
+    let line = format!("Omniwire is at {}://{address}/", security.scheme());
+    run::serve(&line, listeners, router, &omniwire, settings.drain).await
 }
 
 fn socketio(settings: &Settings) -> SocketIoMount {

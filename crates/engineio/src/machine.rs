@@ -499,11 +499,30 @@ impl Machine {
                 let words = manner == Manner::AfterWords;
                 self.phase = Phase::Closing { until: later(now, CLOSING_TIMEOUT), reason, words };
             }
+            // Its `5` is on the way, or the noop that it waits for. If it lost what it moves to, it
+            // would not poll again, and learn of the end by its ping time-out alone.
+            (Phase::Open | Phase::Closing { .. }, Manner::AtOnce)
+                if reason == Reason::Shutdown && self.is_moving() =>
+            {
+                self.inbox = None;
+                let soon = later(now, MOVING_TIME_MAX);
+                let (reason, until) = match self.phase {
+                    Phase::Closing { reason, until, .. } => (reason, until.min(soon)),
+                    _ => (reason, soon),
+                };
+                self.phase = Phase::Closing { until, reason, words: false };
+            }
             (Phase::Open, _) | (Phase::Closing { .. }, Manner::AtOnce) => {
                 self.finish(reason, true);
             }
             (Phase::Closing { .. }, _) | (Phase::Closed { .. }, _) => {}
         }
+    }
+
+    /// Whether the client was answered its probe, and has ended its polls to move.
+    fn is_moving(&self) -> bool {
+        matches!(&self.carried, Carried::Polling { waiting: None, probe: Some(probe) }
+            if probe.noop_at.is_some())
     }
 
     /// The session is over. With `tell`, a waiting poll learns that from its answer.
@@ -591,6 +610,9 @@ pub const PACKETS_MAX: usize = 16;
 
 /// How often a noop may end a poll while the client moves.
 const NOOP_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How long the end of a server waits for a client that is about to move.
+const MOVING_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// How long a session that the server ended waits for a GET to tell the client.
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(30);

@@ -221,8 +221,8 @@ limits! {
          no heartbeat of its own.";
     ping_timeout: time = Duration::from_secs(20),
         "How long after that ping a whole frame may take to come. It does not run while the server \
-         does not read from the peer, nor, as the interval, while the peer has not taken what it was \
-         sent.";
+         does not read from the peer, nor, as the interval, while the peer has not taken what it \
+         was sent.";
     write_timeout: time = Duration::from_secs(30),
         "A peer that takes nothing of what is written to it for this long is closed.";
     unacknowledged_timeout: time = Duration::from_secs(45),

@@ -126,6 +126,48 @@ fn eio4_shutdown_does_not_wait() {
     assert_eq!(reasons(&driver), [Reason::Kicked]);
 }
 
+/// npm's server closes both; its client then polls no more until its ping is late.
+#[test]
+fn a_shutdown_waits_a_moment_for_a_client_that_is_about_to_move() {
+    let reason = Reason::Shutdown;
+    let moving = || {
+        let mut driver = polling();
+        let (id, poll) = (driver.websocket(), driver.poll());
+        driver.send(id, "2probe").unwrap();
+        assert_eq!(driver.receive_text(id), "3probe");
+        driver.advance(ms(100));
+        assert_eq!(driver.answer(poll).unwrap(), "6");
+        driver.input(Input::Close { reason }).unwrap();
+        // What ends all that is left comes right behind it.
+        driver.input(Input::Close { reason }).unwrap();
+        assert_eq!((reasons(&driver), driver.closed), (vec![reason], None));
+        assert!(!driver.is_ended(id));
+        (driver, id)
+    };
+    let (mut driver, id) = moving();
+    driver.send(id, "5").unwrap();
+    assert!(driver.is_ended(id));
+    assert_over(&driver, reason);
+    // It polls on.
+    let (mut driver, id) = moving();
+    assert_eq!(driver.get(), "1");
+    assert!(driver.is_ended(id));
+    assert_over(&driver, reason);
+    let (mut driver, id) = moving();
+    driver.advance(ms(999));
+    assert_eq!(driver.closed, None);
+    driver.advance(ms(1));
+    assert!(driver.is_ended(id));
+    assert_over(&driver, reason);
+    // With a poll there is somebody to tell.
+    let mut driver = polling();
+    let (id, poll) = (driver.websocket(), driver.poll());
+    driver.send(id, "2probe").unwrap();
+    driver.input(Input::Close { reason }).unwrap();
+    assert_eq!(driver.answer(poll).unwrap(), "1");
+    assert_over(&driver, reason);
+}
+
 #[test]
 fn eio4_refused_peer() {
     fn refuse(event: &Event) -> Vec<Deed> {
