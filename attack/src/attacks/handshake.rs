@@ -29,6 +29,15 @@ pub(super) const ATTACKS: &[Attack] = &[
         ..Attack::DEFAULT
     },
     Attack {
+        name: "needless-bodies",
+        what: "160 polls and streams with half a body that says nothing to anybody",
+        suite: "sockjs",
+        with: &["--limit", "body_timeout_ms=3000"],
+        without: &["--limit", "body_timeout_ms=600000"],
+        run: |target| Box::pin(needless_bodies(target)),
+        ..Attack::DEFAULT
+    },
+    Attack {
         name: "half-bodies",
         what: "40 POSTs that stop an octet before their end, at 3 MiB",
         suite: "sockjs",
@@ -75,20 +84,25 @@ const SLOW_TIME_MAX: Duration = Duration::from_secs(6);
 async fn slowloris(target: Target) -> Outcome {
     let whole = request(target, "/echo", "");
     let half = whole[..whole.len() / 2].to_owned();
-    let forms: Vec<(&str, String, &str)> = vec![
-        ("silent", String::new(), ""),
-        ("one octet", "G".to_owned(), ""),
-        ("half a head", half.clone(), ""),
-        ("octet by octet", half, "x"),
-        ("header after header", whole[..whole.len() - 2].to_owned(), "X-Slow: 1\r\n"),
-        ("half a preface", "PRI * HTTP/2.0\r\n".to_owned(), ""),
+    let late = "HTTP/1.1 408 ";
+    let forms: Vec<(&str, String, &str, &str)> = vec![
+        ("silent", String::new(), "", ""),
+        ("one octet", "G".to_owned(), "", late),
+        ("half a head", half.clone(), "", late),
+        ("octet by octet", half, "x", late),
+        ("header after header", whole[..whole.len() - 2].to_owned(), "X-Slow: 1\r\n", late),
+        ("half a preface", "PRI * HTTP/2.0\r\n".to_owned(), "", ""),
     ];
-    cases(forms, move |(name, start, drip)| async move {
+    cases(forms, move |(name, start, drip, wanted)| async move {
         all(50, |_| {
             let (start, drip) = (start.clone(), drip.to_owned());
             async move {
-                let gone = drip_until_closed(target, start.into_bytes(), drip.into_bytes());
-                within(SLOW_TIME_MAX, name, gone).await?
+                let told = drip_until_closed(target, start.into_bytes(), drip.into_bytes());
+                let told = within(SLOW_TIME_MAX, name, told).await??;
+                match told.starts_with(wanted) {
+                    true => Ok(()),
+                    false => Err(format!("{name}: told {told:.30?}, not {wanted:?}")),
+                }
             }
         })
         .await
@@ -96,24 +110,22 @@ async fn slowloris(target: Target) -> Outcome {
     .await
 }
 
-/// Sends a start, then the same few octets again and again, until the server ends TCP.
-async fn drip_until_closed(target: Target, start: Vec<u8>, drip: Vec<u8>) -> Outcome {
+/// Sends a start, then the same few octets again and again, until the server ends TCP. What it
+/// says.
+async fn drip_until_closed(target: Target, start: Vec<u8>, drip: Vec<u8>) -> Outcome<String> {
     let mut stream = TcpStream::connect(target.address).await.map_err(|e| e.to_string())?;
-    let mut chunk = [0; 4096];
-    if stream.write_all(&start).await.is_err() {
-        return Ok(());
-    }
+    let (mut chunk, mut told) = ([0; 4096], String::new());
+    stream.write_all(&start).await.map_err(|e| e.to_string())?;
     let mut ticks = tokio::time::interval(Duration::from_millis(500));
     loop {
         tokio::select! {
             read = stream.read(&mut chunk) => match read {
-                Ok(0) | Err(_) => return Ok(()),
-                Ok(_) => {}
+                Ok(0) | Err(_) => return Ok(told),
+                Ok(len) => told.push_str(&String::from_utf8_lossy(&chunk[..len])),
             },
             _ = ticks.tick() => {
-                if !drip.is_empty() && stream.write_all(&drip).await.is_err() {
-                    return Ok(());
-                }
+                // The reading side finds out that it is over.
+                stream.write_all(&drip).await.ok();
             }
         }
     }
@@ -150,6 +162,27 @@ async fn slow_body(target: Target) -> Outcome {
 }
 
 const FAST: Duration = Duration::from_secs(5);
+
+async fn needless_bodies(target: Target) -> Outcome {
+    all(160, move |number| async move {
+        let path = format!("/default_echo/000/needless{number}");
+        let (method, carrier) = match number % 4 {
+            0 => ("POST", "xhr"),
+            1 => ("POST", "xhr_streaming"),
+            2 => ("GET", "eventsource"),
+            _ => ("GET", "htmlfile?c=callback"),
+        };
+        let address = target.address;
+        let half = format!(
+            "{method} {path}/{carrier} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 9\r\n\r\n1234"
+        );
+        match exchange(target, half.as_bytes(), SLOW_TIME_MAX).await?.status {
+            408 => Ok(()),
+            status => Err(format!("{carrier} with half a body was answered {status}")),
+        }
+    })
+    .await
+}
 
 async fn half_bodies(target: Target) -> Outcome {
     let refused = Arc::new(AtomicUsize::new(0));

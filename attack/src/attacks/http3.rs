@@ -1,11 +1,12 @@
 //! HTTP/3. That QUIC itself withstands is quinn's affair; `deny.toml` has the floor.
 
-use crate::attack::{Attack, Outcome, Target, all, cases};
+use crate::attack::{Attack, Outcome, Quic, Target, all, cases, within};
 use crate::wire::http3::{
-    CONTROL, DATA, HEADERS, QPACK_ENCODER, SETTINGS, connect, frame, head, is_closed, open,
-    request, uni, varint,
+    CONTROL, DATA, HEADERS, PATIENCE, QPACK_ENCODER, SETTINGS, connect, endpoint, frame, head,
+    is_closed, open, request, uni, varint,
 };
 use std::time::Duration;
+use tokio::net::UdpSocket;
 
 pub(super) const ATTACKS: &[Attack] = &[
     Attack {
@@ -41,6 +42,14 @@ pub(super) const ATTACKS: &[Attack] = &[
         what: "200,000 empty DATA frames and bodies that nobody reads",
         stays: "a body that nobody reads is not read",
         run: |target| Box::pin(data(target)),
+        ..QUIC
+    },
+    Attack {
+        name: "h3-strangers",
+        what: "2,000 first packets of clients that say nothing more, as from made-up addresses",
+        stays: "past a few, an address is to show that it hears us",
+        growth_max_mib: 16,
+        run: |target| Box::pin(strangers(target)),
         ..QUIC
     },
     Attack {
@@ -189,6 +198,31 @@ async fn data(target: Target) -> Outcome {
         Ok(())
     })
     .await
+}
+
+async fn strangers(target: Target) -> Outcome {
+    let socket = |error: std::io::Error| format!("a socket: {error}");
+    let quic = target.quic.ok_or("the server speaks no HTTP/3")?;
+    let here = (std::net::Ipv4Addr::LOCALHOST, 0);
+    let sink = UdpSocket::bind(here).await.map_err(socket)?;
+    let mute = UdpSocket::bind(here).await.map_err(socket)?;
+    let nowhere = Target {
+        quic: Some(Quic { address: sink.local_addr().map_err(socket)?, ..quic }),
+        ..target
+    };
+    let endpoint = endpoint(nowhere)?;
+    let mut packet = [0; 2048];
+    let mut begun = Vec::new();
+    for _ in 0..2000 {
+        let connecting = endpoint.connect(sink.local_addr().map_err(socket)?, "localhost");
+        begun.push(connecting.map_err(|error| error.to_string())?);
+        // Or an old one once more, which is as good to the server.
+        let len = within(PATIENCE, "a packet", sink.recv(&mut packet)).await?.map_err(socket)?;
+        mute.send_to(&packet[..len], quic.address).await.map_err(socket)?;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // Who hears the server comes in.
+    open(target).await.map(|_| ())
 }
 
 async fn storm(target: Target) -> Outcome {

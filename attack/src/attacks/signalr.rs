@@ -78,6 +78,13 @@ pub(super) const ATTACKS: &[Attack] = &[
         ..SIGNALR
     },
     Attack {
+        name: "signalr-gone-behind",
+        what: "100 clients that make 400 calls of an hour each, and are gone",
+        stays: "what can't be written to is gone, whether or not it is read from",
+        run: |target| Box::pin(gone_behind(target)),
+        ..SIGNALR
+    },
+    Attack {
         name: "signalr-streams",
         what: "a client that opens 10,000 streams without end",
         stays: "all streams of a client wait for room in its one outbox, and are small themselves",
@@ -91,7 +98,11 @@ const SIGNALR: Attack = Attack { suite: "signalr", ..Attack::DEFAULT };
 const SOON: Duration = Duration::from_secs(6);
 
 async fn enter(target: Target, protocol: &str) -> Outcome<Socket> {
-    let mut socket = Socket::open(target, "/hubs/test").await?;
+    enter_at(target, "/hubs/test", protocol).await
+}
+
+async fn enter_at(target: Target, hub: &str, protocol: &str) -> Outcome<Socket> {
+    let mut socket = Socket::open(target, hub).await?;
     let hello = format!("{{\"protocol\":\"{protocol}\",\"version\":1}}\u{1e}");
     socket.send(&text(&hello)).await.map_err(|error| error.to_string())?;
     socket.expect("{}\u{1e}").await?;
@@ -286,6 +297,26 @@ async fn streams(target: Target) -> Outcome {
     }
     socket.flood(&flood, SOON).await;
     Ok(())
+}
+
+async fn gone_behind(target: Target) -> Outcome {
+    let call = text(
+        "{\"type\":1,\"invocationId\":\"1\",\"target\":\"DelayedEcho\",\"arguments\":[\"x\",3600000]}\u{1e}",
+    );
+    let calls = call.repeat(400);
+    all(100, |_| {
+        let calls = calls.clone();
+        async move {
+            // Over TLS a reset shows when something is written, which is each second there.
+            let mut socket = enter_at(target, "/hubs/fast", "json").await?;
+            socket.flood(&calls, SOON).await;
+            // More than may wait for handlers is there: it is not read from any more.
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            super::closing::reset(&socket.stream);
+            Ok(())
+        }
+    })
+    .await
 }
 
 async fn poll_races(target: Target) -> Outcome {

@@ -14,7 +14,7 @@ pub(crate) const SETTINGS: u64 = 4;
 pub(crate) const CONTROL: u64 = 0;
 pub(crate) const QPACK_ENCODER: u64 = 2;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// RFC 9000, 16.
 pub(crate) fn varint(out: &mut Vec<u8>, value: u64) {
@@ -49,8 +49,8 @@ pub(crate) fn request(path: &str) -> Vec<u8> {
     block
 }
 
-/// A connection without its control stream.
-pub(crate) async fn connect(target: Target) -> Outcome<(Endpoint, Connection)> {
+/// A client's, which trusts the server.
+pub(crate) fn endpoint(target: Target) -> Outcome<Endpoint> {
     let quic = target.quic.ok_or("the server speaks no HTTP/3")?;
     let mut tls = trusting(quic.certificate)?;
     tls.alpn_protocols = vec![b"h3".to_vec()];
@@ -58,6 +58,13 @@ pub(crate) async fn connect(target: Target) -> Outcome<(Endpoint, Connection)> {
     let endpoint = Endpoint::client("127.0.0.1:0".parse().expect("an address"));
     let mut endpoint = endpoint.map_err(|error| error.to_string())?;
     endpoint.set_default_client_config(ClientConfig::new(Arc::new(tls)));
+    Ok(endpoint)
+}
+
+/// A connection without its control stream.
+pub(crate) async fn connect(target: Target) -> Outcome<(Endpoint, Connection)> {
+    let quic = target.quic.ok_or("the server speaks no HTTP/3")?;
+    let endpoint = endpoint(target)?;
     let connecting = endpoint.connect(quic.address, "localhost").map_err(|e| e.to_string())?;
     let connection = within(PATIENCE, "QUIC's handshake", connecting).await?;
     Ok((endpoint, connection.map_err(|error| format!("QUIC: {error}"))?))
