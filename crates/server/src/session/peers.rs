@@ -577,10 +577,12 @@ impl PeerCell {
         };
         // Under the lock, so that the task can't be done before it is listed.
         let mut inbox = self.inbox.lock();
-        if inbox.left {
+        let is_wanted = inbox.begin_stream(&id);
+        if inbox.left || !is_wanted {
             // Nobody would ever end it.
             drop(inbox);
-            return drop(task);
+            drop(task);
+            return self.say(Outgoing::End { call: &id, error: None });
         }
         inbox.more().streams.insert(id, tokio::spawn(task).abort_handle());
     }
@@ -635,8 +637,10 @@ impl PeerCell {
             return self.say(Outgoing::End { call, error: None });
         }
         let mut queue = inbox.more.iter_mut().flat_map(|more| &mut more.queue);
-        if let Some(queued) = queue.find(|queued| queued.streams_as(call)) {
+        if let Some(queued) = queue.find(|queued| queued.stream() == Some(call)) {
             queued.cancelled = true;
+        } else if let Some(more) = &mut inbox.more {
+            more.starting.take_if(|starting| starting == call);
         }
     }
 
@@ -743,12 +747,14 @@ impl Queued {
         }
     }
 
-    /// Whether it is the call of this id that asks for a stream.
-    fn streams_as(&self, id: &CallId) -> bool {
-        match &self.arrival {
-            Arrival::Message(Pending { call: Some(call), .. }) => call.stream && call.id == *id,
-            _ => false,
-        }
+    /// The call that it is, if that asks for a stream.
+    fn stream(&self) -> Option<&CallId> {
+        let call = match &self.arrival {
+            Arrival::Message(Pending { call, .. }) => call,
+            Arrival::Join(wish) | Arrival::LeaveRoom(wish) => &wish.call,
+            Arrival::Leave(_) => &None,
+        };
+        call.as_ref().filter(|call| call.stream).map(|call| &call.id)
     }
 }
 

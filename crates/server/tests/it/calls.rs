@@ -8,8 +8,8 @@ use omniwire::{
     Streaming, Upload,
 };
 use serde_json::json;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -315,4 +315,58 @@ async fn a_question_above_the_limit_is_not_put_and_says_so() {
     let question = client.next().await;
     client.send(json!({"reply": question["call"], "result": 5})).await;
     assert_eq!(client.next().await, json!({"reply": 1, "result": 1}));
+}
+
+/// A handler runs on the thread of whoever made room for it, while the client is heard on another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_stream_that_is_cancelled_while_it_begins_does_not_run() {
+    let mut limits = Limits::default();
+    limits.calls_max = 1;
+    let (go, begun, cancelled) =
+        (Arc::new(Notify::new()), Arc::new(Notify::new()), Gate::default());
+    let (wait, begins, until_cancelled) = (Arc::clone(&go), Arc::clone(&begun), cancelled.clone());
+    let namespace = Namespace::new("/cancel")
+        .on("wait", move || {
+            let wait = Arc::clone(&wait);
+            async move { wait.notified().await }
+        })
+        .on("nothing", || async {})
+        .on("endless", move || {
+            begins.notify_one();
+            tokio::task::block_in_place(|| until_cancelled.pass());
+            async { Streaming(futures_util::stream::iter(0..10)) }
+        });
+    let builder = Omniwire::builder().limits(limits).namespace(namespace);
+    let (_, address) = serve(builder).await;
+    let mut client = Client::connect(address, "/ws/cancel").await;
+    client.send(json!({"event": "wait", "id": "a"})).await;
+    client.send(json!({"event": "nothing", "id": "b"})).await;
+    client.send(json!({"event": "endless", "stream": "c"})).await;
+    client.send(json!({"ping": 1})).await;
+    assert_eq!(client.next().await, json!({"pong": 1}));
+    go.notify_one();
+    begun.notified().await;
+    client.send(json!({"cancel": "c"})).await;
+    client.send(json!({"ping": 2})).await;
+    while client.next().await != json!({"pong": 2}) {}
+    cancelled.open();
+    assert_eq!(client.next().await, json!({"end": "c"}));
+    client.send(json!({"ping": 3})).await;
+    assert_eq!(client.next().await, json!({"pong": 3}));
+}
+
+/// Holds up a thread until it is opened.
+#[derive(Clone, Default)]
+struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    fn open(&self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
+    }
+
+    fn pass(&self) {
+        let (is_open, opened) = &*self.0;
+        drop(opened.wait_while(is_open.lock().unwrap(), |is_open| !*is_open));
+    }
 }

@@ -26,6 +26,8 @@ pub(super) struct More {
     pub(super) queue: VecDeque<Queued>,
     /// Calls that answer with a stream, which the client may cancel.
     pub(super) streams: BTreeMap<CallId, AbortHandle>,
+    /// Such a call whose handler is being started, until it is one of those or is cancelled.
+    pub(super) starting: Option<CallId>,
     pub(super) uploads: BTreeMap<ByteString, upload::Sender>,
     /// Who waits for the client's answers.
     pub(super) askers: Askers,
@@ -85,9 +87,11 @@ impl Inbox {
         let refused = self.stage == Stage::Refused;
         // Once the peer is leaving, nothing that it said before is held back.
         let may_run = self.runs_less_than(parallel_max) || self.left || refused;
-        let queue = &mut self.more.as_mut()?.queue;
-        let next = queue.pop_front_if(|queued| may_run || !queued.takes_slot())?;
+        let more = self.more.as_mut()?;
+        let next = more.queue.pop_front_if(|queued| may_run || !queued.takes_slot());
+        more.starting = next.as_ref().and_then(|next| Some(next.stream()?.clone()));
         self.tidy();
+        let next = next?;
         Some(match next.arrival {
             Arrival::Leave(_) => Work::Handle(next),
             _ if refused => Work::Drop(next),
@@ -113,6 +117,13 @@ impl Inbox {
         let handle = self.more.as_mut()?.streams.remove(id);
         self.tidy();
         handle
+    }
+
+    /// The stream of this call begins. Whether it was not cancelled meanwhile.
+    pub(super) fn begin_stream(&mut self, id: &CallId) -> bool {
+        let starting = self.more.as_mut().and_then(|more| more.starting.take());
+        self.tidy();
+        starting.is_some_and(|starting| starting == *id)
     }
 
     /// Takes a question off the list, if it is on it.
@@ -141,6 +152,7 @@ impl More {
     fn is_empty(&self) -> bool {
         self.queue.is_empty()
             && self.streams.is_empty()
+            && self.starting.is_none()
             && self.uploads.is_empty()
             && self.askers.is_empty()
             && self.values.is_empty()
