@@ -48,8 +48,8 @@ const DATAGRAMS_LEN_MAX: usize = 2 << 10;
 /// them: one for each session of WebTransport, and whatever broke off.
 const STRAYS_PER_STREAM: usize = 40;
 
-/// So many handshakes may be under way with addresses that have not shown that they hear us, each of
-/// which takes some 70 KB. Further ones must show that first, which takes a round trip.
+/// So many handshakes may be under way with addresses that have not shown that they hear us, each
+/// of which takes some 70 KB. Further ones must show that first, which takes a round trip.
 const STRANGERS_MAX: usize = 64;
 
 /// A UDP port for HTTP/3.
