@@ -232,6 +232,10 @@ pub struct Hub<M = Lone> {
     shards: Box<[Mutex<Shard<M>>]>,
     room_count: AtomicUsize,
     recent: Mutex<Recent>,
+    /// The keys of values that were said to everybody or to an id, without the values: nobody
+    /// joins there who would be given them. Locked after everybody.
+    loose: Mutex<Values>,
+    loose_lane: u32,
     /// Locked last.
     changes: Mutex<VecDeque<Change<M>>>,
 }
@@ -266,6 +270,8 @@ impl<M: Member> Hub<M> {
             shards,
             room_count: AtomicUsize::new(0),
             recent: Mutex::new(Recent::new(config.recent)),
+            loose: Mutex::default(),
+            loose_lane: config.lanes.fresh(),
             changes: Mutex::default(),
             config,
         }

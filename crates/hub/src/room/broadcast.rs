@@ -2,8 +2,8 @@
 
 use super::{Hub, Kept};
 use crate::member::RoomName;
-use crate::{Manner, Member, MemberKey, Membership, PushError, Pushed};
-use omniwire_session::{Args, ByteString, Place, Position, Prepared, WireForm, WireId};
+use crate::{Manner, Member, MemberKey, Membership, PushError, Pushed, SlowPolicy};
+use omniwire_session::{Args, ByteString, Lane, Place, Position, Prepared, WireForm, WireId};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
@@ -32,7 +32,8 @@ pub struct Publication<'a> {
     /// When it is published, if recoverable rooms are to remember it for those who return.
     pub remembered: Option<Instant>,
     /// Set if it is a value: rooms keep the newest of each key for those who join, and it takes
-    /// the place of an older one that still waits for a member. Histories do not remember it.
+    /// the place of an older one that still waits for a member (of the same room; or, of those
+    /// to everybody and to its id, any). Histories do not remember it.
     pub key: Option<&'a ByteString>,
 }
 
@@ -95,10 +96,10 @@ impl<M: Member> Hub<M> {
             self.create(rooms);
         }
         self.each_set(rooms, |room, members, kept| {
-            let (position, manner) = kept.map_or_else(Default::default, |kept| {
-                let position = kept.remember(publication);
-                (position, self.keep_value(kept, publication))
-            });
+            let (position, manner) = match kept {
+                Some(kept) => (kept.remember(publication), self.keep_value(kept, publication)),
+                None => (None, self.pass_value(publication)),
+            };
             if position != forms.position {
                 forms = Forms { position, cache: SmallVec::new() };
             }
@@ -161,6 +162,15 @@ impl<M: Member> Hub<M> {
             return kept.manner(slot);
         }
         kept.manner(0)
+    }
+
+    /// The same outside of rooms, where no value is kept.
+    fn pass_value(&self, publication: Publication<'_>) -> Manner {
+        let Some(key) = publication.key else { return Manner::default() };
+        let (limits, no_name) = (self.config.values, ByteString::new());
+        let slot = self.loose.lock().set(limits, key, &no_name, &Args::default());
+        let lane = Lane { room: self.loose_lane, key: slot };
+        Manner { lane, slow: SlowPolicy::Close }
     }
 }
 

@@ -155,7 +155,9 @@ impl Audience {
     /// it to whoever joins ([`Peer::join`]); for a peer that has not taken the last one yet, the
     /// new one takes its place, so that what waits is never out of date. A peer that reads slowly
     /// gets fewer values of a key, the newest for certain; between keys, order is not kept.
-    /// Histories do not remember values. Each room keeps `values_max` keys.
+    /// Histories do not remember values. Each room keeps `values_max` keys. What is said to
+    /// everybody, to a peer's id or by [`Peer::alone`] takes the place of the last one of its key
+    /// that was said so and still waits, but is not kept.
     ///
     /// ```
     /// # async fn example(market: omniwire::NamespaceHandle) -> Result<(), omniwire::ArgsError> {

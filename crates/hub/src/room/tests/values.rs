@@ -58,6 +58,27 @@ fn a_value_replaces_the_one_that_still_waits_and_joiners_get_the_newest() {
 }
 
 #[test]
+fn outside_of_rooms_a_value_replaces_the_one_that_still_waits_and_is_not_kept() {
+    let hub = hub_with(|_| ());
+    let member = enter(&hub, 0);
+    let everybody = |key: &str, name: &str| {
+        let [key, name] = [key, name].map(ByteString::from);
+        let (args, remembered) = (Args::default(), None);
+        let publication = Publication { name: &name, args: &args, remembered, key: Some(&key) };
+        let encode = &mut |wire, place: Option<Place<'_>>| prepare(wire, &name, &args, place);
+        hub.broadcast(Target::default(), publication, encode)
+    };
+    assert_eq!(set(&hub, "m0", "progress", "10%-").replaced, 0);
+    assert_eq!(everybody("time", "noon-").replaced, 0);
+    assert_eq!(set(&hub, "m0", "progress", "20%-").replaced, 1);
+    assert_eq!(everybody("time", "one-").replaced, 1);
+    assert_eq!(got(&member), ["020%-0", "0one-0"]);
+    assert_eq!(set(&hub, "m0", "progress", "30%-").replaced, 0, "the older one has left");
+    assert!(hub.values("m0").is_empty() && hub.rooms().is_empty());
+    assert_eq!(hub.room_count.load(Ordering::Relaxed), 0);
+}
+
+#[test]
 fn what_waits_for_a_joiner_is_replaced_too() {
     let hub = hub_with(|_| ());
     set(&hub, "ticker", "eur", "old-");
