@@ -671,8 +671,9 @@ impl<M: Member> Hub<M> {
         Some(history.iter().cloned().collect())
     }
 
-    /// Calls `visit` with the members of each room once, one lock at a time, and with the member whose
-    /// id is the room's name, if it is not among them.
+    /// Calls `visit` with the members of each room, one lock at a time, and with the member whose
+    /// id is the room's name, if it is not among them. A room that is named twice is visited once:
+    /// it remembers what it is told.
     fn each_set(
         &self,
         rooms: &[ByteString],

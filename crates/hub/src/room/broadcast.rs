@@ -5,8 +5,7 @@ use crate::member::RoomName;
 use crate::{Manner, Member, MemberKey, Membership, PushError, Pushed, SlowPolicy};
 use omniwire_session::{Args, ByteString, Lane, Place, Position, Prepared, WireForm, WireId};
 use smallvec::SmallVec;
-use std::borrow::Cow;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -86,16 +85,15 @@ impl<M: Member> Hub<M> {
         hand_over: &mut HandOver<'_, M>,
     ) -> Delivery {
         let mut delivery = Delivery::default();
-        let rooms = &*distinct(target.rooms);
         let except = self.except(&target);
         let mut seen: HashSet<MemberKey> = HashSet::new();
-        let several = rooms.len() > 1;
+        let several = target.rooms.len() > 1;
         let mut forms = Forms { position: None, cache: SmallVec::new() };
         let is_kept = self.config.history.is_some() && publication.remembered.is_some();
         if is_kept || publication.key.is_some() {
-            self.create(rooms);
+            self.create(target.rooms);
         }
-        self.each_set(rooms, |room, members, kept| {
+        self.each_set(target.rooms, |room, members, kept| {
             let (position, manner) = match kept {
                 Some(kept) => (kept.remember(publication), self.keep_value(kept, publication)),
                 None => (None, self.pass_value(publication)),
@@ -171,18 +169,6 @@ impl<M: Member> Hub<M> {
         let slot = self.loose.lock().set(limits, key, &no_name, &Args::default());
         let lane = Lane { room: self.loose_lane, key: slot };
         Manner { lane, slow: SlowPolicy::Close }
-    }
-}
-
-/// Each room once, so that none remembers what is said to it twice.
-fn distinct(rooms: &[ByteString]) -> Cow<'_, [ByteString]> {
-    if rooms.len() < 2 {
-        return Cow::Borrowed(rooms);
-    }
-    let once: BTreeSet<&ByteString> = rooms.iter().collect();
-    match once.len() == rooms.len() {
-        true => Cow::Borrowed(rooms),
-        false => Cow::Owned(once.into_iter().cloned().collect()),
     }
 }
 

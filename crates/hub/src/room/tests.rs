@@ -353,14 +353,3 @@ fn hidden_rooms_take_no_place_in_the_log() {
     assert!(hub.leave(&a, "hidden:1"));
     assert_eq!(logged(&hub), ["+x m0!"]);
 }
-
-#[test]
-fn an_event_that_is_said_twice_to_a_room_stands_there_once() {
-    let history = HistoryLimits { count_max: 3, len_max: 1000, age_max: Duration::from_secs(60) };
-    let hub = hub_with(|config| config.history = Some(history));
-    let rooms = ["x", "y", "x"].map(ByteString::from);
-    say(&hub, "1", Target { rooms: &rooms, ..Target::default() });
-    for room in ["x", "y"] {
-        assert_eq!(hub.history(room, Instant::now()).unwrap().len(), 1, "{room}");
-    }
-}
