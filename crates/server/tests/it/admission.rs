@@ -108,20 +108,20 @@ async fn a_user_is_known_where_it_is_asked_whether_it_may_enter() {
 /// What is written down of a call after a wait is not written down of nobody.
 #[tokio::test]
 async fn a_user_is_the_same_when_the_client_is_gone() {
-    let (go, (say, mut said)) = (Arc::new(Notify::new()), mpsc::unbounded_channel());
+    let (go, (say, mut said)) = (Arc::new(Notify::new()), mpsc::channel(3));
     let (gone, leaves) = (Arc::clone(&go), say.clone());
     let chat = Namespace::new("/chat")
         .identify(user_of)
         .on("begin", move |peer: Peer| {
             let (go, say) = (Arc::clone(&go), say.clone());
             async move {
-                say.send(("begins", peer.user())).unwrap();
+                say.try_send(("begins", peer.user())).unwrap();
                 go.notified().await;
-                say.send(("ends", peer.user())).unwrap();
+                say.try_send(("ends", peer.user())).unwrap();
             }
         })
         .on_disconnect(move |peer: Peer| {
-            leaves.send(("leaves", peer.user())).unwrap();
+            leaves.try_send(("leaves", peer.user())).unwrap();
             // From now on it is in no room.
             let gone = Arc::clone(&gone);
             async move { gone.notify_one() }

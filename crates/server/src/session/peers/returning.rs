@@ -76,7 +76,7 @@ impl PeerCell {
             Some(Former::Away(away)) => {
                 let replay = |missed: &mut dyn Iterator<Item = &Entry>| self.replay(missed);
                 let greet = |welcome: &Welcome<'_>| self.give_values(welcome);
-                // Who was another user when its connection was lost may not hear what that one does.
+                // Who has become another user may not hear what is said to the former.
                 let is_same = space.user_among(&away.rooms).as_deref() == user;
                 let is_back =
                     is_same && space.hub.come_back(self, &away.rooms, &own.since, replay, greet);
