@@ -7,7 +7,7 @@ use super::handler::{IntoOutcome, Outcome, OutcomeFuture};
 use super::namespace::NamespaceHandle;
 use crate::panics::text_of;
 use crate::quoted::quoted;
-use crate::server::Omniwire;
+use crate::server::{Omniwire, Shared};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use omniwire_session::{Args as RawArgs, ByteString};
@@ -152,26 +152,37 @@ impl Omniwire {
     pub async fn hear(&self, said: ServerEvent) -> Option<RawArgs> {
         let space = self.shared.space(&said.namespace)?;
         let Listener(listener) = space.listeners.get(&said.name)?.clone();
-        let _working = self.shared.at_work.begin();
-        let listening =
-            AssertUnwindSafe(async move { listener(NamespaceHandle(space), said.args).await });
-        let outcome = listening.catch_unwind().await.unwrap_or_else(|panic| {
-            self.shared.counters.handler_panics.fetch_add(1, Ordering::Relaxed);
-            Err(Failure::panic(text_of(&*panic)))
-        });
-        match outcome {
-            Ok(Outcome::Reply(args)) => Some(args),
-            Ok(Outcome::ReplyThen(args, after)) => {
-                tokio::spawn(after);
+        let working = self.shared.at_work.begin();
+        let listening = async move { listener(NamespaceHandle(space), said.args).await };
+        match guarded(&self.shared, &said.name, listening).await? {
+            Outcome::Reply(args) => Some(args),
+            Outcome::ReplyThen(args, after) => {
+                let shared = Arc::clone(&self.shared);
+                tokio::spawn(async move {
+                    guarded(&shared, &said.name, after).await;
+                    drop(working);
+                });
                 Some(args)
             }
             // No listener is made of such a handler.
-            Ok(Outcome::Stream(_)) => None,
-            Err(failure) => {
-                let (event, message) = (quoted(&*said.name), quoted(&failure.message));
-                tracing::error!(%event, %message, "what another server said was not handled");
-                None
-            }
+            Outcome::Stream(_) => None,
         }
     }
+}
+
+/// What comes of it; `None` if it fails, which is logged, and counted if it is a panic.
+async fn guarded(
+    shared: &Shared,
+    event: &ByteString,
+    work: impl Future<Output = Result<Outcome, Failure>>,
+) -> Option<Outcome> {
+    let outcome = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
+        shared.counters.handler_panics.fetch_add(1, Ordering::Relaxed);
+        Err(Failure::panic(text_of(&*panic)))
+    });
+    let log = |failure: &Failure| {
+        let (event, message) = (quoted(&**event), quoted(&failure.message));
+        tracing::error!(%event, %message, "what another server said was not handled");
+    };
+    outcome.inspect_err(log).ok()
 }

@@ -6,9 +6,11 @@ use omniwire::{
     Answers, Builder, Cluster, Failure, Namespace, NamespaceHandle, Omniwire, RawArgs, Reply,
     ServerEvent,
 };
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::timeout;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -106,6 +108,33 @@ async fn a_listener_that_fails_or_is_not_there_is_no_answer() {
     let elsewhere = ServerEvent { namespace: "/nowhere".into(), name, args };
     assert_eq!(second.hear(elsewhere.clone()).await, None);
     assert_eq!(second.hear(ServerEvent { namespace: "/".into(), ..elsewhere }).await, None);
+}
+
+/// What a listener does after its answer is done before the server ends.
+#[tokio::test]
+async fn what_follows_an_answer_is_waited_for_and_its_panic_counted() {
+    let go = Arc::new(Notify::new());
+    let wait = Arc::clone(&go);
+    let answer = move |_: NamespaceHandle, _: RawArgs| {
+        let wait = Arc::clone(&wait);
+        let after = async move {
+            wait.notified().await;
+            if true {
+                panic!("after the answer")
+            }
+        };
+        async { Reply(("yes",)).then(after) }
+    };
+    let chat = Namespace::new("/chat").on_server_side_emit("ask", answer);
+    let server = Omniwire::builder().bare_namespace(chat).build().unwrap();
+    let (name, args) = ("ask".into(), RawArgs::default());
+    let said = ServerEvent { namespace: "/chat".into(), name, args };
+    assert_eq!(&**server.hear(said).await.unwrap().json(), r#""yes""#);
+    let mut done = pin!(server.handlers_done());
+    assert!(done.as_mut().now_or_never().is_none());
+    go.notify_one();
+    timeout(SOON, done).await.unwrap();
+    assert_eq!(server.stats().handler_panics, 1);
 }
 
 #[tokio::test]

@@ -148,6 +148,7 @@ async fn hooks_hear_of_rooms_in_order_and_may_act() {
     assert_eq!(rooms, [("a".into(), 1), ("b".into(), 2)], "users are no rooms");
     two.call("leave", json!(["a"])).await;
     assert_eq!(*heard.lock().unwrap(), ["+a", "+b", "-a"]);
+    assert_eq!(omniwire.stats().panics, 1, "its panic is counted");
     drop((one, two));
     until(|| heard.lock().unwrap().len() == 4).await;
     assert_eq!(heard.lock().unwrap()[3], "-b");
