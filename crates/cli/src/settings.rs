@@ -64,7 +64,7 @@ impl Settings {
             gzip: options.gzip.or(file.gzip).unwrap_or(false),
             demo: options.demo.or(file.demo).unwrap_or(true),
             threads,
-            hosts: read_hosts(hosts),
+            hosts: read_hosts(hosts)?,
             limits,
             tls,
             webtransport,
@@ -114,11 +114,11 @@ fn read_origins(given: &[String]) -> Result<Origins, Mistake> {
     }
 }
 
-fn read_hosts(given: &[String]) -> Hosts {
+fn read_hosts(given: &[String]) -> Result<Hosts, Mistake> {
     match given {
-        [] => Hosts::default(),
-        [any] if any == "*" => Hosts::any(),
-        list => Hosts::list(list),
+        [] => Ok(Hosts::default()),
+        [any] if any == "*" => Ok(Hosts::any()),
+        list => Hosts::list(list).map_err(|error| Mistake(error.to_string())),
     }
 }
 

@@ -71,7 +71,7 @@ pub use app::timestamp::Timestamp;
 pub use app::upload::Upload;
 pub use builder::Builder;
 pub use edge::access::{BadOrigin, Origins};
-pub use edge::hosts::Hosts;
+pub use edge::hosts::{BadHost, Hosts};
 pub use edge::listener::{Listener, serve};
 #[cfg(feature = "tls")]
 pub use edge::tls::{Tls, TlsError};

@@ -24,6 +24,11 @@ enum Rule {
     List(Vec<String>),
 }
 
+/// A text that is no host's name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is no host name: expected one as chat.example, without scheme, port and wildcard")]
+pub struct BadHost(String);
+
 impl Hosts {
     /// Any name, wherever the server listens.
     pub fn any() -> Self {
@@ -31,9 +36,15 @@ impl Hosts {
     }
 
     /// These names, without ports, and local ones; wherever the server listens.
-    pub fn list<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Self {
-        let names = names.into_iter().map(|name| name.as_ref().to_ascii_lowercase());
-        Self(Rule::List(names.collect()))
+    ///
+    /// # Errors
+    /// One of them is no name: no Host could ever be the same.
+    pub fn list<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Result<Self, BadHost> {
+        let parse = |name: T| {
+            let plain = plain(name.as_ref());
+            if is_name(&plain) { Ok(plain) } else { Err(BadHost(name.as_ref().to_owned())) }
+        };
+        Ok(Self(Rule::List(names.into_iter().map(parse).collect::<Result<_, _>>()?)))
     }
 
     /// Whether the server, which listens on this address, answers a request. One that names no host
@@ -90,11 +101,22 @@ fn host_of(authority: &Authority) -> Option<&str> {
 }
 
 fn is_allowed(host: &str, named: &[String]) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    let host = plain(host.trim_start_matches('[').trim_end_matches(']'));
     let is_local =
         host.parse::<IpAddr>().is_ok() || !host.contains('.') || host.ends_with(".localhost");
     is_local || named.contains(&host)
+}
+
+/// Names are compared in lower case, and without the dot that may end them (RFC 1034, 3.1).
+fn plain(name: &str) -> String {
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
+/// Whether a browser may send it: names beyond ASCII come as `xn--`, and some have underscores.
+fn is_name(name: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(is_letter);
+    name.split('.').all(is_label) || name.parse::<IpAddr>().is_ok()
 }
 
 #[cfg(test)]

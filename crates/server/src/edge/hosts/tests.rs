@@ -34,14 +34,26 @@ fn on_loopback_only_local_names_pass() {
 
 #[test]
 fn names_that_are_listed_pass_and_no_others_wherever_it_listens() {
-    let hosts = Hosts::list(["Chat.Example"]);
+    let hosts = Hosts::list(["Chat.Example", "b.example."]).unwrap();
     for local in ["127.0.0.1", "192.0.2.1"] {
         assert!(allows(&hosts, local, "chat.example:443"));
+        assert!(allows(&hosts, local, "b.example"));
         assert!(allows(&hosts, local, "localhost"));
         assert!(!allows(&hosts, local, "chat.example.evil.example"));
         assert!(!allows(&hosts, local, "xchat.example"));
     }
     assert!(allows(&Hosts::any(), "127.0.0.1", "evil.example"));
+}
+
+#[test]
+fn what_no_host_can_be_is_not_listed() {
+    for good in ["a", "chat-1.example", "chat_1.example.", "192.0.2.1", "::1"] {
+        assert!(Hosts::list([good]).is_ok(), "{good}");
+    }
+    let bad = ["", ".", "a..b", "https://chat.example", "chat.example:8111", "*.example", "*"];
+    for bad in bad.into_iter().chain(["a/b", "a,b", "a b", "café.example", "[::1]:80"]) {
+        assert_eq!(Hosts::list(["a", bad]), Err(BadHost(bad.to_owned())), "{bad}");
+    }
 }
 
 #[test]
@@ -62,7 +74,7 @@ fn what_is_no_host_is_refused_wherever_it_comes() {
     for host in
         ["", ":80", "a@b", "[zz]", "[::1", "localhost:port", "localhost:99999", "a b", "a/b", "a,b"]
     {
-        for hosts in [Hosts::default(), Hosts::any(), Hosts::list(["a"])] {
+        for hosts in [Hosts::default(), Hosts::any(), Hosts::list(["a"]).unwrap()] {
             let request = Request::get("/").header(header::HOST, host).body(()).unwrap();
             let verdict = hosts.judge(&request, "192.0.2.1".parse().unwrap());
             assert_eq!(verdict, Verdict::Malformed, "{host}");
