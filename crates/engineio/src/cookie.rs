@@ -58,11 +58,25 @@ pub enum Priority {
 pub struct BadCookie {
     part: &'static str,
     value: String,
+    expected: &'static str,
 }
+
+impl BadCookie {
+    /// The field of [`Cookie`] that is no good.
+    #[must_use]
+    pub const fn part(&self) -> &'static str {
+        self.part
+    }
+}
+
+const TOKEN: &str = "letters, digits and any of !#$%&'*+-.^_`|~";
+const DOMAIN: &str = "a domain's name, as example.com";
+const ATTRIBUTE: &str = "printable ASCII without a semicolon";
 
 impl fmt::Display for BadCookie {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the cookie's {} can't be {:?}", self.part, self.value)
+        let Self { part, value, expected } = self;
+        write!(f, "the cookie's {part} can't be {value:?}: expected {expected}")
     }
 }
 
@@ -97,14 +111,14 @@ impl Cookie {
     /// One of its parts has letters that would end it, or make it another's.
     pub fn check(&self) -> Result<(), BadCookie> {
         let parts = [
-            ("name", Some(&self.name), is_token as fn(&str) -> bool),
-            ("domain", self.domain.as_ref(), is_domain),
-            ("path", self.path.as_ref(), is_attribute),
-            ("expires", self.expires.as_ref(), is_attribute),
+            ("name", Some(&self.name), is_token as fn(&str) -> bool, TOKEN),
+            ("domain", self.domain.as_ref(), is_domain, DOMAIN),
+            ("path", self.path.as_ref(), is_attribute, ATTRIBUTE),
+            ("expires", self.expires.as_ref(), is_attribute, ATTRIBUTE),
         ];
-        for (part, value, is_good) in parts {
+        for (part, value, is_good, expected) in parts {
             if let Some(value) = value.filter(|value| !is_good(value)) {
-                return Err(BadCookie { part, value: value.clone() });
+                return Err(BadCookie { part, value: value.clone(), expected });
             }
         }
         Ok(())
