@@ -9,13 +9,13 @@ mod socketio;
 mod sockjs;
 mod websocket;
 
+use crate::mistake::Mistake;
 use crate::options::{ConformanceOptions, Suite};
 use crate::run::Security;
-use crate::{Mistake, run, settings};
+use crate::{run, settings};
 use axum::Router;
-use omniwire::{BuildError, Builder, Drain, Hosts, Limits, Omniwire};
+use omniwire::{BuildError, Builder, Drain, Hosts, Limits, Omniwire, Tls};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -88,8 +88,9 @@ async fn serve(options: &ConformanceOptions) -> Result<(), Mistake> {
 }
 
 fn security(options: &ConformanceOptions) -> Result<Security, Mistake> {
-    let mut files = options.tls.iter().flatten().map(PathBuf::as_path);
-    Ok(Security::all(settings::read_tls(files.next(), files.next())?))
+    let Some([certificate, key]) = options.tls.as_deref() else { return Ok(Security::default()) };
+    let tls = Tls::from_pem_files(certificate, key);
+    Ok(Security::all(Some(tls.map_err(|error| Mistake(format!("--tls: {error}")))?)))
 }
 
 fn site(options: &ConformanceOptions, address: &str) -> Result<Site, Mistake> {

@@ -6,8 +6,9 @@ mod sockjs;
 mod teller;
 mod websocket;
 
+use crate::mistake::Mistake;
 use crate::options::{ClientSuite, ConformanceClientOptions};
-use crate::{Mistake, run};
+use crate::run;
 
 pub(crate) fn run(options: &ConformanceClientOptions) -> Result<(), Mistake> {
     run::on_runtime(None, &options.log, async {

@@ -1,27 +1,46 @@
 //! `omniwire config limits`: every bound, with its default, as Markdown.
 
+use crate::mistake::similar;
 use omniwire::protocols::{engineio, plain, signalr, socketio, sockjs};
-use omniwire::{LimitUnit, Limits};
+use omniwire::{LimitError, LimitUnit, Limits};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// What the server's own limits are, and what those of the protocols, which their mounts set.
-pub(crate) fn table() -> String {
-    let mut table = String::from("| limit | default | unit | bounds |\n|---|---|---|---|\n");
-    for entry in Limits::default().entries() {
-        row(&mut table, &Row(entry.name, entry.value, entry.unit, entry.about));
+/// What the server's own limits are, and what those of the protocols.
+pub(crate) fn tables() -> String {
+    let own = Limits::default().entries().into_iter();
+    let own = own.map(|entry| Row(entry.name, entry.value, entry.unit, entry.about));
+    format!(
+        "The server's, set by `--limit NAME=VALUE`, in the table `limits` of the configuration, or \
+         by\n`Builder::limits`:\n\n{}\nThe protocols', set in code only, by the `config` of a \
+         mount:\n\n{}",
+        table(own),
+        table(protocols())
+    )
+}
+
+/// Why a limit was not set, and what to do about it.
+pub(crate) fn explain(error: &LimitError) -> String {
+    let LimitError::Unknown(name) = error else { return error.to_string() };
+    if protocols().iter().any(|Row(known, ..)| known == name) {
+        return format!("'{name}' is a protocol's: set in code only, by its mount's `config`");
     }
-    for Row(name, value, unit, about) in protocols() {
-        row(&mut table, &Row(name, value, unit, about));
-    }
-    table
+    let known = Limits::default().entries();
+    similar(name, known.iter().map(|entry| entry.name)).map_or_else(
+        || error.to_string(),
+        |meant| format!("there is no limit '{name}' (a similar one exists: '{meant}')"),
+    )
 }
 
 struct Row(&'static str, u64, LimitUnit, &'static str);
 
-fn row(table: &mut String, Row(name, value, unit, about): &Row) {
-    // Writing to a string does not fail.
-    writeln!(table, "| `{name}` | {value} | {} | {about} |", unit.as_str()).ok();
+fn table(rows: impl IntoIterator<Item = Row>) -> String {
+    let mut table = String::from("| limit | default | unit | bounds |\n|---|---|---|---|\n");
+    for Row(name, value, unit, about) in rows {
+        // Writing to a string does not fail.
+        writeln!(table, "| `{name}` | {value} | {} | {about} |", unit.as_str()).ok();
+    }
+    table
 }
 
 fn protocols() -> Vec<Row> {
@@ -78,12 +97,12 @@ fn time(name: &'static str, value: Duration, about: &'static str) -> Row {
 
 #[cfg(test)]
 mod tests {
-    /// `docs/limits.md` has this table as it is; `cargo run -p omniwire-cli -- config limits`
-    /// prints a new one.
+    /// `docs/limits.md` has these tables as they are; `cargo run -p omniwire-cli -- config limits`
+    /// prints new ones.
     #[test]
     fn the_page_about_limits_is_what_the_code_says() {
         let page = include_str!("../../../docs/limits.md");
-        let table = super::table();
-        assert!(page.contains(&table), "docs/limits.md should have:\n{table}");
+        let tables = super::tables();
+        assert!(page.contains(&tables), "docs/limits.md should have:\n{tables}");
     }
 }

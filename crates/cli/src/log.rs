@@ -7,6 +7,27 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+/// Reads what to log. Tracing would take a misspelt level for the name of a crate, and log nothing
+/// else.
+pub(crate) fn filter(text: &str) -> Result<EnvFilter, String> {
+    let is_bare = |part: &str| !part.is_empty() && !part.contains(['=', '[', ']', '{', '}']);
+    let is_ours = |part: &str| {
+        part.strip_prefix("omniwire")
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '_']))
+    };
+    for part in text.split(',').filter(|part| is_bare(part) && !is_ours(part)) {
+        if part.parse::<LevelFilter>().is_err() {
+            return Err(format!(
+                "'{part}' is no level (off, error, warn, info, debug, trace); that of a crate is \
+                 given as in hyper=debug"
+            ));
+        }
+    }
+    EnvFilter::try_new(text).map_err(|error| format!("'{text}' is no filter: {error}"))
+}
 
 /// Lines that may wait; of more, only the number is told.
 const WAITING_MAX: usize = 1024;

@@ -7,35 +7,33 @@ mod demo;
 mod descriptors;
 mod limits;
 mod log;
+mod mistake;
 mod options;
 mod pages;
 mod run;
 mod serve;
 mod settings;
 
-use clap::Parser as _;
 use clap::error::ErrorKind;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+use mistake::Mistake;
 use omniwire_allocator as _;
 use options::{Command, ConfigCommand, Options};
 use std::process::ExitCode;
 
-/// What stops the program before it serves: one line for people, and exit code 2.
-#[derive(Debug)]
-struct Mistake(String);
-
 fn main() -> ExitCode {
-    let options = match Options::try_parse() {
-        Ok(options) => options,
-        Err(error) => return explain(&error),
-    };
-    let done = match options.command {
-        Command::Serve(options) => serve::run(&options),
-        Command::Conformance(options) => conformance::run(&options),
-        Command::ConformanceClient(options) => conformance_client::run(&options),
-        Command::Config(ConfigCommand::Limits) => {
-            print!("{}", limits::table());
-            Ok(())
+    let done = match read() {
+        Ok((options, matches)) => carry_out(options, &matches),
+        Err(error) if !error.use_stderr() => {
+            // Help and version are asked for. Nobody reads them if they can't be written.
+            error.print().ok();
+            return ExitCode::SUCCESS;
         }
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            error.print().ok();
+            return ExitCode::from(2);
+        }
+        Err(error) => Err(Mistake::of_usage(&error)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -46,19 +44,24 @@ fn main() -> ExitCode {
     }
 }
 
-/// Help and version are asked for; anything else is a mistake, told in one line.
-fn explain(error: &clap::Error) -> ExitCode {
-    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    if asked || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        // Nobody reads it if it can't be written.
-        error.print().ok();
-        return if asked { ExitCode::SUCCESS } else { ExitCode::from(2) };
+/// The options, and where they were given.
+fn read() -> Result<(Options, ArgMatches), clap::Error> {
+    let matches = Options::command().try_get_matches()?;
+    Ok((Options::from_arg_matches(&matches)?, matches))
+}
+
+fn carry_out(options: Options, matches: &ArgMatches) -> Result<(), Mistake> {
+    match options.command {
+        Command::Serve(options) => {
+            // It is the subcommand that the options are of.
+            let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
+            serve::run(&options, matches)
+        }
+        Command::Conformance(options) => conformance::run(&options),
+        Command::ConformanceClient(options) => conformance_client::run(&options),
+        Command::Config(ConfigCommand::Limits) => {
+            print!("{}", limits::tables());
+            Ok(())
+        }
     }
-    let text = error.to_string();
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let first = lines.next().unwrap_or_default().trim_start_matches("error: ");
-    let tip = lines.find_map(|line| line.strip_prefix("tip: "));
-    let hint = tip.map(|tip| format!(" ({tip})")).unwrap_or_default();
-    eprintln!("omniwire: {first}{hint}; see omniwire --help");
-    ExitCode::from(2)
 }

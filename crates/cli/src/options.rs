@@ -1,9 +1,11 @@
 //! The command line.
 
+use crate::settings::{COUNT, NUMBER, PORT};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use omniwire::protocols::sockjs::client::{TRANSPORTS, Transport};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// One real-time server for every protocol the web already uses: WebSocket, Socket.IO, SignalR,
 /// SockJS, server-sent events and long polling, on one port and into the same rooms.
@@ -36,14 +38,14 @@ pub(crate) enum ConfigCommand {
 ///
 /// Each setting may come from the configuration file, from the environment, or from a flag; the
 /// later one wins. At SIGTERM or Ctrl-C the server takes no new sessions, and those that are there
-/// end at a pace, each told in its protocol's words to come back; it ends when all have gone, at the
-/// latest three seconds after the last was told. A second one ends all sessions at once.
+/// end at a pace, each told in its protocol's words to come back; it ends when all have gone, at
+/// the latest three seconds after the last was told. A second one ends all sessions at once.
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
     /// Configuration file, in TOML: the same settings by the same names (host, port, origins,
     /// hosts, gzip, demo, threads, tls_cert, tls_key, webtransport, drain_delay_ms, drain_rate,
-    /// drain_time_ms), and two tables: `limits`, whose names `omniwire config limits` lists, and
-    /// `socketio_cookie` (name, path, domain, max_age in seconds, expires, http_only, secure,
+    /// drain_time_ms, log), and two tables: `limits`, whose names `omniwire config limits` lists,
+    /// and `socketio_cookie` (name, path, domain, max_age in seconds, expires, http_only, secure,
     /// partitioned, priority, same_site)
     #[arg(long, value_name = "FILE", env = "OMNIWIRE_CONFIG")]
     pub(crate) config: Option<PathBuf>,
@@ -51,13 +53,15 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "OMNIWIRE_HOST")]
     pub(crate) host: Option<String>,
     /// TCP port; 0 takes a free one [default: 8000]
-    #[arg(long, short, env = "OMNIWIRE_PORT")]
+    #[arg(long, short, env = "OMNIWIRE_PORT", value_parser = number::<u16>(PORT))]
     pub(crate) port: Option<u16>,
     /// Origin whose pages may connect, over any transport; may be given several times, `*` for
-    /// any page [default: only the server's own pages]
+    /// any page. OMNIWIRE_ORIGINS takes several with commas between them
+    /// [default: only the server's own pages]
     #[arg(long = "origin", value_name = "ORIGIN", env = "OMNIWIRE_ORIGINS", value_delimiter = ',')]
     pub(crate) origins: Vec<String>,
-    /// Name that the server answers to, besides local ones; may be given several times, `*` for any
+    /// Name that the server answers to, besides local ones; may be given several times, `*` for
+    /// any. OMNIWIRE_HOSTS takes several with commas between them
     /// [default: any, but only local names on a loopback address]
     #[arg(long = "allow-host", value_name = "NAME", env = "OMNIWIRE_HOSTS", value_delimiter = ',')]
     pub(crate) hosts: Vec<String>,
@@ -84,22 +88,43 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "BOOL", env = "OMNIWIRE_DEMO")]
     pub(crate) demo: Option<bool>,
     /// Threads that serve connections [default: one for each core]
-    #[arg(long, value_name = "COUNT", env = "OMNIWIRE_THREADS")]
-    pub(crate) threads: Option<usize>,
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "OMNIWIRE_THREADS",
+        value_parser = number::<NonZeroUsize>(COUNT)
+    )]
+    pub(crate) threads: Option<NonZeroUsize>,
     /// How long the server refuses new sessions, at its end, before the first of the others is
     /// ended [default: 0]
-    #[arg(long, value_name = "MS", env = "OMNIWIRE_DRAIN_DELAY_MS")]
+    #[arg(
+        long,
+        value_name = "MS",
+        env = "OMNIWIRE_DRAIN_DELAY_MS",
+        value_parser = number::<u64>(NUMBER)
+    )]
     pub(crate) drain_delay_ms: Option<u64>,
     /// Sessions that are then ended in a second [default: 500]
-    #[arg(long, value_name = "COUNT", env = "OMNIWIRE_DRAIN_RATE")]
-    pub(crate) drain_rate: Option<u32>,
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "OMNIWIRE_DRAIN_RATE",
+        value_parser = number::<NonZeroU32>(COUNT)
+    )]
+    pub(crate) drain_rate: Option<NonZeroU32>,
     /// How long it may take to end them all: if need be, more are ended in a second
     /// [default: 20000]
-    #[arg(long, value_name = "MS", env = "OMNIWIRE_DRAIN_TIME_MS")]
+    #[arg(
+        long,
+        value_name = "MS",
+        env = "OMNIWIRE_DRAIN_TIME_MS",
+        value_parser = number::<u64>(NUMBER)
+    )]
     pub(crate) drain_time_ms: Option<u64>,
     /// What to log, in tracing's filter syntax: error, warn, info, debug, or omniwire=debug
-    #[arg(long, value_name = "FILTER", env = "OMNIWIRE_LOG", default_value = "info")]
-    pub(crate) log: String,
+    /// [default: info]
+    #[arg(long, value_name = "FILTER", env = "OMNIWIRE_LOG")]
+    pub(crate) log: Option<String>,
 }
 
 /// Serve one of the contracts that clients and test suites are turned on.
@@ -109,13 +134,13 @@ pub(crate) struct ConformanceOptions {
     #[arg(long, value_enum)]
     pub(crate) suite: Suite,
     /// TCP port; 0 takes a free one. For socketio, SIO_PORT stands in
-    #[arg(long)]
+    #[arg(long, value_parser = number::<u16>(PORT))]
     pub(crate) port: Option<u16>,
     /// Address to listen on; `localhost` listens on 127.0.0.1 and ::1
     #[arg(long, default_value = "127.0.0.1")]
     pub(crate) host: String,
     /// Threads that serve connections [default: one for each core]
-    #[arg(long, value_name = "COUNT", hide = true)]
+    #[arg(long, value_name = "COUNT", hide = true, value_parser = number::<NonZeroUsize>(COUNT))]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Set a limit, as `omniwire config limits` lists them; may be given several times
     #[arg(long = "limit", value_name = "NAME=VALUE", hide = true)]
@@ -234,6 +259,13 @@ pub(crate) enum Http {
     Two,
     #[value(name = "3")]
     Three,
+}
+
+/// Reads a number, or says which could be given.
+fn number<T: FromStr>(
+    expected: &'static str,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
+    move |text| text.parse().map_err(|_| format!("expected {expected}"))
 }
 
 fn transport(name: &str) -> Result<Transport, String> {

@@ -1,7 +1,8 @@
 //! Listening, serving, and ending in good order.
 
-use crate::log::Lines;
-use crate::{Mistake, descriptors};
+use crate::descriptors;
+use crate::log::{self, Lines};
+use crate::mistake::Mistake;
 use axum::Router;
 use omniwire::{Drain, Listener, Omniwire, Tls};
 use std::backtrace::Backtrace;
@@ -27,8 +28,7 @@ pub(crate) fn on_runtime(
     log: &str,
     work: impl Future<Output = Result<(), Mistake>>,
 ) -> Result<(), Mistake> {
-    let filter = tracing_subscriber::EnvFilter::try_new(log)
-        .map_err(|error| Mistake(format!("bad value '{log}' for --log: {error}")))?;
+    let filter = log::filter(log).map_err(|why| Mistake(format!("--log: {why}")))?;
     let lines = Lines::to(io::stderr());
     let lines =
         lines.map_err(|error| Mistake(format!("cannot start the log's thread: {error}")))?;
@@ -74,6 +74,12 @@ pub(crate) async fn bind(host: &str, port: u16) -> Result<Vec<TcpListener>, Mist
     let mistake = |error: io::Error| {
         let hint = match error.kind() {
             io::ErrorKind::AddrInUse => "; choose another with --port, or 0 for a free one",
+            io::ErrorKind::PermissionDenied if port < 1024 => {
+                "; ports below 1024 need CAP_NET_BIND_SERVICE: choose another with --port"
+            }
+            io::ErrorKind::AddrNotAvailable => {
+                "; this machine has no such address: choose one with --host, or 0.0.0.0 for all"
+            }
             _ => "",
         };
         Mistake(format!("cannot listen on {host}:{port}: {error}{hint}"))

@@ -1,20 +1,25 @@
 //! `omniwire serve`.
 
+use crate::mistake::Mistake;
 use crate::options::ServeOptions;
 use crate::run::Security;
-use crate::settings::Settings;
-use crate::{Mistake, demo, pages, run};
+use crate::settings::{self, Settings};
+use crate::{demo, pages, run};
 use axum::Router;
+use clap::ArgMatches;
 use omniwire::protocols::{engineio, socketio};
 use omniwire::{Omniwire, SocketIoMount};
 
 /// Runs the server until it is told to end.
-pub(crate) fn run(options: &ServeOptions) -> Result<(), Mistake> {
-    let settings = Settings::gather(options)?;
-    run::on_runtime(settings.threads, &options.log, serve(&settings))
+pub(crate) fn run(options: &ServeOptions, matches: &ArgMatches) -> Result<(), Mistake> {
+    let settings = Settings::gather(options, matches)?;
+    run::on_runtime(settings.threads, &settings.log, serve(&settings))
 }
 
 async fn serve(settings: &Settings) -> Result<(), Mistake> {
+    for (variable, hint) in settings::unknown_variables() {
+        tracing::warn!("the variable {variable} is no setting{hint}");
+    }
     let mut builder = Omniwire::builder()
         .limits(settings.limits.clone())
         .origins(settings.origins.clone())

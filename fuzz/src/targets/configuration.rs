@@ -12,10 +12,23 @@ use crate::input::text;
 pub(crate) fn file(input: &[u8]) {
     let text = text(input);
     match file::File::parse(&text) {
-        Ok((_, limits)) => assert!(limits.entries().iter().all(|entry| entry.value > 0)),
+        Ok(file) => {
+            let mut limits = Limits::default();
+            for (name, value) in &file.limits {
+                assert!(is_in(&text, file::position(&text, name.span().start)));
+                limits.set(name.get_ref(), *value).ok();
+            }
+            assert!(limits.entries().iter().all(|entry| entry.value > 0));
+        }
         Err(error) => {
-            assert!((1..=text.matches('\n').count() + 1).contains(&error.line));
+            assert!(is_in(&text, error.position));
             assert!(!error.why.is_empty() && !error.why.contains('\n'), "{:?}", error.why);
         }
     }
+}
+
+/// Whether it has that line, and the line that column, or ends before it.
+fn is_in(text: &str, (line, column): (usize, usize)) -> bool {
+    let found = text.split('\n').nth(line.wrapping_sub(1));
+    found.is_some_and(|found| (1..=found.chars().count() + 1).contains(&column))
 }

@@ -2,7 +2,7 @@
 //! numbers what is said in it, so that its members can account for every message.
 
 use super::{Basis, Site};
-use crate::Mistake;
+use crate::mistake::Mistake;
 use omniwire::{
     Args, ConnectionRecovery, Failure, Limits, Namespace, Origins, Peer, Reply, SignalRMount,
     protocols::signalr,

@@ -3,7 +3,7 @@
 pub(super) mod client;
 
 use super::{Basis, Site};
-use crate::Mistake;
+use crate::mistake::Mistake;
 use omniwire::protocols::engineio::Config;
 use omniwire::{Args, EngineIoMount, EventName, Limits, Namespace, Origins, Peer, RawArgs};
 use std::time::Duration;

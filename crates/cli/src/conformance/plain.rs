@@ -1,7 +1,7 @@
 //! `--suite plain`: event streams, long polls and POSTs.
 
 use super::{Basis, Site, set_time_from_environment};
-use crate::Mistake;
+use crate::mistake::Mistake;
 use axum::extract::{Query, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};

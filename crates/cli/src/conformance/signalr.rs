@@ -10,7 +10,7 @@ mod user;
 mod world;
 
 use super::{Basis, Site, set_from_environment, set_time_from_environment};
-use crate::Mistake;
+use crate::mistake::Mistake;
 use axum::Router;
 use axum::middleware::from_fn;
 use omniwire::protocols::signalr::{Config, Transport, Transports};

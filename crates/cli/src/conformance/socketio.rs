@@ -8,7 +8,7 @@ mod settings;
 mod words;
 
 use super::{Basis, Site};
-use crate::Mistake;
+use crate::mistake::Mistake;
 use omniwire::{
     AdminUi, Args, Auth, EmitError, Failure, Limits, Namespace, Peer, RawArgs, Relayed, Reply,
     SocketIoMount,

@@ -1,7 +1,7 @@
 //! `--suite sockjs`: the services of the contract, in which messages are texts.
 
 use super::{Basis, Site, set_time_from_environment};
-use crate::Mistake;
+use crate::mistake::Mistake;
 use omniwire::protocols::sockjs::Config;
 use omniwire::protocols::sockjs::request::Service;
 use omniwire::{Args, Builder, Limits, Namespace, Origins, Peer, RawArgs, SockJsMount};

@@ -1,7 +1,7 @@
 //! `--suite websocket`.
 
 use super::{Basis, Site};
-use crate::Mistake;
+use crate::mistake::Mistake;
 use axum::routing::get;
 use axum::{Json, Router};
 use omniwire::protocols::websocket::deflate;

@@ -1,6 +1,6 @@
 //! Autobahn's fuzzing server, or kosoku's, which speaks the same.
 
-use crate::Mistake;
+use crate::mistake::Mistake;
 use omniwire::protocols::websocket::handshake::client::Options;
 use omniwire::protocols::websocket::{
     ClientStream, CloseCode, Config, Error, WebSocket, connect_with, deflate,

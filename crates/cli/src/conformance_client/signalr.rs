@@ -6,7 +6,7 @@ mod line;
 mod requests;
 
 use super::print;
-use crate::Mistake;
+use crate::mistake::Mistake;
 use command::{Asked, Command, Connect, Reaction};
 use line::{Line, Target, Told};
 use omniwire::RawArgs;

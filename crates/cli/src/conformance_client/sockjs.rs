@@ -4,7 +4,7 @@
 mod line;
 
 use super::print;
-use crate::Mistake;
+use crate::mistake::Mistake;
 use line::{Http, Line, Told};
 use omniwire::protocols::sockjs::client::{Action, Client, Close, Transport};
 use serde::Deserialize;

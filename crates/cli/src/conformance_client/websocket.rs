@@ -1,6 +1,6 @@
 //! A server that echoes, over whatever version of HTTP: the same is expected over each.
 
-use crate::Mistake;
+use crate::mistake::Mistake;
 use crate::options::{Http, WebsocketClientOptions};
 use omniwire::protocols::websocket::handshake::client::Options;
 use omniwire::protocols::websocket::{

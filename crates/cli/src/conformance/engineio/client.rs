@@ -1,8 +1,8 @@
 //! `--suite engineio-client`: what the own suite of npm's `engine.io-client` wants of the server in
 //! its `test/support`.
 
-use crate::Mistake;
 use crate::conformance::{Basis, Site};
+use crate::mistake::Mistake;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn};

@@ -2,8 +2,8 @@
 //! its `test/support`.
 
 use super::events::Handshake;
-use crate::Mistake;
 use crate::conformance::{Basis, Site};
+use crate::mistake::Mistake;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;

@@ -1,6 +1,6 @@
 //! What the environment asks for.
 
-use crate::Mistake;
+use crate::mistake::Mistake;
 use crate::run::Security;
 use omniwire::protocols::{engineio, socketio};
 use omniwire::{ConnectionRecovery, Origins, Tls};
