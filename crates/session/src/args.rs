@@ -118,7 +118,9 @@ impl Args {
         let mut args = Self::from_elements(elements)?;
         let mut free_from = 0;
         for blob in &blobs {
-            if blob.at < free_from || !stands_at_null(args.json(), blob.at) {
+            let between = args.json().get(free_from..blob.at);
+            let is_free = between.is_some_and(ends_outside_strings);
+            if !is_free || !stands_at_null(args.json(), blob.at) {
                 return Err(JsonError::new(blob.at, "no place for a byte string"));
             }
             free_from = blob.at.saturating_add(4);
@@ -288,7 +290,21 @@ fn place_in(text: &str, slice: &str) -> usize {
     (slice.as_ptr() as usize).saturating_sub(text.as_ptr() as usize)
 }
 
-/// Whether a whole `null` value, not a part of a string, begins at `at`.
+/// Whether a part of valid JSON that begins outside of its strings ends there too.
+fn ends_outside_strings(part: &str) -> bool {
+    let (mut bytes, mut is_inside) = (part.bytes(), false);
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => is_inside = !is_inside,
+            // Only strings have escapes: what follows is no quote.
+            b'\\' => drop(bytes.next()),
+            _ => {}
+        }
+    }
+    !is_inside
+}
+
+/// Whether a whole `null` begins at `at`, which is in no string.
 fn stands_at_null(json: &str, at: usize) -> bool {
     let Some((before, rest)) = json.split_at_checked(at) else { return false };
     let after = rest.strip_prefix("null").map(str::trim_ascii_start);

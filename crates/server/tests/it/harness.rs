@@ -1,6 +1,5 @@
 //! A server on a free port, and clients that speak envelopes.
 
-use futures_util::FutureExt as _;
 use omniwire::protocols::websocket::handshake::client;
 use omniwire::protocols::websocket::{ClientStream, CloseCode, Config, Message, WebSocket};
 use omniwire::{Builder, Omniwire};
@@ -73,6 +72,12 @@ impl Client {
         }
     }
 
+    /// Makes sure that nothing is on its way to it: what was said before comes before the answer.
+    pub(crate) async fn hears_nothing(&mut self) {
+        self.send(json!({"ping": "anything else?"})).await;
+        assert_eq!(self.next().await, json!({"pong": "anything else?"}));
+    }
+
     /// The code with which the server closes, after whatever it still says.
     pub(crate) async fn closed(&mut self) -> CloseCode {
         closed(&mut self.socket).await
@@ -122,9 +127,4 @@ pub(crate) async fn until(mut so: impl FnMut() -> bool) {
         }
     };
     timeout(PATIENCE, polled).await.expect("it became so in time");
-}
-
-/// Whether nothing has come so far.
-pub(crate) fn is_silent(client: &mut Client) -> bool {
-    client.socket.recv().now_or_never().is_none()
 }

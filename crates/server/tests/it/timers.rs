@@ -199,6 +199,31 @@ async fn silence_does_not_count_while_a_peer_is_held_back() {
     assert_eq!(omniwire.stats().sessions, 1);
 }
 
+/// Read on when there is room again, which for one event at a time is when none waits.
+#[tokio::test]
+async fn who_was_held_back_is_read_on_however_small_the_limit() {
+    for inbox_count_max in [1, 2, 3] {
+        let go = Arc::new(Notify::new());
+        let waiting = Arc::clone(&go);
+        // One at a time, and without answers, which would wake what reads from it too.
+        let gated = Namespace::new("/gated").on_any(move || {
+            let go = Arc::clone(&waiting);
+            async move {
+                go.notified().await;
+                go.notify_one();
+            }
+        });
+        let mut limits = Limits::default();
+        (limits.inbox_count_max, limits.calls_max) = (inbox_count_max, 1);
+        let (omniwire, address) = serve(Omniwire::builder().limits(limits).namespace(gated)).await;
+        let mut client = Raw::open(address, "/ws/gated", "").await;
+        client.0.write_all(&masked(0x81, b"x").repeat(10)).await.unwrap();
+        until(|| omniwire.stats().messages_in >= inbox_count_max as u64).await;
+        go.notify_one();
+        until(|| omniwire.stats().messages_in == 10).await;
+    }
+}
+
 /// A Ping behind a large message can't be answered before that has come.
 #[tokio::test]
 async fn silence_does_not_count_while_a_peer_takes_what_it_is_sent() {

@@ -41,6 +41,12 @@ fn blobs_must_stand_at_a_null() {
     assert!(Args::with_blobs("null".into(), vec![blob(1)]).is_err());
     assert!(Args::with_blobs("null".into(), vec![blob(0), blob(0)]).is_err());
     assert!(Args::with_blobs("\"null\"".into(), vec![blob(9)]).is_err());
+    // The same places, in a string and behind one.
+    for (json, at, stands) in
+        [(r#""x,null,y""#, 3, false), (r#""\",null,y""#, 4, false), (r#""\\",null"#, 5, true)]
+    {
+        assert_eq!(Args::with_blobs(json.into(), vec![blob(at)]).is_ok(), stands, "{json}");
+    }
 }
 
 #[test]

@@ -21,7 +21,8 @@ impl Cell {
 
     pub(crate) fn event_started(&self) {
         let before = self.waiting.fetch_sub(1, Ordering::Relaxed);
-        if before as usize == self.terms.shared.limits.inbox_count_max / 2 {
+        // No more than that wait from now on: of one, none.
+        if before.saturating_sub(1) as usize == self.terms.shared.limits.inbox_count_max / 2 {
             self.core.lock().wake_congested();
         }
     }
