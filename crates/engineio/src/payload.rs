@@ -159,7 +159,7 @@ fn utf16_len(text: &[u8]) -> usize {
 /// Writes packets, given as the messages that WebSocket would carry, as one polling answer or
 /// POST body.
 ///
-/// In protocol 4 text that holds the [`SEPARATOR`] loses it.
+/// In protocol 4 text that holds the [`SEPARATOR`] has U+FFFD in its place.
 /// In protocol 3 one binary packet brings the binary form for all: the caller who must not
 /// have it (`b64=1`) gives binary packets as the text `b4` and base64.
 pub fn write<'a, I>(protocol: Protocol, packets: I, out: &mut BytesMut)

@@ -34,7 +34,7 @@ pub enum PushError {
 pub enum Drained {
     /// Nothing; the waker given will be woken when there is.
     Empty,
-    /// Frames were taken.
+    /// There were frames, and what was to take them has: all, some, or none. The waker is not kept.
     Some,
     /// The peer was too slow and the session must be ended.
     Overflowed,

@@ -17,7 +17,8 @@ pub struct PresenceConfig {
     pub grace: Duration,
     /// How long changes of a room are gathered before they are told at once.
     pub gather: Duration,
-    /// People that are listed in one room; of more, only the sessions are counted.
+    /// People that are listed in one room. Who comes when it is full is neither listed nor told of,
+    /// also after others have left.
     pub people_max: usize,
 }
 

@@ -188,7 +188,9 @@ pub enum Packed {
 /// A protocol's state machine for one session.
 ///
 /// The driver mutates it once ([`Session::handle_input`]) and then drains
-/// [`Session::poll_output`] until that returns [`Output::Timeout`]; only then may it mutate again.
+/// [`Session::poll_output`] until that returns [`Output::Timeout`]. Where one input causes very many
+/// outputs, it drains them in turns, and other inputs may come in between: so outputs must
+/// stay true until they are taken, whatever comes.
 ///
 /// `Any`, so that whoever made a session can tell it what is particular to its protocol.
 pub trait Session: Any + Send {

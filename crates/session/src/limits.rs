@@ -189,7 +189,8 @@ limits! {
     name_len_max: bytes = 255,
         "The name of a room, an event or a namespace.";
     idle_rooms_max: count = 10_000,
-        "Recoverable rooms without members that a namespace remembers.";
+        "Recoverable rooms without members that a namespace remembers. By their names they are \
+         in 16 parts, each of which forgets by itself.";
     sessions_max: count = 1_000_000,
         "Sessions that may exist at once.";
     connections_max: count = 1_000_000,

@@ -78,8 +78,8 @@ impl Peer {
         &self.0.member.id
     }
 
-    /// The protocol it speaks: `WebSocket`, `Socket.IO`, `Engine.IO`, `SignalR`, `SockJS`, `SSE` or
-    /// `Long polling`.
+    /// The protocol it speaks: `WebSocket`, `Socket.IO`, `Engine.IO`, `SignalR`, `SockJS`, `SSE`,
+    /// `Long polling`, or `POST` for who sends something without a session.
     pub fn protocol(&self) -> &'static str {
         self.0.cell.terms.protocol
     }
@@ -120,7 +120,8 @@ impl Peer {
     /// Puts it in a room. Being there already is fine.
     ///
     /// # Errors
-    /// The name is too long, it is in too many rooms, or it is gone.
+    /// The name is too long, it is in too many rooms, the namespace has too many, too many joins
+    /// are still to be told to watchers, or the peer is gone.
     pub fn join(&self, room: impl Into<ByteString>) -> Result<(), JoinError> {
         let room = room.into();
         let feed = self.0.space().feed.as_ref().filter(|_| !self.rooms().contains(&room));
@@ -150,8 +151,8 @@ impl Peer {
     /// ([`crate::Namespace::presence`]). Gives who is there, up to the first such event.
     ///
     /// # Errors
-    /// The namespace has no presence, or the peer is in too many rooms (each that it watches
-    /// counts as one) or gone.
+    /// The namespace has no presence, or a join of a room would fail ([`Peer::join`]): each that it
+    /// watches counts as one.
     pub fn watch(&self, room: &str) -> Result<Vec<Present>, WatchError> {
         self.0.space().watch(self, room)
     }

@@ -102,8 +102,7 @@ impl SignalRMount {
 impl IntoMounted for SignalRMount {
     fn into_mounted(self: Box<Self>, site: &Site<'_>) -> Result<Arc<dyn Mounted>, BuildError> {
         // A WebSocket message may hold several hub messages: the limit is for each of these.
-        let door =
-            Door::plain(site.shared, self.config.message_len_max.saturating_add(SOCKET_LEN_MIN));
+        let door = Door::plain(site.shared, self.config.message_len_max.saturating_add(SPARE_LEN));
         let terms = Terms {
             shared: Arc::clone(site.shared),
             entrance: Entrance::Fixed(site.space(&self.namespace)?),
@@ -127,7 +126,7 @@ impl IntoMounted for SignalRMount {
 
 /// How much longer than a hub message a WebSocket message may be: one that is too long is refused
 /// in the words of the hub protocol.
-const SOCKET_LEN_MIN: usize = 1 << 20;
+const SPARE_LEN: usize = 1 << 20;
 
 #[derive(Debug)]
 struct Endpoint {

@@ -83,7 +83,8 @@ impl WebSocketMount {
         self
     }
 
-    /// A peer that is silent for `interval` is pinged, and closed if nothing comes for `timeout`.
+    /// A peer that is silent for `interval` is pinged, and closed if nothing comes for `timeout`. By
+    /// default [`crate::Limits::ping_interval`] and [`crate::Limits::ping_timeout`], 25 and 20 s.
     #[must_use]
     pub fn ping(mut self, interval: Duration, timeout: Duration) -> Self {
         self.ping = Some((interval, timeout));
