@@ -103,6 +103,7 @@ fn a_flag() {
             &["--gzip", "yes"],
             sees("invalid value 'yes' for '--gzip <BOOL>' [possible values: true, false]"),
         ),
+        (&["--listen=::"], sees("unexpected argument '--listen' found (it is '--host' here)")),
         (&["--bind", "::"], sees("unexpected argument '--bind' found (it is '--host' here)")),
     ];
     for (arguments, line) in cases {
@@ -203,17 +204,23 @@ fn a_place_in_the_file() {
              'sessions_max')"
                 .into(),
         ),
-        (
-            "origin = []",
-            "1, column 1: unknown field `origin` (a similar one exists: `origins`)".into(),
-        ),
-        ("[limit]", "1, column 2: unknown field `limit` (a similar one exists: `limits`)".into()),
-        (
-            "tls-cert = \"a\"",
-            "1, column 1: unknown field `tls-cert` (a similar one exists: `tls_cert`)".into(),
-        ),
     ] {
         let omniwire = Omniwire::new("a_place_in_the_file", &["serve"]).file(text);
+        assert_eq!(omniwire.mistake(), format!("chat.toml, line {line}"), "{text}");
+    }
+}
+
+#[test]
+fn a_name_in_the_file() {
+    for (text, line) in [
+        ("origin = []", "1, column 1: unknown field `origin` (a similar one exists: `origins`)"),
+        ("[limit]", "1, column 2: unknown field `limit` (a similar one exists: `limits`)"),
+        (
+            "tls-cert = \"a\"",
+            "1, column 1: unknown field `tls-cert` (a similar one exists: `tls_cert`)",
+        ),
+    ] {
+        let omniwire = Omniwire::new("a_name_in_the_file", &["serve"]).file(text);
         assert_eq!(omniwire.mistake(), format!("chat.toml, line {line}"), "{text}");
     }
 }
