@@ -208,7 +208,7 @@ impl Builder {
     /// Builds the server.
     ///
     /// # Errors
-    /// A name or path is no good, or is taken.
+    /// A name or path is no good, or is taken; an event of a namespace has two handlers.
     pub fn build(self) -> Result<Omniwire, BuildError> {
         let (timers, counters) = (Arc::default(), Arc::default());
         let terms = SpaceTerms {
@@ -233,9 +233,7 @@ impl Builder {
         for (mut namespace, mounted) in namespaces {
             namespace.feed.clone_from(&feed);
             let name = namespace.name.clone();
-            if !name.starts_with('/') {
-                return Err(BuildError::NoSlash(name.to_string()));
-            }
+            check(&namespace)?;
             if mounted {
                 mounts.extend(customary(&name));
             }
@@ -244,7 +242,8 @@ impl Builder {
                 return Err(BuildError::TwoNamespaces(name.to_string()));
             }
         }
-        if self.socketio && !mounts.iter().any(|(path, _)| path.starts_with("/socket.io")) {
+        let has_one = mounts.iter().any(|(path, _)| path.trim_end_matches('/') == "/socket.io");
+        if self.socketio && !has_one {
             mounts.push(("/socket.io".to_owned(), SocketIoMount::new().into()));
         }
         let shared = Arc::new(Shared {
@@ -278,6 +277,14 @@ impl Builder {
     }
 }
 
+fn check(Namespace { name, handled_twice, .. }: &Namespace) -> Result<(), BuildError> {
+    if !name.starts_with('/') {
+        return Err(BuildError::NamespaceWithoutSlash(name.to_string()));
+    }
+    let Some(event) = handled_twice else { return Ok(()) };
+    Err(BuildError::TwoHandlers { namespace: name.to_string(), event: event.to_string() })
+}
+
 /// What is made is heard of too.
 fn fed(make: Make, feed: Arc<Feed>) -> Make {
     Box::new(move |name| {
@@ -306,3 +313,6 @@ fn epoch() -> u32 {
     getrandom::fill(&mut bytes).expect("the system has random numbers");
     u32::from_ne_bytes(bytes) | 1 << 31
 }
+
+#[cfg(test)]
+mod tests;

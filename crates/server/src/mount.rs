@@ -202,12 +202,26 @@ pub enum BuildError {
     /// Two namespaces have one name.
     #[error("two namespaces are named '{0}'")]
     TwoNamespaces(String),
-    /// A namespace's name, or a mount's path, does not begin with a slash.
-    #[error("'{0}' must begin with a slash")]
-    NoSlash(String),
-    /// Two mounts have one path.
-    #[error("two protocols are mounted at '{0}'")]
+    /// A namespace's name does not begin with a slash.
+    #[error("the namespace '{0}' must begin with a slash, as '/{0}'")]
+    NamespaceWithoutSlash(String),
+    /// A mount's path does not begin with a slash.
+    #[error("the mount's path '{0}' must begin with a slash, as '/{0}'")]
+    MountWithoutSlash(String),
+    /// Two mounts have one path, one of them perhaps by [`crate::Builder::namespace`].
+    #[error(
+        "two protocols are mounted at '{0}'; `Builder::namespace` mounts all at their customary \
+         paths, `bare_namespace` none"
+    )]
     TwoMounts(String),
+    /// A namespace has two handlers for one event.
+    #[error("the namespace '{namespace}' has two handlers for the event '{event}'")]
+    TwoHandlers {
+        /// Its name.
+        namespace: String,
+        /// The event's.
+        event: String,
+    },
     /// Engine.IO's cookie can't be said in a header.
     #[error("{0}")]
     BadCookie(String),
@@ -246,7 +260,7 @@ pub(crate) struct Mounts {
 impl Mounts {
     pub(crate) fn add(&mut self, path: &str, mounted: Arc<dyn Mounted>) -> Result<(), BuildError> {
         if !path.starts_with('/') {
-            return Err(BuildError::NoSlash(path.to_owned()));
+            return Err(BuildError::MountWithoutSlash(path.to_owned()));
         }
         let path = path.trim_end_matches('/').to_owned();
         if self.by_path.iter().any(|(taken, _)| *taken == path) {

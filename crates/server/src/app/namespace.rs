@@ -49,6 +49,8 @@ use std::time::Duration;
 pub struct Namespace {
     pub(crate) name: ByteString,
     pub(crate) handlers: Handlers,
+    /// An event with two handlers, for the builder to refuse.
+    pub(crate) handled_twice: Option<ByteString>,
     pub(crate) history: Option<HistoryLimits>,
     pub(crate) recovery: Option<ConnectionRecovery>,
     filters: Filters,
@@ -102,6 +104,7 @@ impl Namespace {
         Self {
             name: name.into(),
             handlers: Handlers::default(),
+            handled_twice: None,
             history: None,
             recovery: None,
             filters: Filters::default(),
@@ -224,12 +227,16 @@ impl Namespace {
     }
 
     /// Called for each event of this name, in the order in which one peer's events came. Handlers
-    /// of one peer overlap where they wait (SignalR: only as far as its hub allows).
+    /// of one peer overlap where they wait (SignalR: only as far as its hub allows). A second
+    /// handler for one event is an error of [`crate::Builder::build`]; in a namespace made on
+    /// demand it takes the place of the first.
     #[must_use]
     pub fn on<P>(mut self, event: impl Into<ByteString>, handler: impl Handler<P>) -> Self {
         let (event, handler) = (event.into(), handler.into_boxed());
         self.handlers.by_lower_name.insert(event.to_lowercase(), handler.clone());
-        self.handlers.by_name.insert(event, handler);
+        if self.handlers.by_name.insert(event.clone(), handler).is_some() {
+            self.handled_twice = Some(event);
+        }
         self
     }
 
