@@ -47,7 +47,7 @@ impl Settings {
         };
         let mut limits = Limits::default();
         for (name, value) in &file.limits {
-            let set = limits.set(name.get_ref(), *value);
+            let set = limits.set(name.get_ref(), value.get());
             set.map_err(|bad| sources.at("limits", name.span()).mistake(limits::explain(&bad)))?;
         }
         set_limits(&mut limits, &options.limits)?;

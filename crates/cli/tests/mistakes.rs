@@ -199,6 +199,10 @@ fn a_place_in_the_file() {
             "1, column 16: webtransport: needs a certificate: give tls_cert and tls_key".into(),
         ),
         (
+            "[limits]\ncalls_max = 0",
+            "2, column 13: invalid value: integer `0`, expected a number from 1 on".into(),
+        ),
+        (
             "[limits]\nsesions_max = 5",
             "2, column 1: limits: there is no limit 'sesions_max' (a similar one exists: \
              'sessions_max')"

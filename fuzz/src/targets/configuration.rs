@@ -16,7 +16,7 @@ pub(crate) fn file(input: &[u8]) {
             let mut limits = Limits::default();
             for (name, value) in &file.limits {
                 assert!(is_in(&text, file::position(&text, name.span().start)));
-                limits.set(name.get_ref(), *value).ok();
+                limits.set(name.get_ref(), value.get()).ok();
             }
             assert!(limits.entries().iter().all(|entry| entry.value > 0));
         }

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use toml::Spanned;
 
@@ -30,7 +30,7 @@ pub(super) struct File {
     pub(super) log: Option<Spanned<String>>,
     /// As `Limits::set` takes them.
     #[serde(default)]
-    pub(super) limits: BTreeMap<Spanned<String>, u64>,
+    pub(super) limits: BTreeMap<Spanned<String>, NonZeroU64>,
 }
 
 /// The cookie of Socket.IO's sessions: what is left out is as npm's server has it.
@@ -110,7 +110,7 @@ pub(crate) const NUMBER: &str = "a number from 0 on";
 fn in_words(expected: &str) -> &str {
     match expected {
         "u16" => PORT,
-        "a nonzero u32" | "a nonzero usize" => COUNT,
+        "a nonzero u32" | "a nonzero u64" | "a nonzero usize" => COUNT,
         "u64" => NUMBER,
         "a boolean" => "true or false",
         "a sequence" => "a list, as in [\"...\"]",
