@@ -176,7 +176,7 @@ fn a_slow_peer_that_asks_for_nothing_hears_the_close_frame_from_whatever_it_asks
     let mut bench = Bench::new(Raw);
     bench.attach(1, Carrier::LongPoll);
     bench.pack(1, Carrier::LongPoll);
-    bench.put(Input::Detach { id: CarrierId(1), how: Detached::Done }).0.unwrap();
+    bench.put(Input::Detach { id: CarrierId::new(1), how: Detached::Done }).0.unwrap();
     bench.put(Input::Accept { link: Link::FIRST, id: "p".into(), token: None }).0.unwrap();
     let (_, outputs) = bench.put(Input::Close { reason: Reason::Slow });
     let [Output::Event(Event::Leave { reason, .. })] = &outputs[..] else { panic!("{outputs:?}") };
