@@ -17,7 +17,9 @@ use bytes::{Bytes, BytesMut};
 use http::{Method, Response, StatusCode};
 use omniwire_plain::envelope::{self, Envelope};
 use omniwire_plain::{Config, Cursor, JSON, PLACES_MAX, Places, PlainSession, event_stream};
-use omniwire_session::{Answer, ByteString, Call, Carrier, Event, Input, Link};
+use omniwire_session::{
+    Answer, ByteString, Call, CallError, CallErrorKind, Carrier, Event, Input, Link,
+};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -63,7 +65,8 @@ impl PlainMount {
     }
 
     /// What these clients send: `POST` of one envelope or an array of them, with `?session=`.
-    /// Without it, the envelopes are those of a peer that comes and goes with the request.
+    /// Without it, the envelopes are those of a peer that comes and goes with the request: which is
+    /// answered by 403 if that is not let in, and brings no streams.
     pub fn send(namespace: impl Into<String>) -> Self {
         Self::new(namespace, Way::Send)
     }
@@ -271,20 +274,16 @@ impl Endpoint {
     }
 
     async fn send(&self, incoming: Incoming, coding: Option<Coding>) -> Response<Body> {
-        let passing;
-        let cell = match query_value(incoming.query(), "session") {
-            Some(token) => match self.find(&incoming, &token) {
-                Ok(cell) => cell,
-                Err(refusal) => return refusal,
-            },
-            None => match self.new_session(&incoming, None) {
-                Ok(cell) => {
-                    passing = Passing { _poll: Poll::attach(&cell).ok(), cell };
-                    Arc::clone(&passing.cell)
-                }
-                Err(refusal) => return refusal,
-            },
+        let session = query_value(incoming.query(), "session");
+        let cell = match &session {
+            Some(token) => self.find(&incoming, token),
+            None => self.new_session(&incoming, None),
         };
+        let cell = match cell {
+            Ok(cell) => cell,
+            Err(refusal) => return refusal,
+        };
+        let mut passing = session.is_none().then(|| Passing::enter(&cell));
         let len_max = incoming.shared.limits.message_len_max;
         let (body, _portion) = match upstream::read_body(incoming, len_max).await {
             Ok(read) => read,
@@ -294,8 +293,13 @@ impl Endpoint {
             Ok(envelopes) => envelopes,
             Err(fault) => return answers::refuse(fault),
         };
+        if let Some(passing) = &mut passing
+            && let Some(refusal) = passing.refused().await
+        {
+            return refusal;
+        }
         upstream::wait_for_room(&cell).await;
-        let body = answer_all(&cell, envelopes).await;
+        let body = answer_all(&cell, envelopes, passing.is_some()).await;
         answer_json(body, coding)
     }
 }
@@ -402,8 +406,25 @@ fn join_rooms(cell: &Arc<Cell>, rooms: Vec<ByteString>) {
 /// A peer that comes and goes with one request.
 struct Passing {
     cell: Arc<Cell>,
-    /// Lets the session live; nothing is read from it.
-    _poll: Option<Poll>,
+    /// Lets the session live. The first brings whether it is let in, the next is not read.
+    poll: Option<Poll>,
+}
+
+impl Passing {
+    fn enter(cell: &Arc<Cell>) -> Self {
+        Self { cell: Arc::clone(cell), poll: Poll::attach(cell).ok() }
+    }
+
+    /// Waits until it is let in, or else gives the answer that says why not.
+    async fn refused(&mut self) -> Option<Response<Body>> {
+        let answer = self.poll.take()?.answer(JSON).await;
+        self.poll = Poll::attach(&self.cell).ok();
+        self.cell.is_closed().then(|| {
+            let mut response = respond(Answer { status: 403, ..answer });
+            UNCACHED.apply(response.headers_mut());
+            response
+        })
+    }
 }
 
 impl Drop for Passing {
@@ -420,9 +441,9 @@ enum Owed {
 }
 
 /// Hands the envelopes to their peer, in order, and gathers the answers: a JSON array.
-async fn answer_all(cell: &Arc<Cell>, envelopes: Vec<Envelope>) -> Bytes {
-    let owed: Vec<Owed> =
-        envelopes.into_iter().filter_map(|envelope| hand_over(cell, envelope)).collect();
+async fn answer_all(cell: &Arc<Cell>, envelopes: Vec<Envelope>, passes: bool) -> Bytes {
+    let hand_over = |envelope| hand_over(cell, envelope, passes);
+    let owed: Vec<Owed> = envelopes.into_iter().filter_map(hand_over).collect();
     let mut out = BytesMut::from(&b"["[..]);
     for (index, owed) in owed.into_iter().enumerate() {
         if index > 0 {
@@ -440,7 +461,8 @@ async fn answer_all(cell: &Arc<Cell>, envelopes: Vec<Envelope>) -> Bytes {
     out.freeze()
 }
 
-fn hand_over(cell: &Arc<Cell>, envelope: Envelope) -> Option<Owed> {
+/// `passes`: nobody is there to hear what follows the answer.
+fn hand_over(cell: &Arc<Cell>, envelope: Envelope, passes: bool) -> Option<Owed> {
     let event = match envelope.into_event(Link::FIRST) {
         Ok(event) => event,
         Err(ping) => {
@@ -450,6 +472,14 @@ fn hand_over(cell: &Arc<Cell>, envelope: Envelope) -> Option<Owed> {
         }
     };
     match event {
+        Event::Message { name, call: Some(call), .. } if passes && call.stream => {
+            let message = ByteString::from_static("a POST without a session brings no stream");
+            let kind = CallErrorKind::WrongManner { streams: true };
+            let mut out = BytesMut::new();
+            let error = CallError { kind, event: name, message };
+            envelope::write_end(&mut out, &call.id, Some(&error));
+            Some(Owed::Now(out))
+        }
         Event::Message { link, name, args, call, uploads } => {
             let (answer, owed) = owe_for(call.as_ref());
             cell.arrive(link, Arrival::Message(Pending { name, args, call, uploads, answer }));

@@ -2,7 +2,9 @@
 
 use crate::harness::{Client, http, open, serve, until};
 use omniwire::protocols::websocket::Message;
-use omniwire::{ConnectionRecovery, Failure, Namespace, Omniwire, Peer, Reply, RequestInfo};
+use omniwire::{
+    ConnectionRecovery, Failure, Namespace, Omniwire, Peer, Reply, RequestInfo, Streaming,
+};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -174,6 +176,44 @@ async fn who_comes_back_as_another_user_is_a_new_peer() {
         let (second, heard) = enter(address, user, auth).await;
         assert_eq!(heard, answer);
         assert_eq!(first["sid"] == second["sid"], user == "ann");
+        until(|| omniwire.stats().sessions == 0).await;
+    }
+}
+
+/// A POST without a session enters like any other client, and leaves with its answer.
+#[tokio::test]
+async fn a_post_without_a_session_is_refused_with_the_reason() {
+    for waits in [false, true] {
+        let admit = move |peer: Peer| async move {
+            if waits {
+                tokio::task::yield_now().await;
+            }
+            no_mallory(peer).await
+        };
+        let chat = Namespace::new("/chat")
+            .identify(user_of)
+            .admit(admit)
+            .on("who", |peer: Peer| async move { Reply(peer.user()) })
+            .on("count", || async { Streaming(futures_util::stream::iter(0..3)) });
+        let (omniwire, address) = serve(Omniwire::builder().namespace(chat)).await;
+        let post = async |user: &str, body: &str| {
+            let line = format!("POST /send/chat?user={user} HTTP/1.0");
+            let answer =
+                http(address, &format!("{line}\nContent-Length: {}\n\n{body}", body.len())).await;
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            (head.split(' ').nth(1).unwrap().to_owned(), body.to_owned())
+        };
+        for body in [r#"{"event":"who","id":1}"#, r#"{"event":"who"}"#, "[]"] {
+            let (status, answer) = post("mallory", body).await;
+            assert_eq!(status, "403");
+            assert!(answer.contains(r#"{"refused":{"message":"you are banned"}}"#), "{answer}");
+        }
+        let (status, answer) = post("ann", r#"[{"event":"who","id":1},{"ping":2}]"#).await;
+        assert_eq!(status, "200");
+        assert_eq!(answer, r#"[{"reply":1,"result":"ann"},{"pong":2}]"#);
+        // Nobody would be there to hear its items.
+        let (_, answer) = post("ann", r#"{"event":"count","stream":1}"#).await;
+        assert!(answer.starts_with(r#"[{"end":1,"error":{"code":"wrong_manner""#), "{answer}");
         until(|| omniwire.stats().sessions == 0).await;
     }
 }
