@@ -11,8 +11,8 @@ mod write;
 pub use listener::{Heard, Listener};
 pub(crate) use write::write_array;
 pub use write::{
-    write_close, write_cursor, write_end, write_error, write_item, write_open, write_outgoing,
-    write_pong, write_refused, write_reply, write_resume,
+    write_close, write_cursor, write_end, write_error, write_item, write_not_joined, write_open,
+    write_outgoing, write_pong, write_refused, write_reply, write_resume,
 };
 
 /// An envelope from a client.

@@ -2,7 +2,7 @@
 
 use crate::{envelope, event_stream};
 use bytes::BytesMut;
-use omniwire_session::{Args, Encoding, Outgoing, Resume, Wire, WireId, json};
+use omniwire_session::{Args, CallError, Encoding, Outgoing, Resume, Wire, WireId, json};
 
 /// [`RawWire`], for use in a [`WireForm`](omniwire_session::WireForm).
 pub static RAW: &dyn Wire = &RawWire;
@@ -68,6 +68,10 @@ impl Wire for EnvelopeWire {
     fn encode_resume(&self, resume: Resume<'_>, out: &mut Encoding) {
         envelope::write_resume(out.text(), resume);
     }
+
+    fn encode_not_joined(&self, room: &str, error: &CallError, out: &mut Encoding) {
+        envelope::write_not_joined(out.text(), room, error);
+    }
 }
 
 impl Wire for SseWire {
@@ -81,6 +85,12 @@ impl Wire for SseWire {
 
     fn encode_resume(&self, resume: Resume<'_>, out: &mut Encoding) {
         event_stream::write_resume(out.text(), resume);
+    }
+
+    fn encode_not_joined(&self, room: &str, error: &CallError, out: &mut Encoding) {
+        let mut envelope = BytesMut::new();
+        envelope::write_not_joined(&mut envelope, room, error);
+        event_stream::write_envelope(out.text(), &envelope);
     }
 }
 

@@ -3,7 +3,9 @@
 
 use crate::app::namespace::Space;
 use crate::session::backlog::Backlog;
-use omniwire_session::{Encoding, HEADROOM, Kind, Message, Outgoing, Prepared, Resume, WireForm};
+use omniwire_session::{
+    CallError, Encoding, HEADROOM, Kind, Message, Outgoing, Prepared, Resume, WireForm,
+};
 use omniwire_websocket::{OpCode, frame};
 
 /// One event in one wire form. `None`: that kind of peer has no words for it.
@@ -17,6 +19,19 @@ pub(crate) fn encode(wire: WireForm, space: &Space, what: Outgoing<'_>) -> Optio
 pub(crate) fn encode_resume(wire: WireForm, space: &Space, resume: Resume<'_>) -> Option<Prepared> {
     let mut encoding = Encoding::default();
     wire.0.encode_resume(resume, &mut encoding);
+    finish(encoding, &space.backlog)
+}
+
+/// Why a peer is not in a room for which it asked by no call. `None`: that kind of peer has no words
+/// for it.
+pub(crate) fn encode_not_joined(
+    wire: WireForm,
+    space: &Space,
+    room: &str,
+    error: &CallError,
+) -> Option<Prepared> {
+    let mut encoding = Encoding::default();
+    wire.0.encode_not_joined(room, error, &mut encoding);
     finish(encoding, &space.backlog)
 }
 

@@ -114,6 +114,10 @@ pub trait Wire: fmt::Debug + Send + Sync {
     /// Appends the message that says where a peer stands in a room. None by default: most kinds of
     /// peers do not resume by rooms.
     fn encode_resume(&self, _resume: Resume<'_>, _out: &mut Encoding) {}
+
+    /// Appends the message that says why a peer is not in a room for which it asked by no call.
+    /// None by default: most kinds of peers ask for no rooms.
+    fn encode_not_joined(&self, _room: &str, _error: &CallError, _out: &mut Encoding) {}
 }
 
 /// A reference to a wire form, compared by its number. It is thin, since every peer keeps one.

@@ -156,11 +156,27 @@ fn write_value(out: &mut BytesMut, args: &Args) {
     }
 }
 
+/// Writes `{"error":{"code":..,"message":..,"room":..}}`: a client that asked for a room by no call
+/// is not in it.
+pub fn write_not_joined(out: &mut BytesMut, room: &str, error: &CallError) {
+    out.extend_from_slice(b"{\"error\":{\"code\":");
+    json::write_str(out, error.kind.code());
+    out.extend_from_slice(b",\"message\":");
+    json::write_str(out, message_of(error));
+    out.extend_from_slice(b",\"room\":");
+    json::write_str(out, room);
+    out.extend_from_slice(b"}}");
+}
+
 fn write_call_error(out: &mut BytesMut, error: &CallError) {
+    write_error_body(out, error.kind.code(), message_of(error));
+}
+
+fn message_of(error: &CallError) -> &str {
     if !error.message.is_empty() {
-        return write_error_body(out, error.kind.code(), &error.message);
+        return &error.message;
     }
-    let message = match error.kind {
+    match error.kind {
         CallErrorKind::NotFound => "nobody handles this event",
         CallErrorKind::BadArguments => "the arguments are not what the handler takes",
         CallErrorKind::Forbidden => "not allowed",
@@ -170,8 +186,7 @@ fn write_call_error(out: &mut BytesMut, error: &CallError) {
         CallErrorKind::WrongManner { streams: false } => "this event does not answer with a stream",
         CallErrorKind::IdInUse => "another call has this id",
         CallErrorKind::Failed | CallErrorKind::Internal => "the call failed",
-    };
-    write_error_body(out, error.kind.code(), message);
+    }
 }
 
 fn write_error_body(out: &mut BytesMut, code: &str, message: &str) {

@@ -398,7 +398,7 @@ impl PeerCell {
             Arrival::LeaveRoom(RoomWish { room, call, answer, .. }) => {
                 self.space().hub.leave(self, &room);
                 self.space().settle();
-                let answering = Answering { event: room, call, channel: answer };
+                let answering = Answering { event: room, call, channel: answer, joins: false };
                 self.answer(answering, Ok(RawArgs::default()));
             }
             Arrival::Leave(reason) => self.leave(reason),
@@ -412,7 +412,7 @@ impl PeerCell {
         takes_slot: bool,
     ) {
         let Pending { name, args, call, uploads: _, answer } = pending;
-        let answering = Answering { event: name.clone(), call, channel: answer };
+        let answering = Answering { event: name.clone(), call, channel: answer, joins: false };
         if let Some(feed) = &self.space().feed {
             feed.event("event_received", &self.space().name, &self.member.id, &name, &args);
         }
@@ -433,7 +433,7 @@ impl PeerCell {
     /// The handler of an event, or why there is none for it as it came.
     fn find_handler(
         &self,
-        Answering { event, call, channel: _ }: &Answering,
+        Answering { event, call, .. }: &Answering,
         args: &RawArgs,
         uploads: usize,
     ) -> Result<&BoxedHandler, CallError> {
@@ -483,7 +483,7 @@ impl PeerCell {
 
     fn start_join(self: &Arc<Self>, wish: RoomWish) {
         let RoomWish { room, call, since, answer } = wish;
-        let answering = Answering { event: room.clone(), call, channel: answer };
+        let answering = Answering { event: room.clone(), call, channel: answer, joins: true };
         let Some(handler) = &self.space().handlers.join else {
             let error = CallError {
                 kind: CallErrorKind::Forbidden,
@@ -623,6 +623,9 @@ impl PeerCell {
         } else if let Err(error) = outcome {
             let (event, message) = (quoted(&*answering.event), quoted(&*error.message));
             tracing::debug!(%event, %message, "event failed");
+            if answering.joins {
+                self.say_not_joined(&answering.event, &error);
+            }
         }
     }
 
@@ -764,6 +767,8 @@ struct Answering {
     event: ByteString,
     call: Option<Call>,
     channel: Option<oneshot::Sender<Answer>>,
+    /// It is a wish to be in the room of this name.
+    joins: bool,
 }
 
 impl Answering {

@@ -3,12 +3,14 @@
 use crate::harness::{Client, http, open, serve, until};
 use omniwire::protocols::websocket::Message;
 use omniwire::{
-    ConnectionRecovery, Failure, Namespace, Omniwire, Peer, Reply, RequestInfo, Streaming,
+    Args, ConnectionRecovery, Failure, Namespace, Omniwire, Peer, Reply, RequestInfo, Streaming,
 };
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
+use tokio::time::timeout;
 
 fn user_of(request: &RequestInfo) -> Option<String> {
     request.query_value("user")
@@ -53,14 +55,22 @@ async fn hears_over_polling(address: SocketAddr, user: &str) -> String {
 
 /// The first part of an event stream.
 async fn hears_over_sse(address: SocketAddr, user: &str) -> String {
+    stream_up_to(address, &format!("/sse/chat?user={user}"), "data: ").await
+}
+
+/// What an event stream says, up to the event in which this stands.
+async fn stream_up_to(address: SocketAddr, path: &str, word: &str) -> String {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let request = format!("GET /sse/chat?user={user} HTTP/1.0\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.0\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut heard = Vec::new();
-    while !heard.windows(6).any(|six| six == b"data: ") || !heard.ends_with(b"\n\n") {
-        assert_ne!(stream.read_buf(&mut heard).await.unwrap(), 0, "something is said");
-    }
+    let hear = async {
+        while !(String::from_utf8_lossy(&heard).contains(word) && heard.ends_with(b"\n\n")) {
+            assert_ne!(stream.read_buf(&mut heard).await.unwrap(), 0, "{word}");
+        }
+    };
+    timeout(Duration::from_secs(20), hear).await.expect("it is said in time");
     String::from_utf8_lossy(&heard).into_owned()
 }
 
@@ -215,5 +225,44 @@ async fn a_post_without_a_session_is_refused_with_the_reason() {
         let (_, answer) = post("ann", r#"{"event":"count","stream":1}"#).await;
         assert!(answer.starts_with(r#"[{"end":1,"error":{"code":"wrong_manner""#), "{answer}");
         until(|| omniwire.stats().sessions == 0).await;
+    }
+}
+
+/// A client that asks by `?room=`, or by an envelope without an id, is told of a room that it does
+/// not get.
+#[tokio::test]
+async fn who_may_not_be_in_a_room_is_told_so() {
+    for waits in [false, true] {
+        let on_join = move |_: Peer, Args((room,)): Args<(String,)>| async move {
+            if waits {
+                tokio::task::yield_now().await;
+            }
+            if room == "secret" { Err(Failure::forbidden("members only")) } else { Ok(()) }
+        };
+        let chat = Namespace::new("/chat").on_join(on_join);
+        let (omniwire, address) = serve(Omniwire::builder().namespace(chat)).await;
+        let refused = r#"{"error":{"code":"forbidden","message":"members only","room":"secret"}}"#;
+        let path = "/sse/chat?room=secret&room=open";
+        assert!(stream_up_to(address, path, "error").await.contains(refused));
+        let mut query = "room=open&room=secret".to_owned();
+        let mut poll = async || {
+            let heard = http(address, &format!("GET /poll/chat?{query} HTTP/1.0\n\n")).await;
+            let cursor = heard.split("\"cursor\":\"").nth(1).unwrap().split('"').next().unwrap();
+            query = format!("cursor={cursor}&room=secret");
+            heard
+        };
+        let mut heard = poll().await;
+        if !heard.contains("error") {
+            heard = poll().await;
+        }
+        assert!(heard.contains(refused), "{heard}");
+        // It is told once, though each poll asks.
+        omniwire.namespace("/chat").unwrap().everybody().emit("said", ()).await.unwrap();
+        let heard = poll().await;
+        assert!(heard.contains("said") && !heard.contains("error"), "{heard}");
+        let mut client = Client::connect(address, "/ws/chat").await;
+        client.send(json!({"join": "open"})).await;
+        client.send(json!({"join": "secret"})).await;
+        assert_eq!(client.next().await.to_string(), refused);
     }
 }

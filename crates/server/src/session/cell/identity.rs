@@ -51,6 +51,8 @@ pub(crate) struct Past {
     pub(crate) places: Option<Places>,
     /// ...and the first of those that it has.
     resumed: Vec<ByteString>,
+    /// Rooms of which the client knows that it is not let in, the first of them.
+    denied: Vec<ByteString>,
 }
 
 impl Identity {
@@ -118,6 +120,13 @@ impl Cell {
         }
     }
 
+    /// Whether its client is to hear that it is not let into a room: a poll may ask for a room as
+    /// often as it comes, and must not be answered at once each time.
+    pub(crate) fn tells_of(&self, room: &ByteString) -> bool {
+        let mut past = self.past().map(Mutex::lock);
+        past.as_mut().and_then(|past| past.as_mut()).is_none_or(|past| past.is_news(room))
+    }
+
     /// Up to where its client has seen a room's events, as it said when it came.
     pub(crate) fn has_seen(&self, room: &str) -> Seen {
         let mut past = self.past().map(Mutex::lock);
@@ -129,6 +138,14 @@ impl Past {
     /// What is known of a client that stood here in an earlier session, if it was here.
     pub(crate) fn of(places: Option<Places>) -> Self {
         Self { places, ..Self::default() }
+    }
+
+    fn is_news(&mut self, room: &ByteString) -> bool {
+        let is_news = !self.denied.contains(room);
+        if is_news && self.denied.len() < PLACES_MAX {
+            self.denied.push(ByteString::from(&**room));
+        }
+        is_news
     }
 
     /// Up to where the client has seen a room that it joins now. If it has joined it in this

@@ -4,7 +4,7 @@ use super::PeerCell;
 use crate::clock;
 use crate::wires;
 use omniwire_hub::{JoinError, Member as _, Recovery, Seen, Stored, Value, Welcome};
-use omniwire_session::{ByteString, Outgoing, Place, Position, Prepared, Resume};
+use omniwire_session::{ByteString, CallError, Outgoing, Place, Position, Prepared, Resume};
 use std::sync::Arc;
 
 impl PeerCell {
@@ -77,6 +77,18 @@ impl PeerCell {
         }
         let last = missed.last().map_or(since, |stored| stored.position);
         resume(last, Some(false))
+    }
+
+    /// Tells it why it is not in a room, if it asked so that nobody else does.
+    pub(super) fn say_not_joined(&self, room: &ByteString, error: &CallError) {
+        if !self.cell.tells_of(room) {
+            return;
+        }
+        let said = wires::encode_not_joined(self.member.wire, self.space(), room, error);
+        if let Some(prepared) = said {
+            // A session that is over hears nothing.
+            self.push(&prepared).ok();
+        }
     }
 
     fn encode_stored(&self, room: &str, stored: &Stored) -> Option<Prepared> {
