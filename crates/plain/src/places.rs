@@ -23,7 +23,12 @@ impl Places {
         Some(places)
     }
 
-    /// Where it stands in this room; that is then no longer among them.
+    /// Where it stands in this room.
+    pub fn get(&self, room: &str) -> Option<Position> {
+        self.0.iter().find(|(name, _)| name == room).map(|(_, position)| *position)
+    }
+
+    /// The same; it is then no longer among them.
     pub fn take(&mut self, room: &str) -> Option<Position> {
         let index = self.0.iter().position(|(name, _)| name == room)?;
         Some(self.0.remove(index).1)

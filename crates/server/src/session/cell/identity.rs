@@ -127,10 +127,18 @@ impl Cell {
         past.as_mut().and_then(|past| past.as_mut()).is_none_or(|past| past.is_news(room))
     }
 
-    /// Up to where its client has seen a room's events, as it said when it came.
+    /// Up to where its client has seen a room's events, as it said when it came. Once the peer is
+    /// in that room, [`Cell::has_joined`] must follow.
     pub(crate) fn has_seen(&self, room: &str) -> Seen {
-        let mut past = self.past().map(Mutex::lock);
-        past.as_mut().and_then(|past| past.as_mut()).map_or(Seen::Nothing, |past| past.seen(room))
+        let past = self.past().map(Mutex::lock);
+        past.as_ref().and_then(|past| past.as_ref()).map_or(Seen::Nothing, |past| past.seen(room))
+    }
+
+    /// Its client is in a room: what it had seen of it before says nothing any more.
+    pub(crate) fn has_joined(&self, room: &str) {
+        if let Some(past) = self.past().map(Mutex::lock).as_mut().and_then(|past| past.as_mut()) {
+            past.joined(room);
+        }
     }
 }
 
@@ -150,15 +158,26 @@ impl Past {
 
     /// Up to where the client has seen a room that it joins now. If it has joined it in this
     /// session before, it has left it since, and lost nothing: it is new there.
-    fn seen(&mut self, room: &str) -> Seen {
-        let Some(places) = &mut self.places else { return Seen::Nothing };
-        if self.resumed.iter().any(|resumed| resumed == room) {
-            return Seen::Nothing;
+    fn seen(&self, room: &str) -> Seen {
+        match &self.places {
+            Some(places) if !self.has_resumed(room) => {
+                places.get(room).map_or(Seen::Unknown, Seen::UpTo)
+            }
+            _ => Seen::Nothing,
         }
-        if self.resumed.len() < PLACES_MAX {
+    }
+
+    fn joined(&mut self, room: &str) {
+        let is_there = self.has_resumed(room);
+        let Some(places) = &mut self.places else { return };
+        if !is_there && self.resumed.len() < PLACES_MAX {
             self.resumed.push(room.into());
         }
-        places.take(room).map_or(Seen::Unknown, Seen::UpTo)
+        places.take(room);
+    }
+
+    fn has_resumed(&self, room: &str) -> bool {
+        self.resumed.iter().any(|resumed| resumed == room)
     }
 }
 
@@ -170,9 +189,12 @@ mod tests {
     #[test]
     fn who_comes_back_and_joins_a_room_again_that_it_left_is_new_there() {
         let mut past = Past::of(Places::parse("9.1.a"));
-        assert_eq!(past.seen("a"), Seen::UpTo(Position { epoch: 9, offset: 1 }));
+        let before = Seen::UpTo(Position { epoch: 9, offset: 1 });
+        assert_eq!([past.seen("a"), past.seen("a")], [before; 2], "it may fail to join");
+        past.joined("a");
         assert_eq!(past.seen("a"), Seen::Nothing);
         assert_eq!(past.seen("b"), Seen::Unknown, "it may have been there");
+        past.joined("b");
         assert_eq!(past.seen("b"), Seen::Nothing);
         assert_eq!(Past::of(None).seen("a"), Seen::Nothing);
     }
@@ -182,6 +204,7 @@ mod tests {
         let mut past = Past::of(Some(Places::default()));
         for room in 0..2 * PLACES_MAX {
             assert_eq!(past.seen(&room.to_string()), Seen::Unknown);
+            past.joined(&room.to_string());
         }
         assert_eq!(past.resumed.len(), PLACES_MAX);
     }

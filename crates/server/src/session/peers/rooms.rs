@@ -32,6 +32,9 @@ impl PeerCell {
             None => Seen::Nothing,
         };
         hub.join_since(self, room, seen, clock::now(), |mut welcome| {
+            if since.is_none() && hub.is_recoverable() {
+                self.cell.has_joined(room);
+            }
             let recovery = welcome.recovery.take();
             let words = recovery.map(|recovery| self.words_for(room, seen, recovery));
             for prepared in words.into_iter().flatten() {
