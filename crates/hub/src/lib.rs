@@ -5,8 +5,8 @@
 //! meets ([`Hub::broadcast`]) and hands every member a shared copy of the result.
 //!
 //! Locks: a namespace's [`Journal`] if it has one, a member's list of rooms, a room's shard,
-//! everybody, then an outbox, and nothing else nests. That order is what makes a room's order total: whoever holds the shard is the only
-//! one who hands out in that room.
+//! everybody, then an outbox, and nothing else nests. That order is what makes a room's order
+//! total: whoever holds the shard is the only one who hands out in that room.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
