@@ -11,6 +11,7 @@ mod offered;
 pub(crate) mod reading;
 pub(crate) mod stall;
 pub(crate) mod stream;
+#[cfg_attr(not(feature = "http3"), expect(dead_code, reason = "its far end is HTTP/3's"))]
 pub(crate) mod tunnel;
 pub(crate) mod upgrade;
 pub(crate) mod upstream;

@@ -164,6 +164,7 @@ pub(crate) trait Mounted: fmt::Debug + Send + Sync {
     fn origins(&self) -> &Origins;
 
     /// Whether it can be carried by WebTransport.
+    #[cfg_attr(not(feature = "http3"), expect(dead_code, reason = "HTTP/3 asks"))]
     fn has_webtransport(&self) -> bool {
         false
     }

@@ -5,10 +5,13 @@
 //! itself.
 
 mod outgoing;
+#[cfg_attr(not(feature = "http3"), expect(dead_code, reason = "visitors come by HTTP/3"))]
 mod visitor;
 
 use self::outgoing::Outgoing;
-pub(crate) use self::visitor::{Far, Talk, Visitor};
+#[cfg(feature = "http3")]
+pub(crate) use self::visitor::Far;
+pub(crate) use self::visitor::{Talk, Visitor};
 use super::Place;
 use super::intake::{NoRoom, Portion};
 use super::reading::poll_read;
