@@ -16,6 +16,10 @@ export const BINARY = process.env.OMNIWIRE_BIN || RELEASE;
 // standard error, and it would wait for them for ever.
 process.once("SIGTERM", () => process.exit(1));
 
+/** Servers that run. They do not keep this process, and go with it, also when a test fails. */
+const children = new Set();
+process.once("exit", () => children.forEach((child) => child.kill("SIGKILL")));
+
 /** How long a server may take from SIGTERM to its end. */
 const STOP_MS = 6_000;
 
@@ -45,10 +49,13 @@ export class Server {
     const server = new Server();
     server.#child = spawn(binary, args, {
       stdio: ["ignore", "pipe", "inherit"],
-      env: { ...process.env, ...environment },
+      // It warns of variables that look like settings.
+      env: { ...process.env, OMNIWIRE_BIN: undefined, ...environment },
     });
-    // Also when a test ends this process early.
-    process.once("exit", () => server.#child.kill("SIGKILL"));
+    children.add(server.#child);
+    server.#child.once("exit", () => children.delete(server.#child));
+    server.#child.unref();
+    server.#child.stdout.unref();
     const address = await within(server.#address(ready), `omniwire ${args[0]} to listen`, 20_000);
     server.host = address;
     server.url = `http://${address}`;
