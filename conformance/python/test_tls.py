@@ -159,8 +159,10 @@ class Mistakes(unittest.TestCase):
                 self.assertIn(words, line)
 
     def test_one_of_the_two_alone(self):
-        self.assertIn("--tls-key is missing", self.told("--tls-cert", self.good.certificate))
-        self.assertIn("--tls-cert is missing", self.told("--tls-key", self.good.key))
+        alone = "--tls-{}: alone makes no TLS: give --tls-{} too, or neither"
+        told = self.told("--tls-cert", self.good.certificate)
+        self.assertIn(alone.format("cert", "key"), told)
+        self.assertIn(alone.format("key", "cert"), self.told("--tls-key", self.good.key))
 
 
 if __name__ == "__main__":
