@@ -150,7 +150,7 @@ limits! {
          have limits of their own, the official servers'.";
     unfinished_len_max: bytes = 128 << 20,
         "What all peers together have sent of messages and POST bodies that are not complete, but \
-         for 64 KiB of each; it takes twice the memory at most.";
+         for 64 KiB of each; it takes twice the memory, and more while a buffer grows.";
     fragments_max: count = 4096,
         "Fragments of one WebSocket message, empty ones included.";
     control_burst_max: count = 1000,
