@@ -42,6 +42,24 @@ async function back(socket) {
   return (await welcome)[0];
 }
 
+/** A server of its own, until the check is over. */
+async function elsewhere(t, environment, flags = []) {
+  const own = await startSuite("socketio", environment, 0, flags);
+  t.after(() => own.stop());
+  return { http: (path) => new URL(path, own.url).href };
+}
+
+const SMALL = ["--limit", "outbox_len_max=16384"];
+
+/** Comes to `/auth` with the wrong token. */
+async function isRefused(socket) {
+  socket.auth = { token: "wrong" };
+  const refused = once(socket, "connect_error");
+  socket.connect();
+  const [error] = await within(refused, "the refusal");
+  assert.equal(error.message, "not authorized");
+}
+
 /** Waits until the server knows that a socket is gone. */
 async function missing(watcher, act) {
   const gone = next(watcher, "gone");
@@ -232,107 +250,76 @@ fact("the middleware is not asked again", async () => {
   socket.disconnect();
 });
 
-test("SIO_RECOVERY_SKIP_MW=0: the middleware is asked again, and its no is not the end", async () => {
-  const environment = { SIO_RECOVERY_MS: "5000", SIO_RECOVERY_SKIP_MW: "0" };
-  const asking = await startSuite("socketio", environment);
-  try {
-    const to = { http: (path) => new URL(path, asking.url).href };
-    const socket = await returning("/auth", { auth: { token: "secret" } }, to);
+test("SIO_RECOVERY_SKIP_MW=0: the middleware is asked again, and its no is not the end", async (t) => {
+  const to = await elsewhere(t, { SIO_RECOVERY_MS: "5000", SIO_RECOVERY_SKIP_MW: "0" });
+  const socket = await returning("/auth", { auth: { token: "secret" } }, to);
+  const { id } = socket;
+  await ask(socket, "set-data", [1]);
+  await cut(socket);
+  await isRefused(socket);
+  socket.auth = { token: "secret" };
+  const welcome = await back(socket);
+  assert.deepEqual([welcome.recovered, socket.id], [true, id]);
+  assert.deepEqual((await ask(socket, "get-data")).data, [1]);
+  socket.disconnect();
+});
+
+test("after the window it is new", async (t) => {
+  const to = await elsewhere(t, { SIO_RECOVERY_MS: "50" });
+  const socket = await returning("/", {}, to);
+  await cut(socket);
+  await passed(120);
+  assert.equal((await back(socket)).recovered, false);
+  assert.equal(socket.recovered, false);
+  socket.disconnect();
+});
+
+test("one that missed more than its outbox holds is told on its connection that it is new", async (t) => {
+  const to = await elsewhere(t, { SIO_RECOVERY_MS: "5000" }, SMALL);
+  for (const transports of Object.values(TRANSPORTS)) {
+    const watcher = await watching("/", to);
+    const socket = await returning("/", { transports }, to);
     const { id } = socket;
-    await ask(socket, "set-data", [1]);
-    await cut(socket);
-    socket.auth = { token: "wrong" };
-    const refused = once(socket, "connect_error");
-    socket.connect();
-    const [error] = await within(refused, "the refusal");
-    assert.equal(error.message, "not authorized");
-    socket.auth = { token: "secret" };
-    const welcome = await back(socket);
-    assert.deepEqual([welcome.recovered, socket.id], [true, id]);
-    assert.deepEqual((await ask(socket, "get-data")).data, [1]);
-    socket.disconnect();
-  } finally {
-    await asking.stop();
-  }
-});
-
-test("after the window it is new", async () => {
-  const short = await startSuite("socketio", { SIO_RECOVERY_MS: "50" });
-  try {
-    const to = { http: (path) => new URL(path, short.url).href };
-    const socket = await returning("/", {}, to);
-    await cut(socket);
-    await passed(120);
-    assert.equal((await back(socket)).recovered, false);
-    assert.equal(socket.recovered, false);
-    socket.disconnect();
-  } finally {
-    await short.stop();
-  }
-});
-
-test("one that missed more than its outbox holds is told on its connection that it is new", async () => {
-  const flags = ["--limit", "outbox_len_max=16384"];
-  const small = await startSuite("socketio", { SIO_RECOVERY_MS: "5000" }, 0, flags);
-  try {
-    const to = { http: (path) => new URL(path, small.url).href };
-    for (const transports of Object.values(TRANSPORTS)) {
-      const watcher = await watching("/", to);
-      const socket = await returning("/", { transports }, to);
-      const { id } = socket;
-      await ask(socket, "join", "a");
-      await missing(watcher, () => cut(socket));
-      socket.heard.length = 0;
-      for (let turn = 0; turn < 40; turn++) {
-        await ask(watcher, "to", "a", "missed", "x".repeat(512));
-      }
-      const failures = all(socket, "connect_error");
-      const welcome = await back(socket);
-      assert.deepEqual([socket.recovered, welcome.recovered], [false, false]);
-      assert.notEqual(socket.id, id);
-      assert.equal(socket.id, welcome.id);
-      assert.deepEqual((await ask(socket, "get-data")).rooms, []);
-      assert.deepEqual(socket.heard.map(([event]) => event), ["welcome"]);
-      await ask(watcher, "broadcast", "live", 1);
-      await settled(socket);
-      assert.equal(socket.heard.at(-1)[0], "live");
-      // And it can come back as that one.
-      const anew = socket.id;
-      await missing(watcher, () => cut(socket));
-      assert.deepEqual([(await back(socket)).recovered, socket.id], [true, anew]);
-      assert.deepEqual(failures, []);
-      socket.disconnect();
-      watcher.disconnect();
+    await ask(socket, "join", "a");
+    await missing(watcher, () => cut(socket));
+    socket.heard.length = 0;
+    for (let turn = 0; turn < 40; turn++) {
+      await ask(watcher, "to", "a", "missed", "x".repeat(512));
     }
-  } finally {
-    await small.stop();
+    const failures = all(socket, "connect_error");
+    const welcome = await back(socket);
+    assert.deepEqual([socket.recovered, welcome.recovered], [false, false]);
+    assert.notEqual(socket.id, id);
+    assert.equal(socket.id, welcome.id);
+    assert.deepEqual((await ask(socket, "get-data")).rooms, []);
+    assert.deepEqual(socket.heard.map(([event]) => event), ["welcome"]);
+    await ask(watcher, "broadcast", "live", 1);
+    await settled(socket);
+    assert.equal(socket.heard.at(-1)[0], "live");
+    // And it can come back as that one.
+    const anew = socket.id;
+    await missing(watcher, () => cut(socket));
+    assert.deepEqual([(await back(socket)).recovered, socket.id], [true, anew]);
+    assert.deepEqual(failures, []);
+    socket.disconnect();
+    watcher.disconnect();
   }
 });
 
-test("one that is new because it missed too much passes the middleware as such", async () => {
-  const flags = ["--limit", "outbox_len_max=16384"];
-  const small = await startSuite("socketio", { SIO_RECOVERY_MS: "5000" }, 0, flags);
-  try {
-    const to = { http: (path) => new URL(path, small.url).href };
-    const socket = await returning("/auth", { auth: { token: "secret" } }, to);
-    const other = await entered(to, "/auth", { auth: { token: "secret" } });
-    const { id } = socket;
-    await cut(socket);
-    for (let turn = 0; turn < 40; turn++) await ask(other, "broadcast", "missed", "x".repeat(512));
-    socket.auth = { token: "wrong" };
-    const refused = once(socket, "connect_error");
-    socket.connect();
-    const [error] = await within(refused, "the refusal");
-    assert.equal(error.message, "not authorized");
-    socket.auth = { token: "secret" };
-    const welcome = await back(socket);
-    assert.equal(welcome.recovered, false);
-    assert.notEqual(socket.id, id);
-    socket.disconnect();
-    other.disconnect();
-  } finally {
-    await small.stop();
-  }
+test("one that is new because it missed too much passes the middleware as such", async (t) => {
+  const to = await elsewhere(t, { SIO_RECOVERY_MS: "5000" }, SMALL);
+  const socket = await returning("/auth", { auth: { token: "secret" } }, to);
+  const other = await entered(to, "/auth", { auth: { token: "secret" } });
+  const { id } = socket;
+  await cut(socket);
+  for (let turn = 0; turn < 40; turn++) await ask(other, "broadcast", "missed", "x".repeat(512));
+  await isRefused(socket);
+  socket.auth = { token: "secret" };
+  const welcome = await back(socket);
+  assert.equal(welcome.recovered, false);
+  assert.notEqual(socket.id, id);
+  socket.disconnect();
+  other.disconnect();
 });
 
 /** A Socket.IO client over a bare WebSocket. */

@@ -487,6 +487,16 @@ impl Machine {
         self.release_poll(now, out);
     }
 
+    /// How the server ends a session for this reason: one that it does not want, or that is slow, is
+    /// told so, now or by its next poll.
+    pub fn manner_for(&self, reason: Reason) -> Manner {
+        match reason {
+            Reason::Kicked => Manner::Orderly,
+            Reason::Slow if self.is_open() => Manner::Orderly,
+            _ => Manner::AtOnce,
+        }
+    }
+
     /// The server ends the session.
     pub fn close(&mut self, now: Instant, reason: Reason, manner: Manner) {
         let tells_later = match self.carried {

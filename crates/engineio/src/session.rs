@@ -81,11 +81,7 @@ impl EngineIoSession {
     }
 
     fn close(&mut self, reason: Reason) {
-        let manner = match reason {
-            Reason::Kicked => Manner::Orderly,
-            Reason::Slow if self.machine.is_open() => Manner::Orderly,
-            _ => Manner::AtOnce,
-        };
+        let manner = self.machine.manner_for(reason);
         self.leave(reason);
         self.machine.close(self.now, reason, manner);
     }

@@ -343,7 +343,7 @@ impl Mounts {
         Ok(Box::pin(async move {
             match upstream::pass_over_body(&mut incoming).await {
                 Ok(()) => mounted.serve(incoming).await,
-                Err(status) => answers::plain(status, "the body was not taken\n"),
+                Err(status) => answers::body_not_taken(status),
             }
         }))
     }

@@ -201,12 +201,8 @@ impl SocketIoSession {
 
     /// The server ends the session without a word to the peers.
     fn close(&mut self, reason: Reason) {
-        let (told, manner) = match reason {
-            Reason::Kicked => (Reason::Forced, Manner::Orderly),
-            Reason::Slow if self.machine.is_open() => (reason, Manner::Orderly),
-            _ => (reason, Manner::AtOnce),
-        };
-        self.leave_all(told);
+        let manner = self.machine.manner_for(reason);
+        self.leave_all(if reason == Reason::Kicked { Reason::Forced } else { reason });
         self.machine.close(self.now, reason, manner);
     }
 

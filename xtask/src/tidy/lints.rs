@@ -55,11 +55,10 @@ fn check_exceptions(source: &Source, findings: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tidy::source;
 
     fn findings(path: &str, text: &str) -> Vec<String> {
-        let mut findings = Vec::new();
-        check(&Source::new(path, text), &mut findings);
-        findings
+        source::findings(check, path, text)
     }
 
     #[test]

@@ -32,6 +32,18 @@ impl Source {
     }
 }
 
+/// What a check finds in a file with this path and text.
+#[cfg(test)]
+pub(crate) fn findings(
+    check: impl Fn(&Source, &mut Vec<String>),
+    path: &str,
+    text: &str,
+) -> Vec<String> {
+    let mut findings = Vec::new();
+    check(&Source::new(path, text), &mut findings);
+    findings
+}
+
 pub(crate) fn all(repository: &Repository) -> Result<Vec<Source>> {
     let mut git = repository.command("git");
     // Files that nobody has added yet count too, so that a fault shows before its commit.

@@ -111,11 +111,10 @@ fn has_path(line: &str, path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tidy::source;
 
     fn findings(path: &str, text: &str) -> Vec<String> {
-        let mut findings = Vec::new();
-        check(&Source::new(path, text), &mut findings);
-        findings
+        source::findings(check, path, text)
     }
 
     #[test]

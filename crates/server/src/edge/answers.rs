@@ -57,6 +57,11 @@ pub(crate) fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
     respond(Answer::new(status.as_u16(), "text/plain; charset=utf-8", text))
 }
 
+/// The body of a request broke off, is too long or took too long.
+pub(crate) fn body_not_taken(status: StatusCode) -> Response<Body> {
+    plain(status, "the body was not taken\n")
+}
+
 /// 404.
 pub(crate) fn not_found() -> Response<Body> {
     plain(StatusCode::NOT_FOUND, "nothing is mounted at this path\n")

@@ -287,7 +287,7 @@ impl Endpoint {
         let len_max = incoming.shared.limits.message_len_max;
         let (body, _portion) = match upstream::read_body(incoming, len_max).await {
             Ok(read) => read,
-            Err(status) => return answers::plain(status, "the body was not taken\n"),
+            Err(status) => return answers::body_not_taken(status),
         };
         let envelopes = match envelope::parse_body(&body) {
             Ok(envelopes) => envelopes,

@@ -291,7 +291,7 @@ impl Endpoint {
                     // That ends the connection, in the hub protocol's words.
                     cell.handle(Input::Close { reason: Reason::ProtocolError }).ok();
                 }
-                return answers::plain(status, "the body was not taken\n");
+                return answers::body_not_taken(status);
             }
         };
         upstream::wait_for_room(&cell).await;

@@ -245,7 +245,7 @@ impl Endpoint {
         head: sockjs::Response,
     ) -> Outcome {
         if let Err(status) = upstream::pass_over_body(&mut incoming).await {
-            return answers::plain(status, "the body was not taken\n").into();
+            return answers::body_not_taken(status).into();
         }
         if let Some(cell) = incoming.shared.table.find(&token) {
             wait_for_abort(&cell).await;
@@ -285,7 +285,7 @@ impl Endpoint {
         let (body, _portion) = match upstream::read_body(incoming, len_max).await {
             Ok(read) => read,
             Err(StatusCode::PAYLOAD_TOO_LARGE) => return to_response(sockjs::too_large()),
-            Err(status) => return answers::plain(status, "the body was not taken\n"),
+            Err(status) => return answers::body_not_taken(status),
         };
         let body = match form.map(|content_type| decode_form(content_type, &body)) {
             None => body,
