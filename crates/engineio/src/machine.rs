@@ -487,8 +487,8 @@ impl Machine {
         self.release_poll(now, out);
     }
 
-    /// How the server ends a session for this reason: one that it does not want, or that is slow, is
-    /// told so, now or by its next poll.
+    /// How the server ends a session for this reason: one that it does not want, or that is slow,
+    /// is told so, now or by its next poll.
     pub fn manner_for(&self, reason: Reason) -> Manner {
         match reason {
             Reason::Kicked => Manner::Orderly,
