@@ -298,7 +298,8 @@ impl Outbox {
             return Err(PushError::Closed);
         }
         let mut pushed = Pushed::TAKEN;
-        if lane.key != 0 && !queue.overflowed {
+        // What is held has no place yet.
+        if lane.key != 0 && !queue.overflowed && queue.pile().held_at(link).is_none() {
             pushed.replaced = true;
             match queue.pile().replace(prepared, lane, self.limits().len_max) {
                 Replaced::InPlace => return Ok(pushed),

@@ -92,7 +92,7 @@ impl Places {
         }
     }
 
-    /// Where the waiting message of this lane begins.
+    /// Where the last waiting message of this lane begins.
     pub(super) fn find(&self, frames: &VecDeque<Frame>, lane: Lane) -> Option<usize> {
         let index = self.places.get(&lane)?.checked_sub(self.left)?;
         let index = usize::try_from(index).ok()?;
@@ -104,9 +104,10 @@ fn begins(frame: &Frame, lane: Lane) -> bool {
     frame.lane() == lane && !frame.follows()
 }
 
-/// Where the waiting message of this lane begins; for short queues.
+/// Where the last waiting message of this lane begins; for short queues. Of those that were held,
+/// there may be several.
 pub(super) fn search(frames: &VecDeque<Frame>, lane: Lane) -> Option<usize> {
-    frames.iter().position(|frame| begins(frame, lane))
+    frames.iter().rposition(|frame| begins(frame, lane))
 }
 
 /// Puts a value where an older one begins. Gives the bytes of the older one; `None` if that has

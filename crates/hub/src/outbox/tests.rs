@@ -68,6 +68,37 @@ fn what_is_held_counts_and_can_be_forgotten() {
 }
 
 #[test]
+fn a_value_that_is_held_takes_no_place_in_front_of_its_peer_s_welcome() {
+    let outbox = Outbox::new(OutboxLimits { len_max: 100, count_max: 10 });
+    let manner = Manner { lane: Lane { room: 1, key: 1 }, slow: SlowPolicy::Close };
+    // Of the peer that its client was before it left and entered again.
+    outbox.push_in(Link(1), &text("old"), manner).unwrap();
+    outbox.hold(Link(2));
+    let pushed = outbox.push_in(Link(2), &text("new"), manner);
+    assert_eq!(pushed, Ok(Pushed::TAKEN));
+    outbox.push_own(&text("welcome")).unwrap();
+    outbox.release(Link(2));
+    let pushed = outbox.push_in(Link(2), &text("newest"), manner).unwrap();
+    assert!(pushed.replaced);
+    assert_eq!(drain(&outbox).1, ["old", "welcome", "newest"]);
+}
+
+#[test]
+fn of_values_that_were_held_the_last_is_replaced() {
+    for others in [0, SEARCH_MAX] {
+        let outbox = Outbox::new(OutboxLimits { len_max: 1000, count_max: 100 });
+        let manner = Manner { lane: Lane { room: 1, key: 1 }, slow: SlowPolicy::Close };
+        outbox.hold(Link::FIRST);
+        outbox.push_in(Link::FIRST, &text("1"), manner).unwrap();
+        outbox.push_in(Link::FIRST, &text("2"), manner).unwrap();
+        outbox.release(Link::FIRST);
+        (0..others).for_each(|_| outbox.push(Link::FIRST, &text("other")).unwrap());
+        assert!(outbox.push_in(Link::FIRST, &text("3"), manner).unwrap().replaced);
+        assert_eq!(drain(&outbox).1[..2], ["1", "3"], "whoever reads it all has the newest");
+    }
+}
+
+#[test]
 fn what_is_held_is_bounded_by_count() {
     let by_count = outbox();
     by_count.hold(Link(1));
