@@ -20,8 +20,15 @@ use tokio::sync::Notify;
 #[derive(Default)]
 pub(crate) struct Timers {
     heaps: Mutex<Heaps>,
-    sooner: Notify,
+    /// Something is due before all else, or nothing ever will be.
+    news: Arc<Notify>,
     started: AtomicBool,
+}
+
+impl Drop for Timers {
+    fn drop(&mut self) {
+        self.news.notify_one();
+    }
 }
 
 /// One for each kind of sleeper, so that an entry is a deadline and a pointer.
@@ -125,10 +132,10 @@ impl Timers {
             is_first
         };
         if is_first {
-            self.sooner.notify_one();
+            self.news.notify_one();
         }
         if !self.started.swap(true, Relaxed) {
-            tokio::spawn(Self::run(Arc::downgrade(self)));
+            tokio::spawn(Self::run(Arc::downgrade(self), Arc::clone(&self.news)));
         }
     }
 
@@ -142,21 +149,31 @@ impl Timers {
         }
     }
 
-    async fn run(timers: Weak<Self>) {
-        while let Some(timers) = timers.upgrade() {
-            timers.catch_up().await;
-            let now = clock::now();
-            let take_due = || timers.heaps.lock().take_due(Stamp::of(now));
-            while let Some(sleeper) = take_due() {
-                sleeper.wake(now);
-            }
-            let next = timers.heaps.lock().first();
-            let sooner = timers.sooner.notified();
+    /// Wakes whose time has come, and says when the next one's will.
+    fn wake_due(&self) -> Option<Stamp> {
+        let now = clock::now();
+        let take_due = || self.heaps.lock().take_due(Stamp::of(now));
+        while let Some(sleeper) = take_due() {
+            sleeper.wake(now);
+        }
+        self.heaps.lock().first()
+    }
+
+    /// Ends with the timers, which it does not hold while it sleeps.
+    async fn run(timers: Weak<Self>, news: Arc<Notify>) {
+        loop {
+            let next = match timers.upgrade() {
+                None => return,
+                Some(timers) => {
+                    timers.catch_up().await;
+                    timers.wake_due()
+                }
+            };
             match next {
                 Some(at) => {
-                    tokio::time::timeout_at(at.instant().into(), sooner).await.ok();
+                    tokio::time::timeout_at(at.instant().into(), news.notified()).await.ok();
                 }
-                None => sooner.await,
+                None => news.notified().await,
             }
         }
     }

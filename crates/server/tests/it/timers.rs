@@ -2,13 +2,14 @@
 
 use crate::harness::{http, serve, until};
 use crate::hostile::{Raw, masked};
-use omniwire::{Limits, Namespace, Omniwire, Peer};
+use omniwire::{Limits, Namespace, Omniwire, Peer, Presence};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, timeout};
 
 const SHORT: Duration = Duration::from_millis(300);
@@ -164,6 +165,28 @@ async fn another_is_dropped_for_its_silence(address: SocketAddr) {
     let mut come = Vec::new();
     let read = timeout(Duration::from_secs(15), silent.0.read_to_end(&mut come));
     read.await.expect("it is dropped").ok();
+}
+
+/// Nor timers, nor engines.
+#[tokio::test]
+async fn a_server_that_is_over_leaves_no_task_behind() {
+    let open = Namespace::new("/open").presence(Presence::default());
+    let omniwire = Omniwire::builder().namespace(open).build().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (router, (stop, stopped)) = (omniwire.router(), oneshot::channel::<()>());
+    let client = async {
+        drop(Raw::open(address, "/ws/open", "").await);
+        until(|| omniwire.stats().connections == 0).await;
+        omniwire.shut_down();
+        drop(stop);
+    };
+    let shutdown = async { drop(stopped.await) };
+    let (served, ()) = tokio::join!(omniwire::serve(listener, router, &omniwire, shutdown), client);
+    served.unwrap();
+    drop(omniwire);
+    let metrics = Handle::current().metrics();
+    until(|| metrics.num_alive_tasks() == 0).await;
 }
 
 /// A peer that is not read from, because its handlers don't keep up, can't be heard.
