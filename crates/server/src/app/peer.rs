@@ -215,6 +215,7 @@ impl Peer {
         if let Some(publishing) = publishing.as_mut().filter(|_| taken) {
             publishing.told(self.0.member.key);
         }
+        drop(publishing);
         if taken {
             self.0.space().overhear(self, &event, &args);
         }
@@ -253,18 +254,23 @@ impl Peer {
         let Some(prepared) = wires::encode(member.wire, self.0.space(), what) else {
             return Ok(());
         };
-        let pushed = self.0.push(&prepared);
+        let (mut pushed, mut back) = (self.0.push(&prepared), None);
         if let Some(publishing) = &mut publishing {
             publishing.told(member.key);
             let remembered = position.is_some() && publishing.may_return(member.key);
             if remembered && pushed == Err(PushError::Closed) {
-                // It hears of it when it comes back.
-                return Ok(());
+                // It hears of it when it comes back, or now if it is.
+                back = self.0.successor();
+                let again = back.as_ref().and_then(|back| {
+                    let prepared = wires::encode(back.member.wire, back.space(), what)?;
+                    Some(back.push(&prepared))
+                });
+                pushed = again.filter(|again| *again != Err(PushError::Closed)).unwrap_or(Ok(()));
             }
         }
         drop(publishing);
         if pushed == Err(PushError::Full) {
-            self.0.cell.overflow();
+            back.as_ref().unwrap_or(&self.0).cell.overflow();
         }
         Ok(pushed?)
     }

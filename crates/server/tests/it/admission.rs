@@ -2,10 +2,8 @@
 
 use crate::harness::{Client, http, open, serve, until};
 use omniwire::protocols::websocket::Message;
-use omniwire::{
-    Args, ConnectionRecovery, Failure, Namespace, Omniwire, Peer, Reply, RequestInfo, Streaming,
-};
-use serde_json::{Value, json};
+use omniwire::{Args, Failure, Namespace, Omniwire, Peer, Reply, RequestInfo, Streaming};
+use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,48 +144,6 @@ async fn a_user_is_the_same_when_the_client_is_gone() {
     drop(client);
     assert_eq!(said.recv().await, Some(("leaves", ann.clone())));
     assert_eq!(said.recv().await, Some(("ends", ann)));
-}
-
-/// Enters with Socket.IO and what stands in its CONNECT; gives what the server says of it.
-async fn enter(address: SocketAddr, user: &str, auth: Value) -> (Value, String) {
-    let path = format!("/socket.io/?EIO=4&transport=websocket&user={user}");
-    let mut socket = open(address, &path, "").await;
-    socket.send(Message::text(format!("40/chat,{auth}"))).await.unwrap();
-    socket.send(Message::text("42/chat,1[\"who\"]")).await.unwrap();
-    let mut entered = Value::Null;
-    while let Some(Ok(Message::Text(text))) = socket.recv().await {
-        if let Some(answer) = text.strip_prefix("43/chat,1") {
-            return (entered, answer.to_owned());
-        }
-        if let Some(own) = text.strip_prefix("40/chat,") {
-            entered = serde_json::from_str(own).unwrap();
-        }
-        if let Some(event) = text.strip_prefix("42/chat,") {
-            // What it says back, it has received.
-            entered["offset"] = serde_json::from_str::<Value>(event).unwrap()[1].clone();
-        }
-    }
-    panic!("{entered}");
-}
-
-#[tokio::test]
-async fn who_comes_back_as_another_user_is_a_new_peer() {
-    let chat = Namespace::new("/chat")
-        .identify(user_of)
-        .connection_recovery(ConnectionRecovery::default())
-        .on_connect(|peer: Peer| async move { peer.emit("hello", ()) })
-        .on("who", |peer: Peer| async move { Reply((peer.user(), peer.recovered())) });
-    let (omniwire, address) = serve(Omniwire::builder().namespace(chat)).await;
-    for (user, answer) in [("ann", "[\"ann\",true]"), ("bob", "[\"bob\",false]")] {
-        let (first, heard) = enter(address, "ann", json!({})).await;
-        assert_eq!(heard, "[\"ann\",false]");
-        until(|| omniwire.stats().sessions == 0).await;
-        let auth = json!({"pid": first["pid"], "offset": first["offset"]});
-        let (second, heard) = enter(address, user, auth).await;
-        assert_eq!(heard, answer);
-        assert_eq!(first["sid"] == second["sid"], user == "ann");
-        until(|| omniwire.stats().sessions == 0).await;
-    }
 }
 
 /// A POST without a session enters like any other client, and leaves with its answer.

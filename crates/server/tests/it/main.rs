@@ -13,6 +13,7 @@ mod hubs;
 mod log;
 mod parked;
 mod presence;
+mod recovery;
 mod rooms;
 mod signalr;
 mod slow;

@@ -59,6 +59,9 @@ async fn whoever_watches_is_told_who_comes_and_who_leaves() {
     let left = json!([{"user": "ann", "peers": []}]);
     assert_eq!(change(&mut watcher).await, json!({"joined": [], "left": left, "count": 1}));
     assert_eq!(watcher.call("presence.unwatch", json!(["hall"])).await["result"], Value::Null);
+    // Any room that there may be.
+    let longest = "x".repeat(omniwire::Limits::default().name_len_max);
+    assert_eq!(watcher.call("presence.watch", json!([longest])).await["result"], json!([]));
     let _bob = user(address, "bob").await;
     let knows_bob = || namespace.presence("hall").iter().any(|p| p.user.as_deref() == Some("bob"));
     until(knows_bob).await;

@@ -117,6 +117,12 @@ impl PeerCell {
             && prepared.iter().all(|event| self.cell.outbox.push_own(event) != Err(PushError::Full))
     }
 
+    /// Who is now in the namespace as this peer: who came back as it, or it is still.
+    pub(crate) fn successor(&self) -> Option<Arc<Self>> {
+        let peer = self.space().hub.member(&self.member.id)?;
+        (peer.member.key == self.member.key).then_some(peer)
+    }
+
     /// It can't be who its client was: a new peer takes its place, and its client is told so by
     /// the ids of that one.
     pub(super) fn start_anew(self: &Arc<Self>) {
