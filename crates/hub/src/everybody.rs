@@ -26,6 +26,10 @@ impl<M: Member> Members<M> {
         &self.list
     }
 
+    pub(crate) fn into_vec(self) -> Vec<Arc<M>> {
+        self.list
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.list.len()
     }

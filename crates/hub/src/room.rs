@@ -42,8 +42,8 @@ pub struct HubConfig {
     /// Rooms without members whose histories are kept; of more, those are forgotten that have
     /// been without members the longest.
     pub idle_rooms_max: usize,
-    /// How the names of rooms begin that are the server's own, and remember nothing. Not counted
-    /// in `name_len_max`. If empty, there are none.
+    /// How the names of rooms begin that are the server's own, and remember nothing; then a letter
+    /// says of which kind. Neither counts in `name_len_max`. If empty, there are none.
     pub hidden: ByteString,
     /// Whether joins and leaves are logged, for [`Hub::take_change`]. Those of hidden rooms never are.
     pub logged: bool,
@@ -87,6 +87,11 @@ impl HubConfig {
 
     fn is_hidden(&self, room: &str) -> bool {
         !self.hidden.is_empty() && room.starts_with(&*self.hidden)
+    }
+
+    fn is_name_too_long(&self, room: &str) -> bool {
+        let own_len = if self.is_hidden(room) { self.hidden.len().saturating_add(1) } else { 0 };
+        room.len().saturating_sub(own_len) > self.name_len_max
     }
 }
 
@@ -232,8 +237,8 @@ pub struct Hub<M = Lone> {
     shards: Box<[Mutex<Shard<M>>]>,
     room_count: AtomicUsize,
     recent: Mutex<Recent>,
-    /// The keys of values that were said to everybody or to an id, without the values: nobody
-    /// joins there who would be given them. Locked after everybody.
+    /// The keys of values that were said to everybody, to an id or to a hidden room, without the
+    /// values: nobody joins there who would be given them. Locked after everybody.
     loose: Mutex<Values>,
     loose_lane: u32,
     /// Locked last.
@@ -497,8 +502,7 @@ impl<M: Member> Hub<M> {
         room: &ByteString,
         then: impl FnOnce(&mut Kept, bool),
     ) -> Result<RoomName, JoinError> {
-        let own_len = if self.config.is_hidden(room) { self.config.hidden.len() } else { 0 };
-        if room.len().saturating_sub(own_len) > self.config.name_len_max {
+        if self.config.is_name_too_long(room) {
             return Err(JoinError::NameTooLong);
         }
         let mut rooms = member.membership().rooms.lock();
@@ -527,13 +531,14 @@ impl<M: Member> Hub<M> {
     /// Takes a member out of a room. Whether it was there.
     pub fn leave(&self, member: &Arc<M>, room: &str) -> bool {
         let mut journal = self.journal.as_ref().map(Journal::lock);
-        if let Some(journal) = &mut journal {
-            journal.leave(member.membership().key, room);
-        }
         let mut rooms = member.membership().rooms.lock();
         let was_in = rooms.remove(|name| ***name == *room).is_some();
         if was_in {
             self.remove(member, room);
+            // Who is away is in no room, but comes back to those that it was in.
+            if let Some(journal) = &mut journal {
+                journal.leave(member.membership().key, room);
+            }
         }
         was_in
     }
@@ -591,6 +596,9 @@ impl<M: Member> Hub<M> {
             Entry::Occupied(entry) => return Some(entry.into_mut()),
             Entry::Vacant(vacant) => vacant,
         };
+        // The application's, which may panic: nothing is counted yet.
+        let policies = self.config.slow.as_ref().filter(|_| !self.config.is_hidden(room));
+        let slow = policies.map_or(SlowPolicy::Close, |policies| policies.0(room));
         if self.room_count.fetch_add(1, Ordering::Relaxed) >= self.config.all_rooms_max {
             self.room_count.fetch_sub(1, Ordering::Relaxed);
             return None;
@@ -599,8 +607,6 @@ impl<M: Member> Hub<M> {
         let new_history =
             |limits| History::new(limits, self.next_epoch.fetch_add(1, Ordering::Relaxed));
         let history = history.map(new_history);
-        let policies = self.config.slow.as_ref().filter(|_| !self.config.is_hidden(room));
-        let slow = policies.map_or(SlowPolicy::Close, |policies| policies.0(room));
         let lane = if slow == SlowPolicy::Close { 0 } else { self.config.lanes.fresh() };
         let kept = Kept { history, values: None, slow, lane };
         Some(made.insert(Room { members: Members::default(), kept }))
@@ -650,17 +656,6 @@ impl<M: Member> Hub<M> {
     fn shard(&self, room: &str) -> &Mutex<Shard<M>> {
         let hash = self.hasher.hash_one(room) as usize;
         &self.shards[hash % SHARD_COUNT]
-    }
-
-    /// Who is in any of these rooms; with no rooms, everybody. Each once.
-    pub fn members(&self, rooms: &[ByteString]) -> Vec<Arc<M>> {
-        let mut found = Members::default();
-        self.each_set(rooms, |_, members, _| {
-            for member in members {
-                found.insert(member);
-            }
-        });
-        found.as_slice().to_vec()
     }
 
     /// What a room remembers now, oldest first.

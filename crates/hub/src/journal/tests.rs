@@ -85,7 +85,7 @@ fn what_was_missed_comes_in_order_by_the_rooms_of_old() {
     let since = Since::Position(seen);
     assert_eq!(back(&hub, 1, &["a", "b"], &since).unwrap(), ["once", "all", "own", "last"]);
     assert_eq!(hub.member("id1").unwrap().rooms(), ["a", "b"]);
-    assert!(hub.members(&["b".into()]).iter().any(|member| member.key == gone.key));
+    assert_eq!((hub.room_len("b"), hub.member("id1").unwrap().key), (1, gone.key));
 }
 
 #[test]
@@ -126,6 +126,16 @@ fn whoever_never_heard_anything_comes_back_too_and_more_than_once() {
     assert_eq!(back(&hub, 1, &[], &Since::Entered).unwrap(), ["one"]);
     hub.step_out(&member(1));
     assert_eq!(back(&hub, 1, &[], &Since::Position(position)).unwrap(), [""; 0]);
+}
+
+#[test]
+fn who_is_away_leaves_no_room_behind_its_back() {
+    let (hub, now) = (hub(LIMITS), Instant::now());
+    let gone = entered(&hub, 1, &["a"]);
+    hub.step_out(&gone);
+    assert!(!hub.leave(&gone, "a"), "a handler that is still at work comes too late");
+    say(&hub, now, &["a"], "missed");
+    assert_eq!(back(&hub, 1, &["a"], &Since::Entered).unwrap(), ["missed"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Handing what is published to everybody it is for: encoded once per wire form.
 
 use super::{Hub, Kept};
+use crate::everybody::Members;
 use crate::member::RoomName;
 use crate::{Manner, Member, MemberKey, Membership, PushError, Pushed, SlowPolicy};
 use omniwire_session::{Args, ByteString, Lane, Place, Position, Prepared, WireForm, WireId};
@@ -32,7 +33,7 @@ pub struct Publication<'a> {
     pub remembered: Option<Instant>,
     /// Set if it is a value: rooms keep the newest of each key for those who join, and it takes
     /// the place of an older one that still waits for a member (of the same room; or, of those
-    /// to everybody and to its id, any). Histories do not remember it.
+    /// to everybody, to its id and to hidden rooms, any). Histories do not remember it.
     pub key: Option<&'a ByteString>,
 }
 
@@ -94,7 +95,7 @@ impl<M: Member> Hub<M> {
             self.create(target.rooms);
         }
         self.each_set(target.rooms, |room, members, kept| {
-            let (position, manner) = match kept {
+            let (position, manner) = match kept.filter(|_| !self.config.is_hidden(room)) {
                 Some(kept) => (kept.remember(publication), self.keep_value(kept, publication)),
                 None => (None, self.pass_value(publication)),
             };
@@ -120,6 +121,19 @@ impl<M: Member> Hub<M> {
             }
         });
         delivery
+    }
+
+    /// Whom something would be for. Each once.
+    pub fn members(&self, target: Target<'_>) -> Vec<Arc<M>> {
+        let except = self.except(&target);
+        let mut found = Members::default();
+        self.each_set(target.rooms, |_, members, _| {
+            let wanted = |member: &&Arc<M>| !except.contains(&member.membership().key);
+            for member in members.iter().filter(wanted) {
+                found.insert(member);
+            }
+        });
+        found.into_vec()
     }
 
     fn except(&self, target: &Target<'_>) -> HashSet<MemberKey> {
@@ -162,7 +176,7 @@ impl<M: Member> Hub<M> {
         kept.manner(0)
     }
 
-    /// The same outside of rooms, where no value is kept.
+    /// The same outside of rooms and in hidden ones, where no value is kept.
     fn pass_value(&self, publication: Publication<'_>) -> Manner {
         let Some(key) = publication.key else { return Manner::default() };
         let (limits, no_name) = (self.config.values, ByteString::new());

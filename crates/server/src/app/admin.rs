@@ -347,7 +347,10 @@ async fn tick(feed: Arc<Feed>) {
         let Some(shared) = feed.shared() else { return };
         if !feed.is_heard() {
             feed.ticking.store(false, Ordering::Release);
-            return;
+            // Whoever entered in between found it ticking.
+            if !feed.is_heard() || feed.ticking.swap(true, Ordering::AcqRel) {
+                return;
+            }
         }
         feed.stats(&shared, &mut before);
     }

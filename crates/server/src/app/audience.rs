@@ -156,8 +156,8 @@ impl Audience {
     /// new one takes its place, so that what waits is never out of date. A peer that reads slowly
     /// gets fewer values of a key, the newest for certain; between keys, order is not kept.
     /// Histories do not remember values. Each room keeps `values_max` keys. What is said to
-    /// everybody, to a peer's id or by [`Peer::alone`] takes the place of the last one of its key
-    /// that was said so and still waits, but is not kept.
+    /// everybody, to a user, to a peer's id or by [`Peer::alone`] takes the place of the last one of
+    /// its key that was said so and still waits, but is not kept.
     ///
     /// ```
     /// # async fn example(market: omniwire::NamespaceHandle) -> Result<(), omniwire::ArgsError> {
@@ -298,15 +298,7 @@ impl Audience {
 
     /// The peers.
     pub fn peers(&self) -> Vec<Peer> {
-        let excepted = match self.except_rooms.as_slice() {
-            [] => Vec::new(),
-            rooms => self.space.hub.members(rooms),
-        };
-        let is_excepted = |key: MemberKey| {
-            self.except.contains(&key) || excepted.iter().any(|peer| peer.member.key == key)
-        };
-        let peers = self.space.hub.members(&self.rooms).into_iter();
-        peers.filter(|peer| !is_excepted(peer.member.key)).map(Peer).collect()
+        self.space.hub.members(self.target()).into_iter().map(Peer).collect()
     }
 
     /// Puts all of them in a room; those that are in too many stay where they are.

@@ -79,6 +79,19 @@ fn outside_of_rooms_a_value_replaces_the_one_that_still_waits_and_is_not_kept() 
 }
 
 #[test]
+fn a_hidden_room_keeps_no_value() {
+    let hub = hub_with(|config| config.hidden = "own:".into());
+    let member = enter(&hub, 0);
+    join(&hub, &member, "own:uann");
+    assert_eq!(set(&hub, "own:uann", "unread", "1-").taken, 1);
+    assert_eq!(set(&hub, "own:uann", "unread", "2-").replaced, 1);
+    assert_eq!(got(&member), ["02-0"]);
+    assert!(hub.values("own:uann").is_empty());
+    hub.exit(&member);
+    assert_eq!(hub.room_count.load(Ordering::Relaxed), 0, "nor does it stay for that");
+}
+
+#[test]
 fn what_waits_for_a_joiner_is_replaced_too() {
     let hub = hub_with(|_| ());
     set(&hub, "ticker", "eur", "old-");
