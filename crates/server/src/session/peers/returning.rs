@@ -50,9 +50,17 @@ impl PeerCell {
         // Its `on_disconnect` takes its time.
         let (peer, token) = (Arc::clone(self), own.token.clone());
         tokio::spawn(async move {
-            match timeout(LEAVING_TIMEOUT, coming).await {
-                Ok(Ok(away)) => peer.ask_to_come_back(away),
-                _ => {
+            let came = match timeout(LEAVING_TIMEOUT, &mut coming).await {
+                Ok(came) => came.ok(),
+                Err(_) => {
+                    // It may have come just now.
+                    coming.close();
+                    coming.try_recv().ok()
+                }
+            };
+            match came {
+                Some(away) => peer.ask_to_come_back(away),
+                None => {
                     if let Some(recovery) = &peer.space().recovery {
                         recovery.give_up(&token);
                     }
