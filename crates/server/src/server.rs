@@ -247,6 +247,7 @@ impl Omniwire {
     /// Ends every session at once, each in its protocol's own words for "the server is going
     /// down". [`Omniwire::handlers_done`] waits for what they have begun.
     pub fn shut_down(&self) {
+        let _runtime = self.shared.timers.enter_runtime();
         for cell in self.shared.table.all() {
             cell.handle(Input::Close { reason: Reason::Shutdown }).ok();
         }

@@ -728,11 +728,13 @@ impl PeerCell {
     }
 
     pub(crate) fn hang_up(&self) {
+        let _runtime = self.cell.terms.shared.timers.enter_runtime();
         // A session that is over needs no end.
         self.cell.handle(Input::Close { reason: Reason::Kicked }).ok();
     }
 
     pub(crate) fn kick(&self, whole: bool, close: Option<(u16, ByteString)>) {
+        let _runtime = self.cell.terms.shared.timers.enter_runtime();
         // A session that is over needs no end.
         self.cell.handle(Input::Kick { link: self.member.link, whole, close }).ok();
     }

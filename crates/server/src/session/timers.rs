@@ -9,10 +9,9 @@ use parking_lot::Mutex;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::fmt;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
+use tokio::runtime::{EnterGuard, Handle};
 use tokio::sync::Notify;
 
 /// The deadlines of all sessions, and of namespaces. Each has at most a few entries: it adds one
@@ -22,7 +21,8 @@ pub(crate) struct Timers {
     heaps: Mutex<Heaps>,
     /// Something is due before all else, or nothing ever will be.
     news: Arc<Notify>,
-    started: AtomicBool,
+    /// That of their task, and so of all sessions.
+    runtime: OnceLock<Handle>,
 }
 
 impl Drop for Timers {
@@ -134,9 +134,17 @@ impl Timers {
         if is_first {
             self.news.notify_one();
         }
-        if !self.started.swap(true, Relaxed) {
+        self.runtime.get_or_init(|| {
             tokio::spawn(Self::run(Arc::downgrade(self), Arc::clone(&self.news)));
-        }
+            Handle::current()
+        });
+    }
+
+    /// For who may come from a thread that has no runtime, though what follows needs one: handlers,
+    /// and timers of theirs.
+    pub(crate) fn enter_runtime(&self) -> Option<EnterGuard<'_>> {
+        let runtime = self.runtime.get()?;
+        Handle::try_current().is_err().then(|| runtime.enter())
     }
 
     /// Whoever wakes this late stood still: the machine slept, or the process was starved. What

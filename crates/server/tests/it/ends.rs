@@ -1,10 +1,10 @@
 //! How sessions end: by the server, by slowness, by broken rules.
 
-use crate::harness::{Client, open, serve, until};
+use crate::harness::{Client, PATIENCE, open, serve, until};
 use crate::hostile::{Raw, masked};
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use omniwire::protocols::websocket::{CloseCode, Message};
-use omniwire::{Args, Drain, Limits, Namespace, Omniwire, Peer, RawArgs, WebSocketMount};
+use omniwire::{Args, Drain, Limits, Namespace, Omniwire, Peer, RawArgs, Reason, WebSocketMount};
 use serde_json::json;
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt as _;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
 fn echo() -> Namespace {
@@ -57,6 +57,33 @@ async fn a_server_that_drains_takes_nobody_and_lets_go_one_by_one() {
         assert_eq!(u16::from(client.closed().await), 1001);
     }
     until(|| omniwire.stats().sessions == 0).await;
+}
+
+/// What follows may need a runtime: that of the sessions.
+#[tokio::test]
+async fn a_thread_without_a_runtime_may_end_peers_and_the_server() {
+    let (say, mut said) = mpsc::unbounded_channel();
+    let namespace = echo().on_disconnect(move |peer: Peer, why: Reason| {
+        let say = say.clone();
+        async move {
+            tokio::spawn(async {}).await.unwrap();
+            say.send((peer.id().to_owned(), why)).unwrap();
+        }
+    });
+    let (omniwire, address) = serve(Omniwire::builder().namespace(namespace)).await;
+    let namespace = omniwire.namespace("/echo").unwrap();
+    let kick: fn(Omniwire, Peer) = |_, peer| peer.disconnect_session();
+    let hang_up: fn(Omniwire, Peer) = |_, peer| peer.hang_up();
+    let shut_down: fn(Omniwire, Peer) = |omniwire, _| omniwire.shut_down();
+    for (end, why) in
+        [(kick, Reason::Kicked), (hang_up, Reason::Kicked), (shut_down, Reason::Shutdown)]
+    {
+        let client = Client::connect(address, "/ws/echo").await;
+        let (omniwire, peer) = (omniwire.clone(), namespace.peer(&client.id).unwrap());
+        std::thread::spawn(move || end(omniwire, peer)).join().unwrap();
+        let said = timeout(PATIENCE, said.recv()).await.expect("its handler is done");
+        assert_eq!(said, Some((client.id, why)));
+    }
 }
 
 /// What a handler has begun, and what is done for a client that has gone, is done before the end.
@@ -228,7 +255,7 @@ async fn raw_frames_come_back_as_they_were() {
 }
 
 /// Says when it is dropped.
-struct Working(tokio::sync::mpsc::Sender<&'static str>);
+struct Working(mpsc::Sender<&'static str>);
 
 impl Drop for Working {
     fn drop(&mut self) {
@@ -238,7 +265,7 @@ impl Drop for Working {
 
 #[tokio::test]
 async fn an_admission_is_dropped_with_the_client_that_waits_for_it() {
-    let (say, mut said) = tokio::sync::mpsc::channel(2);
+    let (say, mut said) = mpsc::channel(2);
     let admit = move || {
         let say = say.clone();
         async move {
