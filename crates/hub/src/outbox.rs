@@ -533,6 +533,16 @@ impl Outbox {
         Drained::Some
     }
 
+    /// Ready if [`Outbox::drain`] has anything to give or to say; else keeps the waker.
+    pub fn poll_news(&self, context: &Context<'_>) -> Poll<()> {
+        let mut queue = self.queue.lock();
+        if queue.has_frames() || queue.ending().is_some() || queue.is_overflowed() {
+            return Poll::Ready(());
+        }
+        queue.waker = Some(context.waker().clone());
+        Poll::Pending
+    }
+
     /// Whether a peer may go on to say things that are answered here: not if much waits that it
     /// has not taken, however much others may still put there.
     pub fn has_room(&self) -> bool {

@@ -43,6 +43,13 @@ impl Place {
         self._counted = count;
         self
     }
+
+    /// So many messages leave, of so many bytes.
+    fn count_out(&self, count: u64, len: u64) {
+        let counters = &self.cell.terms.shared.counters;
+        counters.messages_out.fetch_add(count, Relaxed);
+        counters.bytes_out.fetch_add(len, Relaxed);
+    }
 }
 
 impl Drop for Place {

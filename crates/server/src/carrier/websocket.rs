@@ -4,9 +4,11 @@
 //! up to their first wait, then moves what the outbox has to the socket and writes it at once:
 //! all output of a turn leaves in one write.
 
+mod idle;
 pub(super) mod watch;
 
-use self::watch::{Bucket, Watch};
+use self::idle::{Idle, Io, Own, Passed};
+use self::watch::Watch;
 use super::Place;
 #[cfg(unix)]
 use super::engine::{Socket, Work};
@@ -27,7 +29,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 /// The socket takes no more from the outbox while this much is unwritten: what waits longer
@@ -81,7 +82,7 @@ fn drive<S>(
     deflate: Option<Agreed>,
     connection: Option<Arc<Connection>>,
 ) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Io + Send + 'static,
 {
     if let Ok(carried) = Carried::new(place, io, leftover, deflate) {
         tokio::spawn(async move {
@@ -101,23 +102,7 @@ enum State<S> {
     Over,
 }
 
-/// A connection on which nothing is under way.
-struct Idle<S> {
-    place: Place,
-    io: S,
-    own: Option<Box<Own>>,
-}
-
-/// What few connections have, besides what the mount says of all.
-#[derive(Default)]
-struct Own {
-    /// What the handshake agreed on.
-    deflate: Option<Agreed>,
-    /// Pings and Pongs that have come.
-    controls: Bucket,
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Carried<S> {
+impl<S: Io> Carried<S> {
     fn new(place: Place, io: S, leftover: Bytes, deflate: Option<Agreed>) -> io::Result<Self> {
         let own = deflate.map(|agreed| Own { deflate: Some(agreed), ..Own::default() });
         let driver = Driver::new(Idle { place, io, own: own.map(Box::new) }, leftover)?;
@@ -125,7 +110,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Carried<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for Carried<S> {
+impl<S: Io> Future for Carried<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
@@ -142,11 +127,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Carried<S> {
                 };
                 Poll::Pending
             }
-            State::Idle(idle) => {
+            State::Idle(mut idle) => {
+                let (rest, step) = match idle.pass(context) {
+                    Passed::Some(rest, step) => (rest, step),
+                    Passed::All => {
+                        carried.0 = State::Idle(idle);
+                        return Poll::Pending;
+                    }
+                    Passed::Panicked => return Poll::Ready(()),
+                };
                 // Only a client can fail to begin.
                 let Ok(mut driver) = Driver::new(idle, Bytes::new()) else {
                     return Poll::Ready(());
                 };
+                driver.go_on(rest, step);
                 if driver.poll(context).is_ready() {
                     return Poll::Ready(());
                 }
@@ -201,7 +195,7 @@ enum Turn {
     Done,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+impl<S: Io> Driver<S> {
     fn new(idle: Idle<S>, leftover: Bytes) -> io::Result<Self> {
         let Idle { place, io, own } = idle;
         let mut config = place.cell.terms.websocket.clone();
@@ -417,9 +411,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                     }
                 }
             }
-            let socket = &mut self.socket;
-            let counters = &self.place.cell.terms.shared.counters;
-            let step = self.place.cell.step(self.place.id, context, &mut |queue| {
+            let (socket, place) = (&mut self.socket, &self.place);
+            let step = place.cell.step(place.id, context, &mut |queue| {
                 let (mut count, mut len) = (0_u64, 0_u64);
                 while socket.buffered_amount() < UNWRITTEN_LEN_MAX {
                     let Some(frame) = VecDeque::pop_front(queue) else { break };
@@ -430,17 +423,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                         false => socket.queue_frames(frame.as_websocket().clone()),
                     }
                 }
-                counters.messages_out.fetch_add(count, Relaxed);
-                counters.bytes_out.fetch_add(len, Relaxed);
+                place.count_out(count, len);
             });
-            match step {
-                Step::Idle => return Turn::Done,
-                Step::Took => {}
-                Step::Ping => self.socket.queue(Message::Ping(Bytes::new())),
-                Step::End(ending) => self.end(&ending),
+            if self.follow(step) == Turn::Done {
+                break;
             }
         }
         Turn::Done
+    }
+
+    /// Goes on where no more was at hand than an idle connection keeps: writes this first.
+    fn go_on(&mut self, rest: Bytes, step: Step) {
+        if !rest.is_empty() {
+            self.socket.queue_frames(rest);
+        }
+        self.follow(step);
+    }
+
+    /// `Again`: there may be more.
+    fn follow(&mut self, step: Step) -> Turn {
+        match step {
+            Step::Idle | Step::TookAll => return Turn::Done,
+            Step::Took => {}
+            Step::Ping => self.socket.queue(Message::Ping(Bytes::new())),
+            Step::End(ending) => self.end(&ending),
+        }
+        Turn::Again
     }
 
     fn end(&mut self, ending: &Ending) {

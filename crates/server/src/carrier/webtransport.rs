@@ -218,8 +218,8 @@ impl Driver {
                 }
                 return;
             }
-            let (out, counters) = (&mut self.out, &self.place.cell.terms.shared.counters);
-            let step = self.place.cell.step(self.place.id, context, &mut |queue| {
+            let (out, place) = (&mut self.out, &self.place);
+            let step = place.cell.step(place.id, context, &mut |queue| {
                 let (mut count, mut len) = (0_u64, 0_u64);
                 while !out.is_full() {
                     let Some(frame) = VecDeque::pop_front(queue) else { break };
@@ -227,11 +227,10 @@ impl Driver {
                     len = len.saturating_add(frame.as_payload().len() as u64);
                     out.push(frame);
                 }
-                counters.messages_out.fetch_add(count, Relaxed);
-                counters.bytes_out.fetch_add(len, Relaxed);
+                place.count_out(count, len);
             });
             match step {
-                Step::Idle => return,
+                Step::Idle | Step::TookAll => return,
                 // Engine.IO pings by itself.
                 Step::Took | Step::Ping => {}
                 // There is no place for a code or a reason: the session ends.

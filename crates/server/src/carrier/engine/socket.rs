@@ -51,6 +51,11 @@ impl Socket {
         Self { stream, readiness: Readiness { write: true, ..Readiness::default() } }
     }
 
+    /// Whether nothing has come, and what is written is taken, as far as is known.
+    pub(crate) fn only_writes(&self) -> bool {
+        self.readiness == Readiness { write: true, ..Readiness::default() }
+    }
+
     /// Hears what the selector said.
     pub(super) fn note(&mut self, news: Readiness) {
         self.readiness = Readiness::of_bits(self.readiness.bits() | news.bits());

@@ -49,8 +49,10 @@ pub(super) enum Ping {
 pub(crate) enum Step {
     /// Nothing; the waker will be woken.
     Idle,
-    /// Frames were taken: write them and ask again.
+    /// Frames were taken, or offered: write them and ask again.
     Took,
+    /// All there were have been taken: write them; the waker will be woken.
+    TookAll,
     /// Send a Ping.
     Ping,
     /// End like this.
@@ -190,10 +192,15 @@ impl Cell {
                     }
                 });
                 // What the socket did not take has left the outbox all the same.
-                if !passed.is_empty()
-                    && let Some(attached) = core.attached(id)
+                if !passed.is_empty() {
+                    if let Some(attached) = core.attached(id) {
+                        attached.send_direct(passed);
+                    }
+                } else if drained == Drained::Some
+                    && !held_back
+                    && self.outbox.poll_news(context).is_pending()
                 {
-                    attached.send_direct(passed);
+                    return Step::TookAll;
                 }
                 drained
             };
