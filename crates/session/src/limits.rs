@@ -187,7 +187,7 @@ limits! {
     presence_people_max: count = 1000,
         "People whom presence lists in one room; of more, nobody is told.";
     name_len_max: bytes = 255,
-        "The name of a room, an event or a namespace.";
+        "The name of a room or a user, the key of a value, the id of a publication.";
     idle_rooms_max: count = 10_000,
         "Recoverable rooms without members that a namespace remembers. By their names they are \
          in 16 parts, each of which forgets by itself.";

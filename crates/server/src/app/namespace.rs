@@ -386,7 +386,7 @@ impl Namespace {
     /// [`NamespaceHandle::history`] gives, at most 1 MiB of them and for five minutes. Clients are
     /// told where each event stands (`offset` and `epoch` in envelopes, `id` in event streams), and
     /// those that come back get what they missed, or are told that they can't. An event that was
-    /// said to several rooms stands in each.
+    /// said to several rooms stands in each, and who comes back to two of these gets it by both.
     #[must_use]
     pub fn recoverable(self, count: usize) -> Self {
         let age_max = Duration::from_secs(300);
