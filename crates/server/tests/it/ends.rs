@@ -62,12 +62,12 @@ async fn a_server_that_drains_takes_nobody_and_lets_go_one_by_one() {
 /// What follows may need a runtime: that of the sessions.
 #[tokio::test]
 async fn a_thread_without_a_runtime_may_end_peers_and_the_server() {
-    let (say, mut said) = mpsc::unbounded_channel();
+    let (say, mut said) = mpsc::channel(3);
     let namespace = echo().on_disconnect(move |peer: Peer, why: Reason| {
         let say = say.clone();
         async move {
             tokio::spawn(async {}).await.unwrap();
-            say.send((peer.id().to_owned(), why)).unwrap();
+            say.try_send((peer.id().to_owned(), why)).unwrap();
         }
     });
     let (omniwire, address) = serve(Omniwire::builder().namespace(namespace)).await;
