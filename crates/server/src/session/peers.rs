@@ -1,43 +1,37 @@
-//! The peers of a session: what waits for its handler, and what waits for the client's answer.
+//! The peers of a session: what comes for each, and in which order its handlers are started.
 
+mod admission;
 mod failures;
 mod guarded;
+mod handling;
 mod inbox;
 mod questions;
 mod returning;
 mod rooms;
+mod streams;
 mod user;
 
 pub(crate) use failures::Lines;
 pub(crate) use guarded::{AtWork, Away};
 pub(crate) use questions::{Answered, Awaited, OpenQuestions, Question};
 
-use self::guarded::{Guarded, conclude, guard, panicked};
 use self::inbox::{Inbox, Stage, Work};
 use super::cell::{Cell, Entrance};
-use super::recovery::{Former, Recoverable};
-use crate::app::arguments::ArgsError;
-use crate::app::failure::{Failure, bad_arguments};
-use crate::app::handler::{BoxedHandler, CallContext, Items, Outcome, OutcomeFuture};
+use super::recovery::Recoverable;
+use crate::app::handler::CallContext;
 use crate::app::namespace::Space;
 use crate::app::peer::Peer;
 use crate::app::upload;
-use crate::quoted::quoted;
-use crate::wires;
-use futures_util::StreamExt as _;
 use omniwire_hub::{Member, MemberKey, Membership, Outbox};
 use omniwire_session::{
-    Args as RawArgs, ByteString, Call, CallError, CallErrorKind, CallId, Input, Link, Outgoing,
-    Position, Reason, WireForm,
+    Args as RawArgs, ByteString, Call, CallError, CallId, Input, Link, Position, Reason, WireForm,
 };
 use parking_lot::Mutex;
 use smol_str::SmolStr;
 use std::any::Any;
 use std::fmt;
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::task::Poll;
 use tokio::sync::oneshot;
 
 /// Values that the application keeps with a peer, one per type.
@@ -248,135 +242,6 @@ impl PeerCell {
         }
     }
 
-    fn enter(self: &Arc<Self>) {
-        match self.recovery().and_then(|own| own.former.lock().take()) {
-            None => self.ask_to_come_in(),
-            Some(Former::Away(away)) => self.ask_to_come_back(away),
-            Some(Former::Here(former)) => self.take_over(&former),
-        }
-    }
-
-    fn ask_to_come_in(self: &Arc<Self>) {
-        let user = self.space().user_of(self.cell.request());
-        let Some(handler) = &self.space().handlers.admit else { return self.come_in(user) };
-        self.remember_user(user);
-        let mut outcome = guard(handler, self.context(ByteString::from_static("admit")));
-        let peer = Arc::clone(self);
-        let then = move |outcome: Result<Outcome, Failure>| {
-            let left = peer.inbox.lock().end_admission();
-            match outcome {
-                // Who has left meanwhile does not come in.
-                Ok(_) if left => peer.admit(Err(left_meanwhile())),
-                Ok(_) => peer.come_in(peer.user()),
-                Err(failure) => peer.turn_away("admit", failure),
-            }
-            peer.pump(None);
-        };
-        if let Poll::Ready(outcome) = outcome.poll_now() {
-            return then(outcome);
-        }
-        // Nobody keeps it at work who does not wait for it.
-        let mut left = self.watch_leave();
-        let outcome = async move {
-            tokio::select! {
-                biased;
-                outcome = outcome => outcome,
-                _ = &mut left => Err(left_meanwhile()),
-            }
-        };
-        conclude(&self.cell.terms.shared.at_work, Guarded::new(Box::pin(outcome)), then);
-    }
-
-    /// Ready when the client has left.
-    fn watch_leave(&self) -> oneshot::Receiver<()> {
-        let (stays, left) = oneshot::channel();
-        let mut inbox = self.inbox.lock();
-        if !inbox.left {
-            inbox.more().admission = Some(stays);
-        }
-        left
-    }
-
-    fn come_in(self: &Arc<Self>, user: Option<String>) {
-        let space = self.space();
-        if !self.is_let_in(user.as_deref()) {
-            return self.start_anew();
-        }
-        if let Some(user) = user {
-            if let Err(error) = space.hub.join(self, &space.user_room(&user)) {
-                return self.admit(Err(Failure::client(error.to_string())));
-            }
-            self.forget_user();
-        }
-        if let Some(feed) = &space.feed {
-            feed.connected(&Peer(Arc::clone(self)));
-        }
-        let Some(handler) = &space.handlers.connect else { return self.admit(Ok(())) };
-        let outcome = guard(handler, self.context(ByteString::from_static("connect")));
-        let peer = Arc::clone(self);
-        conclude(&self.cell.terms.shared.at_work, outcome, move |outcome| {
-            match outcome {
-                Ok(_) => peer.admit(Ok(())),
-                Err(failure) => peer.turn_away("connect", failure),
-            }
-            peer.pump(None);
-        });
-    }
-
-    fn turn_away(self: &Arc<Self>, handler: &'static str, failure: Failure) {
-        self.note(&ByteString::from_static(handler), &failure);
-        self.admit(Err(failure));
-    }
-
-    fn admit(self: &Arc<Self>, admitted: Result<(), Failure>) {
-        let link = self.member.link;
-        let input = match admitted {
-            Ok(()) => {
-                let token = self.recovery().map(|own| own.token.clone());
-                let id = ByteString::from(&*self.member.id);
-                Input::Accept { link, id, token }
-            }
-            Err(failure) => {
-                tracing::debug!(peer = %self.member.id, ?failure, "turned away");
-                self.exit(None);
-                self.cell.outbox.forget(link);
-                let detailed = self.space().handlers.detailed_errors;
-                Input::Refuse { link, refusal: failure.into_refusal(detailed) }
-            }
-        };
-        let stage = match input {
-            Input::Accept { .. } => Stage::Open,
-            _ => Stage::Refused,
-        };
-        self.inbox.lock().stage = stage;
-        // A session that ended meanwhile has nobody to tell.
-        self.cell.handle(input).ok();
-    }
-
-    fn leave(self: &Arc<Self>, reason: Reason) {
-        let peer = Arc::clone(self);
-        {
-            let mut inbox = self.inbox.lock();
-            if inbox.stage != Stage::Open {
-                // It was turned away, and is out already.
-                return;
-            }
-            inbox.stage = Stage::Gone;
-        }
-        let Some(handler) = &self.space().handlers.disconnect else {
-            return peer.exit(Some(reason));
-        };
-        let mut context = self.context(ByteString::from_static("disconnect"));
-        context.reason = Some(reason);
-        let outcome = guard(handler, context);
-        conclude(&self.cell.terms.shared.at_work, outcome, move |outcome| {
-            if let Err(failure) = outcome {
-                peer.note(&ByteString::from_static("disconnect"), &failure);
-            }
-            peer.exit(Some(reason));
-        });
-    }
-
     fn context(self: &Arc<Self>, name: ByteString) -> CallContext {
         CallContext {
             peer: Peer(Arc::clone(self)),
@@ -384,306 +249,6 @@ impl PeerCell {
             args: RawArgs::default(),
             uploads: Vec::new(),
             reason: None,
-        }
-    }
-
-    fn start(self: &Arc<Self>, queued: Queued) {
-        let takes_slot = queued.takes_slot();
-        match queued.arrival {
-            Arrival::Message(Pending { call: Some(call), .. }) if queued.cancelled => {
-                self.say(Outgoing::End { call: &call.id, error: None });
-            }
-            Arrival::Message(pending) => self.start_message(pending, queued.uploads, takes_slot),
-            Arrival::Join(wish) => self.start_join(wish),
-            Arrival::LeaveRoom(RoomWish { room, call, answer, .. }) => {
-                self.space().hub.leave(self, &room);
-                self.space().settle();
-                let answering = Answering { event: room, call, channel: answer, joins: false };
-                self.answer(answering, Ok(RawArgs::default()));
-            }
-            Arrival::Leave(reason) => self.leave(reason),
-        }
-    }
-
-    fn start_message(
-        self: &Arc<Self>,
-        pending: Pending,
-        uploads: Vec<upload::Receiver>,
-        takes_slot: bool,
-    ) {
-        let Pending { name, args, call, uploads: _, answer } = pending;
-        let answering = Answering { event: name.clone(), call, channel: answer, joins: false };
-        if let Some(feed) = &self.space().feed {
-            feed.event("event_received", &self.space().name, &self.member.id, &name, &args);
-        }
-        let handler = match self.find_handler(&answering, &args, uploads.len()) {
-            Ok(handler) => handler,
-            Err(error) => {
-                let (event, message) = (quoted(&*name), quoted(&*error.message));
-                tracing::debug!(%event, %message, "an event is refused");
-                return self.answer(answering, Err(error));
-            }
-        };
-        let mut context = self.context(name);
-        context.args = args;
-        context.uploads = uploads;
-        self.conduct(answering, guard(handler, context), takes_slot);
-    }
-
-    /// The handler of an event, or why there is none for it as it came.
-    fn find_handler(
-        &self,
-        Answering { event, call, .. }: &Answering,
-        args: &RawArgs,
-        uploads: usize,
-    ) -> Result<&BoxedHandler, CallError> {
-        let refused = |kind, text: String| {
-            Err(CallError { kind, event: event.clone(), message: text.into() })
-        };
-        let methods = self.cell.terms.methods;
-        let Some(handler) = self.space().handler(event, methods) else {
-            let text = format!("nobody handles the event '{event}'");
-            return refused(CallErrorKind::NotFound, text);
-        };
-        let shape = handler.shape;
-        if methods && let Err(text) = shape.counts(args) {
-            return Err(self.call_error(event, bad_arguments(ArgsError::new(text))));
-        }
-        let stream = call.as_ref().filter(|call| call.stream);
-        if shape.streams && stream.is_none() {
-            let text = "this event answers with a stream, which the call did not ask for";
-            return refused(CallErrorKind::WrongManner { streams: true }, text.into());
-        }
-        if methods && stream.is_some() && !shape.streams {
-            let text = "this event does not answer with a stream";
-            return refused(CallErrorKind::WrongManner { streams: false }, text.into());
-        }
-        if methods && uploads != shape.uploads {
-            let wanted = shape.uploads;
-            let text = format!("Client sent {uploads} stream(s), Hub method expects {wanted}.");
-            return refused(CallErrorKind::Failed, text);
-        }
-        match stream.map(|call| self.may_stream(&call.id)) {
-            Some(Err((kind, text))) => refused(kind, text.into()),
-            _ => Ok(handler),
-        }
-    }
-
-    fn may_stream(&self, id: &CallId) -> Result<(), (CallErrorKind, &'static str)> {
-        let inbox = self.inbox.lock();
-        let Some(more) = &inbox.more else { return Ok(()) };
-        if more.streams.contains_key(id) {
-            return Err((CallErrorKind::IdInUse, "another call that is not over has this id"));
-        }
-        if more.streams.len() >= self.cell.terms.shared.limits.calls_max {
-            return Err((CallErrorKind::Failed, "there are too many streams"));
-        }
-        Ok(())
-    }
-
-    fn start_join(self: &Arc<Self>, wish: RoomWish) {
-        let RoomWish { room, call, since, answer } = wish;
-        let answering = Answering { event: room.clone(), call, channel: answer, joins: true };
-        let Some(handler) = &self.space().handlers.join else {
-            let error = CallError {
-                kind: CallErrorKind::Forbidden,
-                message: "clients may not join rooms of this namespace".into(),
-                event: room,
-            };
-            return self.answer(answering, Err(error));
-        };
-        let mut context = self.context(ByteString::from_static("join"));
-        context.args = RawArgs::from_text(room.clone());
-        let allowed = guard(handler, context);
-        let peer = Arc::clone(self);
-        let joined = async move {
-            let outcome = allowed.await?;
-            let joined = peer.join(&room, since);
-            joined.map_err(|error| Failure::client(error.to_string()))?;
-            Ok(outcome)
-        };
-        self.conduct(answering, Guarded::new(Box::pin(joined)), true);
-    }
-
-    /// Sees a handler through to its answer.
-    fn conduct(self: &Arc<Self>, answering: Answering, mut outcome: Guarded, takes_slot: bool) {
-        if takes_slot {
-            outcome.count_for(self);
-        }
-        if let Poll::Ready(outcome) = outcome.poll_now() {
-            return self.conclude(answering, outcome);
-        }
-        let slot = outcome.hold_slot();
-        let (peer, id) = (Arc::clone(self), answering.stream_id());
-        self.spawn(id, async move {
-            match outcome.await {
-                Ok(Outcome::Stream(items)) => {
-                    drop(slot);
-                    peer.stream(answering, items).await;
-                }
-                // The slot is free when the answer is on its way.
-                outcome => peer.conclude(answering, outcome),
-            }
-        });
-    }
-
-    fn conclude(self: &Arc<Self>, answering: Answering, outcome: Result<Outcome, Failure>) {
-        let mut after = None;
-        let outcome = match outcome {
-            Ok(Outcome::Reply(args)) => Ok(args),
-            Ok(Outcome::ReplyThen(args, then)) => {
-                after = Some(then);
-                Ok(args)
-            }
-            Ok(Outcome::Stream(items)) => {
-                let (peer, id) = (Arc::clone(self), answering.stream_id());
-                return self.spawn(id, async move { peer.stream(answering, items).await });
-            }
-            Err(failure) => Err(self.call_error(&answering.event, failure)),
-        };
-        if let Some(id) = answering.stream_id() {
-            self.inbox.lock().take_stream(&id);
-        }
-        self.answer(answering, outcome);
-        if let Some(after) = after {
-            self.finish(after);
-        }
-    }
-
-    /// Does what a handler wanted done after its answer.
-    fn finish(self: &Arc<Self>, after: OutcomeFuture) {
-        let peer = Arc::clone(self);
-        conclude(&self.cell.terms.shared.at_work, Guarded::new(after), move |outcome| {
-            if let Err(failure) = outcome {
-                peer.note(&ByteString::from_static("what followed an answer"), &failure);
-            }
-        });
-    }
-
-    /// Spawns a task; if it answers a call with a stream, the client may cancel it.
-    fn spawn(
-        self: &Arc<Self>,
-        streaming: Option<CallId>,
-        task: impl Future<Output = ()> + Send + 'static,
-    ) {
-        let working = self.cell.terms.shared.at_work.begin();
-        let task = async move {
-            task.await;
-            drop(working);
-        };
-        let Some(id) = streaming else {
-            tokio::spawn(task);
-            return;
-        };
-        // Under the lock, so that the task can't be done before it is listed.
-        let mut inbox = self.inbox.lock();
-        let is_wanted = inbox.begin_stream(&id);
-        if inbox.left || !is_wanted {
-            // Nobody would ever end it.
-            drop(inbox);
-            drop(task);
-            return self.say(Outgoing::End { call: &id, error: None });
-        }
-        inbox.more().streams.insert(id, tokio::spawn(task).abort_handle());
-    }
-
-    async fn stream(self: &Arc<Self>, answering: Answering, items: Items) {
-        let Some(id) = answering.stream_id() else { return };
-        let mut items = AssertUnwindSafe(items).catch_unwind();
-        let mut error = None;
-        while let Some(item) = items.next().await {
-            match item.unwrap_or_else(|panic| Err(panicked(&*panic))) {
-                Ok(item) => self.say(Outgoing::Item { call: &id, item: &item }),
-                Err(failure) => {
-                    error = Some(self.call_error(&answering.event, failure));
-                    break;
-                }
-            }
-            std::future::poll_fn(|context| self.cell.outbox.poll_room(context)).await;
-        }
-        // Whoever takes it off the list says the last word.
-        if self.inbox.lock().take_stream(&id).is_some() {
-            self.say(Outgoing::End { call: &id, error: error.as_ref() });
-        }
-    }
-
-    fn say(&self, what: Outgoing<'_>) {
-        if let Some(prepared) = wires::encode(self.member.wire, self.space(), what) {
-            // To a peer that is gone or too slow, nothing can be said.
-            self.push(&prepared).ok();
-        }
-    }
-
-    fn answer(&self, answering: Answering, outcome: Answer) {
-        if let Some(channel) = answering.channel {
-            // Nobody listens if the request was aborted.
-            channel.send(outcome).ok();
-        } else if let Some(call) = answering.call {
-            self.say(Outgoing::Reply { call: &call.id, outcome: outcome.as_ref() });
-        } else if let Err(error) = outcome {
-            let (event, message) = (quoted(&*answering.event), quoted(&*error.message));
-            tracing::debug!(%event, %message, "event failed");
-            if answering.joins {
-                self.say_not_joined(&answering.event, &error);
-            }
-        }
-    }
-
-    // What the client sends besides events.
-
-    /// The client no longer wants a stream: it ends, without an error. One that has not begun
-    /// ends when its turn comes.
-    pub(crate) fn cancel(&self, call: &CallId) {
-        let mut inbox = self.inbox.lock();
-        if let Some(handle) = inbox.take_stream(call) {
-            handle.abort();
-            return self.say(Outgoing::End { call, error: None });
-        }
-        let mut queue = inbox.more.iter_mut().flat_map(|more| &mut more.queue);
-        if let Some(queued) = queue.find(|queued| queued.stream() == Some(call)) {
-            queued.cancelled = true;
-        } else if let Some(more) = &mut inbox.more {
-            more.starting.take_if(|starting| starting == call);
-        }
-    }
-
-    /// What is above the limit is not opened: the handler will miss it.
-    fn open_uploads(&self, inbox: &mut Inbox, streams: &[ByteString]) -> Vec<upload::Receiver> {
-        if streams.is_empty() {
-            return Vec::new();
-        }
-        let (max, uploads) = (self.cell.terms.shared.limits.calls_max, &mut inbox.more().uploads);
-        if uploads.len().saturating_add(streams.len()) > max {
-            uploads.retain(|_, upload| !upload.is_closed());
-        }
-        let room = max.saturating_sub(uploads.len());
-        let open = |stream: &ByteString| {
-            let (sender, receiver) = upload::channel(&self.cell);
-            uploads.insert(stream.clone(), sender);
-            receiver
-        };
-        streams.iter().take(room).map(open).collect()
-    }
-
-    /// An item of a stream that the client sends. One that no handler takes is dropped.
-    pub(crate) fn uploaded(&self, stream: &ByteString, item: upload::Item) {
-        let mut inbox = self.inbox.lock();
-        let Some(more) = &mut inbox.more else { return };
-        let Some(upload) = more.uploads.get(stream) else { return };
-        if !upload.send(&self.cell, item) {
-            more.uploads.remove(stream);
-            inbox.tidy();
-        }
-    }
-
-    pub(crate) fn upload_ended(&self, stream: &ByteString, error: Option<ByteString>) {
-        if let Some(error) = error {
-            self.uploaded(stream, Err(error));
-        }
-        let mut inbox = self.inbox.lock();
-        if let Some(more) = &mut inbox.more {
-            more.uploads.remove(stream);
-            inbox.tidy();
         }
     }
 
@@ -761,24 +326,4 @@ impl Queued {
         };
         call.as_ref().filter(|call| call.stream).map(|call| &call.id)
     }
-}
-
-/// Who waits for the answer to an event.
-#[derive(Debug)]
-struct Answering {
-    event: ByteString,
-    call: Option<Call>,
-    channel: Option<oneshot::Sender<Answer>>,
-    /// It is a wish to be in the room of this name.
-    joins: bool,
-}
-
-impl Answering {
-    fn stream_id(&self) -> Option<CallId> {
-        self.call.as_ref().filter(|call| call.stream).map(|call| call.id.clone())
-    }
-}
-
-fn left_meanwhile() -> Failure {
-    Failure::client("left while it was let in")
 }

@@ -1,7 +1,8 @@
 //! How a peer comes in and goes, where it may come back.
 
+use super::PeerCell;
+use super::admission::left_meanwhile;
 use super::inbox::Stage;
-use super::{PeerCell, left_meanwhile};
 use crate::session::recovery::{Away, Former, Recoverable, Recovery};
 use crate::wires;
 use omniwire_hub::{Entry, MemberKey, PushError, Welcome};
