@@ -11,8 +11,9 @@
 //! answer; and events whose name an `EventSource` would misread: `open`, `error` and `message`
 //! (its own), `omniwire` (ours), the empty name, and names with control characters.
 //!
-//! The end of the stream makes an `EventSource` come back. A client that was told `refused` or
-//! `close` calls its `close()`, or gets a new session.
+//! The end of the stream makes an `EventSource` come back. If it was turned away, or the application
+//! ended it, the last event has the id [`LAST_ID`]: who comes back with that is to be answered by
+//! 204, by which an `EventSource` ends for good.
 //!
 //! An `EventSource` that comes back says the last `id:` as `Last-Event-ID` ([`Places`]), and is told
 //! for each room by the envelope `resume` whether all that it missed follows.
@@ -43,6 +44,9 @@ pub const HEARTBEAT: &str = ": \n\n";
 /// The event that carries a whole envelope.
 pub const ENVELOPE_EVENT: &str = "omniwire";
 
+/// The id of the last event of a client that is not to come back. It names no place.
+pub const LAST_ID: &str = "over";
+
 /// Writes what the application says.
 pub fn write_outgoing(out: &mut BytesMut, what: Outgoing<'_>) {
     let place = match what {
@@ -65,6 +69,14 @@ pub fn write_outgoing(out: &mut BytesMut, what: Outgoing<'_>) {
 /// Writes a whole envelope as an event of its own.
 pub fn write_envelope(out: &mut BytesMut, envelope: &[u8]) {
     write_event(out, ENVELOPE_EVENT, envelope, None);
+}
+
+/// Writes the envelope after which the client is not to come back.
+pub(crate) fn write_last(out: &mut BytesMut, envelope: &[u8]) {
+    out.extend_from_slice(ID_FIELD);
+    out.extend_from_slice(LAST_ID.as_bytes());
+    out.extend_from_slice(b"\n");
+    write_envelope(out, envelope);
 }
 
 /// Writes where a client stands in a room that it has just joined.

@@ -91,6 +91,8 @@ struct Http {
     places: Places,
     /// Polls that brought something.
     poll_count: u64,
+    /// What is said now is the last, and an `EventSource` is not to come back.
+    for_good: bool,
     deadline: Option<Instant>,
 }
 
@@ -136,6 +138,7 @@ impl PlainSession {
             spent: false,
             places: Places::default(),
             poll_count: 0,
+            for_good: false,
             deadline: None,
         };
         Self {
@@ -330,6 +333,7 @@ impl PlainSession {
         }
         let mut out = BytesMut::new();
         envelope::write_refused(&mut out, refusal);
+        self.end_for_good();
         self.transmit(json::into_text(out));
         self.end(Reason::Kicked, 1008, refusal.message.clone());
     }
@@ -355,11 +359,21 @@ impl PlainSession {
             Speech::Socket | Speech::Poll => envelope,
             Speech::Stream => {
                 let mut out = BytesMut::with_capacity(envelope.len().saturating_add(32));
-                event_stream::write_envelope(&mut out, envelope.as_bytes());
+                if self.http().is_some_and(|http| http.for_good) {
+                    event_stream::write_last(&mut out, envelope.as_bytes());
+                } else {
+                    event_stream::write_envelope(&mut out, envelope.as_bytes());
+                }
                 json::into_text(out)
             }
         };
         self.outputs.push_back(Output::Transmit(Message::Text(text)));
+    }
+
+    fn end_for_good(&mut self) {
+        if let Some(http) = self.http_mut() {
+            http.for_good = true;
+        }
     }
 
     /// The server ends it.
@@ -488,6 +502,7 @@ impl Session for PlainSession {
             Input::Refuse { refusal, .. } => self.refuse(&refusal),
             Input::Kick { close, .. } => {
                 let (code, text) = close.unwrap_or((1000, ByteString::new()));
+                self.end_for_good();
                 self.finish(Reason::Kicked, code, text);
             }
             Input::Close { reason } => self.shut(reason),

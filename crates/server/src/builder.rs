@@ -11,6 +11,7 @@ use crate::edge::access::Origins;
 use crate::edge::answers;
 use crate::edge::crowd::Crowd;
 use crate::edge::hosts::Hosts;
+use crate::edge::site;
 use crate::mount::{
     BuildError, Mount, Mounts, PlainMount, SignalRMount, Site, SockJsMount, SocketIoMount,
     WebSocketMount,
@@ -97,16 +98,22 @@ impl Omniwire {
     /// What is to come keeps nothing of the request but what the mount does.
     fn answer(
         &self,
-        request: Request<Body>,
+        mut request: Request<Body>,
     ) -> impl Future<Output = Response<Body>> + Send + use<> {
         let asks_for_upgrade = answers::asks_for_upgrade(&request);
         let shared = Arc::clone(&self.shared);
-        let answer = AssertUnwindSafe(self.mounts.serve(Arc::clone(&shared), request));
+        let served = match site::take_in(&shared.hosts, &mut request) {
+            Some(refusal) => Err(refusal),
+            None => Ok(AssertUnwindSafe(self.mounts.serve(Arc::clone(&shared), request))),
+        };
         async move {
-            let mut answer = answer.catch_unwind().await.unwrap_or_else(|panic| {
-                panics::count(&shared.counters, panics::text_of(&*panic));
-                answers::plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
-            });
+            let mut answer = match served {
+                Ok(served) => served.catch_unwind().await.unwrap_or_else(|panic| {
+                    panics::count(&shared.counters, panics::text_of(&*panic));
+                    answers::plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
+                }),
+                Err(refusal) => refusal,
+            };
             if asks_for_upgrade {
                 answers::end_unless_upgraded(&mut answer);
             }
@@ -137,8 +144,9 @@ impl Builder {
         self
     }
 
-    /// The names that the server answers to, where it listens by itself ([`crate::serve`]). By
-    /// default any, but on a loopback address only local ones.
+    /// The names that the server answers to: its mounts, and under [`crate::serve`] all of the
+    /// router. By default any, but on a loopback address only local ones, which no other listener
+    /// tells.
     pub fn hosts(mut self, hosts: Hosts) -> Self {
         self.hosts = hosts;
         self

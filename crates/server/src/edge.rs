@@ -9,7 +9,7 @@ mod http1;
 mod http3;
 pub(crate) mod listener;
 pub(crate) mod prefixed;
-mod site;
+pub(crate) mod site;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
 mod written;

@@ -111,6 +111,11 @@ struct SocketIoGuide;
 #[doc = include_str!("../../../docs/rooms.md")]
 struct RoomsPage;
 
+/// Compiles the examples of the page about limits.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/limits.md")]
+struct LimitsPage;
+
 /// Compiles the example of the page about access.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/access.md")]

@@ -265,6 +265,29 @@ pub struct CallError {
     pub kind: CallErrorKind,
     /// The event that was called.
     pub event: ByteString,
-    /// For the client; empty for [`CallErrorKind::Internal`] unless details are on.
+    /// For the client; empty for [`CallErrorKind::Internal`] unless details are on
+    /// ([`CallError::text`]).
     pub message: ByteString,
+}
+
+impl CallError {
+    /// What a client without words of its own is told: the message, or what its kind says.
+    pub fn text(&self) -> &str {
+        if !self.message.is_empty() {
+            return &self.message;
+        }
+        match self.kind {
+            CallErrorKind::NotFound => "nobody handles this event",
+            CallErrorKind::BadArguments => "the arguments are not what the handler takes",
+            CallErrorKind::Forbidden => "not allowed",
+            CallErrorKind::WrongManner { streams: true } => {
+                "this event answers with a stream, which the call did not ask for"
+            }
+            CallErrorKind::WrongManner { streams: false } => {
+                "this event does not answer with a stream"
+            }
+            CallErrorKind::IdInUse => "another call has this id",
+            CallErrorKind::Failed | CallErrorKind::Internal => "the call failed",
+        }
+    }
 }

@@ -149,7 +149,7 @@ fn failure(error: &CallError) -> Args {
     out.extend_from_slice(b"{\"error\":{\"code\":");
     json::write_str(&mut out, error.kind.code());
     out.extend_from_slice(b",\"message\":");
-    json::write_str(&mut out, &error.message);
+    json::write_str(&mut out, error.text());
     out.extend_from_slice(b"}}");
     Args::from_valid_element(json::into_text(out))
 }

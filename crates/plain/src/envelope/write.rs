@@ -2,9 +2,7 @@
 
 use crate::Cursor;
 use bytes::BytesMut;
-use omniwire_session::{
-    Args, CallError, CallErrorKind, CallId, Outgoing, Place, Position, Refusal, Resume, json,
-};
+use omniwire_session::{Args, CallError, CallId, Outgoing, Place, Position, Refusal, Resume, json};
 use std::fmt::Write as _;
 
 /// Writes what the application says.
@@ -162,31 +160,14 @@ pub fn write_not_joined(out: &mut BytesMut, room: &str, error: &CallError) {
     out.extend_from_slice(b"{\"error\":{\"code\":");
     json::write_str(out, error.kind.code());
     out.extend_from_slice(b",\"message\":");
-    json::write_str(out, message_of(error));
+    json::write_str(out, error.text());
     out.extend_from_slice(b",\"room\":");
     json::write_str(out, room);
     out.extend_from_slice(b"}}");
 }
 
 fn write_call_error(out: &mut BytesMut, error: &CallError) {
-    write_error_body(out, error.kind.code(), message_of(error));
-}
-
-fn message_of(error: &CallError) -> &str {
-    if !error.message.is_empty() {
-        return &error.message;
-    }
-    match error.kind {
-        CallErrorKind::NotFound => "nobody handles this event",
-        CallErrorKind::BadArguments => "the arguments are not what the handler takes",
-        CallErrorKind::Forbidden => "not allowed",
-        CallErrorKind::WrongManner { streams: true } => {
-            "this event answers with a stream, which the call did not ask for"
-        }
-        CallErrorKind::WrongManner { streams: false } => "this event does not answer with a stream",
-        CallErrorKind::IdInUse => "another call has this id",
-        CallErrorKind::Failed | CallErrorKind::Internal => "the call failed",
-    }
+    write_error_body(out, error.kind.code(), error.text());
 }
 
 fn write_error_body(out: &mut BytesMut, code: &str, message: &str) {

@@ -246,7 +246,8 @@ fn refusals() {
     let mut bench = Bench::new(Manner::Raw);
     bench.attach(Carrier::EventStream);
     bench.put(Input::Refuse { link: Link::FIRST, refusal: Refusal::new("no") });
-    assert_eq!(bench.said(), ["event: omniwire\ndata: {\"refused\":{\"message\":\"no\"}}\n\n"]);
+    let refused = "id: over\nevent: omniwire\ndata: {\"refused\":{\"message\":\"no\"}}\n\n";
+    assert_eq!(bench.said(), [refused]);
 }
 
 #[test]
@@ -259,13 +260,22 @@ fn the_server_ends_it() {
     assert!(bench.said().is_empty(), "a WebSocket has its Close frame");
 
     let (mut bench, _) = Bench::entered(Manner::Raw, Carrier::LongPoll);
-    bench.put(kick);
+    bench.put(kick.clone());
     assert_eq!(bench.said(), [r#"{"close":{"code":3000,"reason":"Go away!"}}"#]);
 
+    // An EventSource is not to come back.
     let (mut bench, _) = Bench::entered(Manner::Raw, Carrier::EventStream);
-    let outputs = bench.put(Input::Close { reason: Reason::Shutdown });
-    assert_eq!(closed(&outputs), (Reason::Shutdown, 1001));
-    assert!(bench.said()[0].contains("\"close\":{\"code\":1001"));
+    bench.put(kick);
+    assert!(bench.said()[0].starts_with("id: over\nevent: omniwire\ndata: {\"close\""));
+
+    // It is to, if the server goes down or was hung up on.
+    for (reason, code) in [(Reason::Shutdown, 1001), (Reason::Kicked, 1000)] {
+        let (mut bench, _) = Bench::entered(Manner::Raw, Carrier::EventStream);
+        let outputs = bench.put(Input::Close { reason });
+        assert_eq!(closed(&outputs), (reason, code));
+        let close = format!("event: omniwire\ndata: {{\"close\":{{\"code\":{code}");
+        assert!(bench.said()[0].starts_with(&close));
+    }
 }
 
 #[test]

@@ -331,7 +331,7 @@ impl Peer {
     }
 
     /// Ends this peer with a close code (3000 to 4999) and reason, for protocols that have them:
-    /// plain WebSocket and SockJS.
+    /// those of plain clients and SockJS.
     pub fn close(&self, code: u16, reason: impl Into<ByteString>) {
         self.0.kick(true, Some((code, reason.into())));
     }

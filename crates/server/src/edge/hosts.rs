@@ -47,9 +47,9 @@ impl Hosts {
         Ok(Self(Rule::List(names.into_iter().map(parse).collect::<Result<_, _>>()?)))
     }
 
-    /// Whether the server, which listens on this address, answers a request. One that names no host
-    /// passes: whether it may do so is for others to say.
-    pub(crate) fn judge<T>(&self, request: &Request<T>, local: IpAddr) -> Verdict {
+    /// Whether the server, which listens on this address, if that is known, answers a request. One
+    /// that names no host passes: whether it may do so is for others to say.
+    pub(crate) fn judge<T>(&self, request: &Request<T>, local: Option<IpAddr>) -> Verdict {
         let target = request.uri().authority().cloned();
         let headers = request.headers().get_all(header::HOST).iter();
         let parsed = headers.map(|value| Authority::try_from(value.as_bytes()));
@@ -64,11 +64,12 @@ impl Hosts {
         verdict
     }
 
-    fn allow(&self, host: &str, local: IpAddr) -> bool {
+    fn allow(&self, host: &str, local: Option<IpAddr>) -> bool {
         match &self.0 {
             Rule::Any => true,
-            Rule::LocalOnLoopback if !local.to_canonical().is_loopback() => true,
-            Rule::LocalOnLoopback => is_allowed(host, &[]),
+            Rule::LocalOnLoopback => {
+                !local.is_some_and(|ip| ip.to_canonical().is_loopback()) || is_allowed(host, &[])
+            }
             Rule::List(names) => is_allowed(host, names),
         }
     }

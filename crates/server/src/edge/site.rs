@@ -10,6 +10,7 @@ use crate::request::Secure;
 use crate::server::{Omniwire, Shared};
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use http::{HeaderValue, Request, Response, Version, header};
 use omniwire_session::limits::Limits;
 use std::net::{IpAddr, SocketAddr};
@@ -82,8 +83,9 @@ impl Site {
         mut request: Request<Body>,
     ) -> impl Future<Output = Response<Body>> + Send + use<> {
         visit.connection.greeted();
-        let routed = match self.hosts.judge(&request, self.local) {
-            Verdict::Ours => {
+        let routed = match refuse_host(&self.hosts, &request, Some(self.local)) {
+            Some(refusal) => Err(refusal),
+            None => {
                 name_host(&mut request);
                 let extensions = request.extensions_mut();
                 extensions.insert(Remote(visit.remote));
@@ -94,8 +96,6 @@ impl Site {
                 extensions.insert(Arc::clone(&visit.connection));
                 Ok(self.router.clone().call(request))
             }
-            Verdict::NotOurs => Err(misdirected(&request)),
-            Verdict::Malformed => Err(answers::bad_host()),
         };
         let alternative = self.alternative.clone().filter(|_| visit.secure);
         async move {
@@ -108,6 +108,35 @@ impl Site {
             }
             response
         }
+    }
+}
+
+/// Takes in a request that a listener of somebody else's received, `axum::serve` for one. Of the
+/// connection it knows what axum's `ConnectInfo` says, if that is there. The answer, if it names a
+/// host that is not ours.
+pub(crate) fn take_in(hosts: &Hosts, request: &mut Request<Body>) -> Option<Response<Body>> {
+    if request.extensions().get::<Remote>().is_some() {
+        return None;
+    }
+    let refusal = refuse_host(hosts, request, None);
+    name_host(request);
+    let remote = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    if let Some(&ConnectInfo(remote)) = remote {
+        request.extensions_mut().insert(Remote(remote));
+    }
+    refusal
+}
+
+/// `local`: where the server listens, if that is known.
+fn refuse_host(
+    hosts: &Hosts,
+    request: &Request<Body>,
+    local: Option<IpAddr>,
+) -> Option<Response<Body>> {
+    match hosts.judge(request, local) {
+        Verdict::Ours => None,
+        Verdict::NotOurs => Some(misdirected(request)),
+        Verdict::Malformed => Some(answers::bad_host()),
     }
 }
 

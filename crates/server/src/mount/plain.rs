@@ -51,7 +51,8 @@ impl PlainMount {
     /// `Last-Event-ID`, or `?last_event_id=` where it can't be set, brings what was missed in
     /// recoverable rooms. With `?padding=2048` the stream begins with that much of a comment, for
     /// proxies that hold back the first part of an answer. `?session=` takes over a session from
-    /// the stream that it has.
+    /// the stream that it has. An `EventSource` that comes back though it was turned away, or ended
+    /// by [`crate::Peer::disconnect`] and the like, is answered by 204, and ends for good.
     pub fn event_stream(namespace: impl Into<String>) -> Self {
         Self::new(namespace, Way::EventStream)
     }
@@ -170,6 +171,7 @@ impl Mounted for Endpoint {
 }
 
 const NO_SUCH_SESSION: &str = "no such session\n";
+const NO_CURSOR: &str = "a poll goes on by ?cursor=, which ends the last answer\n";
 
 /// Shorter answers go as they are: they are one packet either way.
 const COMPRESSED_LEN_MIN: usize = 1 << 10;
@@ -213,10 +215,15 @@ impl Endpoint {
             Ok(rooms) => rooms,
             Err(refusal) => return refusal,
         };
+        let last_event_id = last_event_id(incoming);
+        if last_event_id.as_deref() == Some(event_stream::LAST_ID) {
+            // An `EventSource` ends for good (WHATWG HTML, 9.2.1).
+            return respond(Answer::empty(204));
+        }
         let session = query_value(incoming.query(), "session");
         let cell = match session {
             Some(token) => self.find(incoming, &token),
-            None => self.new_session(incoming, last_event_id(incoming)),
+            None => self.new_session(incoming, last_event_id.map(|id| places_of(&id))),
         };
         let cell = match cell {
             Ok(cell) => cell,
@@ -247,6 +254,9 @@ impl Endpoint {
         let mut rooms = asked_rooms(incoming)?;
         let text = query_value(incoming.query(), "cursor").filter(|cursor| !cursor.is_empty());
         let Some(text) = text else {
+            if query_value(incoming.query(), "session").is_some() {
+                return Err(answers::plain(StatusCode::BAD_REQUEST, NO_CURSOR));
+            }
             return self.new_session(incoming, None).map(|cell| NextPoll::first(cell, rooms));
         };
         let Some(Cursor { token, number, places }) = Cursor::parse(&text) else {
@@ -324,13 +334,18 @@ fn asked_rooms(incoming: &Incoming) -> Result<Vec<ByteString>, Response<Body>> {
     }
 }
 
-/// Where the client stands, if it was here before. An id that is none of ours names no place: then
-/// the client is told in each room that it can't go on.
-fn last_event_id(incoming: &Incoming) -> Option<Places> {
+/// The id that the client heard last, if it was here before.
+fn last_event_id(incoming: &Incoming) -> Option<String> {
     let header = incoming.request.headers().get("last-event-id");
     let header = header.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
     let id = header.or_else(|| query_value(incoming.query(), "last_event_id"));
-    id.filter(|id| !id.is_empty()).map(|id| Places::parse(&id).unwrap_or_default())
+    id.filter(|id| !id.is_empty())
+}
+
+/// Where the client stands. An id that is none of ours names no place: then the client is told in
+/// each room that it can't go on.
+fn places_of(last_event_id: &str) -> Places {
+    Places::parse(last_event_id).unwrap_or_default()
 }
 
 fn padding(incoming: &Incoming) -> usize {

@@ -222,3 +222,37 @@ async fn who_may_not_be_in_a_room_is_told_so() {
         assert_eq!(client.next().await.to_string(), refused);
     }
 }
+
+/// Or else it would come back every two seconds, for ever.
+#[tokio::test]
+async fn an_event_source_that_is_not_wanted_ends() {
+    let chat = Namespace::new("/chat").identify(user_of).admit(no_mallory);
+    let (omniwire, address) = serve(Omniwire::builder().namespace(chat)).await;
+    let answer = async |user: &str, id: &str| {
+        let path = format!("GET /sse/chat?user={user}");
+        http(address, &format!("{path} HTTP/1.0\nLast-Event-ID: {id}\n\n")).await
+    };
+    let last = "\nid: over\nevent: omniwire\ndata: ";
+    let refused = answer("mallory", "").await;
+    let word = format!("{last}{{\"refused\":{{\"message\":\"you are banned\"}}}}\n\n");
+    assert!(refused.ends_with(&word), "{refused}");
+
+    let everybody = omniwire.namespace("/chat").unwrap().everybody();
+    let kick = async {
+        until(|| !everybody.peers().is_empty()).await;
+        everybody.disconnect(true);
+    };
+    let (kicked, ()) = tokio::join!(answer("ann", ""), kick);
+    let word = format!("{last}{{\"close\":{{\"code\":1000,\"reason\":\"\"}}}}\n\n");
+    assert!(kicked.ends_with(&word), "{kicked}");
+
+    let back = answer("ann", "over").await;
+    assert!(back.contains(" 204 ") && omniwire.stats().sessions == 0, "{back}");
+}
+
+#[tokio::test]
+async fn a_poll_that_names_a_session_is_told_to_name_a_cursor() {
+    let (_, address) = serve(Omniwire::builder().namespace(Namespace::new("/chat"))).await;
+    let answer = http(address, "GET /poll/chat?session=nobody HTTP/1.0\n\n").await;
+    assert!(answer.contains(" 400 ") && answer.contains("?cursor="), "{answer}");
+}

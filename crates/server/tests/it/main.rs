@@ -7,6 +7,7 @@ mod calls;
 mod cluster;
 mod ends;
 mod engineio;
+mod foreign;
 mod harness;
 mod hostile;
 mod hubs;

@@ -81,14 +81,16 @@ fn sio5_acks() {
 
 #[test]
 fn sio5_acks_know_no_failure() {
-    let error = CallError {
-        kind: CallErrorKind::Forbidden,
-        event: "x".into(),
-        message: "not \"you\"".into(),
-    };
-    let what = Outgoing::Reply { call: &CallId("1".into()), outcome: Err(&error) };
-    let expected = r#"431[{"error":{"code":"forbidden","message":"not \"you\""}}]"#;
-    assert_eq!(encoded(Binary::Bare, "/", what), [expected]);
+    let forbidden = r#"431[{"error":{"code":"forbidden","message":"not \"you\""}}]"#;
+    let internal = r#"431[{"error":{"code":"internal","message":"the call failed"}}]"#;
+    for (kind, message, expected) in [
+        (CallErrorKind::Forbidden, "not \"you\"", forbidden),
+        (CallErrorKind::Internal, "", internal),
+    ] {
+        let error = CallError { kind, event: "x".into(), message: message.into() };
+        let what = Outgoing::Reply { call: &CallId("1".into()), outcome: Err(&error) };
+        assert_eq!(encoded(Binary::Bare, "/", what), [expected]);
+    }
 }
 
 #[test]
