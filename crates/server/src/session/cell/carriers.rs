@@ -1,6 +1,7 @@
 //! The connections that carry a session, as the session sees them.
 
-use super::{After, Cell, Core};
+use super::core::Core;
+use super::{After, Cell};
 use crate::clock::{self, Stamp};
 use bytes::BytesMut;
 use omniwire_hub::Drained;

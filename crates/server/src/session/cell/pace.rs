@@ -1,7 +1,8 @@
 //! How fast a session's events come: what its handlers don't keep up with is not read, and what one
 //! input causes is carried out in turns.
 
-use super::{Cell, Core};
+use super::Cell;
+use super::core::Core;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
