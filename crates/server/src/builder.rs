@@ -3,7 +3,8 @@
 use crate::app::admin::{AdminUi, Feed};
 use crate::app::cluster::Cluster;
 use crate::app::dynamic::{DynamicSpaces, Make};
-use crate::app::namespace::{Namespace, SpaceTerms};
+use crate::app::namespace::Namespace;
+use crate::app::space::SpaceTerms;
 #[cfg(unix)]
 use crate::carrier::engine::Engines;
 use crate::carrier::intake::Intake;

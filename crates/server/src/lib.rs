@@ -61,11 +61,12 @@ pub use app::audience::{Answers, Audience};
 pub use app::cluster::{Cluster, ServerEvent};
 pub use app::failure::Failure;
 pub use app::filter::Next;
+pub use app::gate::Denied;
 pub use app::handler::{
     Args, Auth, BoxedHandler, CallContext, EventName, FromCall, Handler, IntoItem, IntoOutcome,
     Outcome, Reply, ReplyThen, Streaming, TryStreaming,
 };
-pub use app::namespace::{Denied, Namespace, NamespaceHandle};
+pub use app::namespace::{Namespace, NamespaceHandle};
 pub use app::peer::{AskError, EmitError, Peer};
 pub use app::timestamp::Timestamp;
 pub use app::upload::Upload;

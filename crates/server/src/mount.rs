@@ -14,7 +14,7 @@ pub use signalr::{Negotiation, SignalRMount};
 pub use sockjs::SockJsMount;
 pub use websocket::WebSocketMount;
 
-use crate::app::namespace::Space;
+use crate::app::space::Space;
 use crate::carrier::upstream;
 use crate::edge::access::{self, Origins};
 use crate::edge::answers;

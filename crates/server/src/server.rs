@@ -1,7 +1,8 @@
 //! What all sessions of a server share, and the server as the application holds it.
 
 use crate::app::dynamic::DynamicSpaces;
-use crate::app::namespace::{NamespaceHandle, Space};
+use crate::app::namespace::NamespaceHandle;
+use crate::app::space::Space;
 use crate::carrier::intake::Intake;
 #[cfg(unix)]
 use crate::carrier::{

@@ -1,7 +1,7 @@
 //! Pairs the protocols' wire forms with the WebSocket's frames: whatever carries it, an event is
 //! encoded once, with the frame's header already in front.
 
-use crate::app::namespace::Space;
+use crate::app::space::Space;
 use crate::session::backlog::Backlog;
 use omniwire_session::{
     CallError, Encoding, HEADROOM, Kind, Message, Outgoing, Prepared, Resume, WireForm,

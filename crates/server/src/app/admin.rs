@@ -4,8 +4,9 @@
 use super::arguments::{IntoArgs, Relayed};
 use super::audience::Audience;
 use super::handler::Args;
-use super::namespace::{Namespace, NamespaceHandle, Space};
+use super::namespace::{Namespace, NamespaceHandle};
 use super::peer::{EmitError, Peer};
+use super::space::Space;
 use crate::clock;
 use crate::server::Shared;
 use crate::session::peers::PeerCell;

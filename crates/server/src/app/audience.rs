@@ -1,8 +1,8 @@
 //! Whom something is said to.
 
 use super::arguments::{ArgsError, IntoArgs};
-use super::namespace::Space;
 use super::peer::Peer;
+use super::space::Space;
 use crate::clock;
 use crate::session::peers::{Awaited, PeerCell, Question};
 use crate::wires;

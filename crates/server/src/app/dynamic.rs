@@ -1,6 +1,7 @@
 //! Namespaces that are made when somebody asks to enter them.
 
-use super::namespace::{Namespace, Space, SpaceTerms};
+use super::namespace::Namespace;
+use super::space::{Space, SpaceTerms};
 use crate::quoted::quoted;
 use omniwire_session::ByteString;
 use parking_lot::Mutex;

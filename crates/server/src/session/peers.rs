@@ -19,8 +19,8 @@ use self::inbox::{Inbox, Stage, Work};
 use super::cell::{Cell, Entrance};
 use super::recovery::Recoverable;
 use crate::app::handler::CallContext;
-use crate::app::namespace::Space;
 use crate::app::peer::Peer;
+use crate::app::space::Space;
 use crate::app::upload;
 use omniwire_hub::{Member, MemberKey, Membership, Outbox};
 use omniwire_session::{

@@ -3,7 +3,7 @@
 
 use super::cell::Cell;
 use super::peers::{Kept, PeerCell};
-use crate::app::namespace::Space;
+use crate::app::space::Space;
 use crate::clock;
 use crate::server::fresh_id;
 use omniwire_hub::{Hub, JournalLimits, MemberKey};

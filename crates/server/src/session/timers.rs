@@ -2,7 +2,7 @@
 //! a session.
 
 use super::cell::Cell;
-use crate::app::namespace::Space;
+use crate::app::space::Space;
 use crate::clock::{self, Stamp};
 use crate::panics::contain;
 use parking_lot::Mutex;

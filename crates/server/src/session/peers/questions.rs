@@ -1,7 +1,7 @@
 //! Questions to clients: calls of ours that wait for their answers.
 
 use super::PeerCell;
-use crate::app::namespace::Space;
+use crate::app::space::Space;
 use futures_util::FutureExt as _;
 use omniwire_session::{Args as RawArgs, ByteString};
 use parking_lot::Mutex;
