@@ -260,7 +260,7 @@ impl<S: Io> Driver<S> {
     /// A peer that says more than it takes of what it is answered is not read from until it takes
     /// some: else its own answers would make it a slow peer.
     fn is_blocked(&mut self, context: &mut Context<'_>) -> bool {
-        if self.ended || !self.stalled.is_running() || self.cell().outbox.has_room() {
+        if self.ended || !self.stalled.is_running() || self.cell().has_room(self.place.id) {
             return false;
         }
         let unwritten = self.socket.buffered_amount();

@@ -114,7 +114,7 @@ impl Driver {
     /// A peer that says more than it takes of what it is answered is not read from until it takes
     /// some: else its own answers would make it a slow peer.
     fn is_blocked(&self) -> bool {
-        self.stalled.is_running() && !self.cell().outbox.has_room()
+        self.stalled.is_running() && !self.cell().has_room(self.place.id)
     }
 
     /// Ready when the connection is over.

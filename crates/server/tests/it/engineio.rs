@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -114,7 +114,10 @@ async fn read_head(address: SocketAddr, request: &str) -> String {
 }
 
 async fn ask(address: SocketAddr, request: &str) -> (String, TcpStream) {
-    let mut stream = TcpStream::connect(address).await.unwrap();
+    ask_on(TcpStream::connect(address).await.unwrap(), request).await
+}
+
+async fn ask_on(mut stream: TcpStream, request: &str) -> (String, TcpStream) {
     stream.write_all(request.replace('\n', "\r\n").as_bytes()).await.unwrap();
     let mut head = Vec::new();
     // One octet at a time: what is behind the head is not for us.
@@ -267,6 +270,28 @@ async fn cve_2022_41940_a_reset_while_upgrading_costs_the_probe_alone() {
         post(address, &target, "text/plain", "40").await;
         assert!(get(address, &target).await.contains("40{"));
     }
+}
+
+/// A client that takes nothing of what it is answered is not read from, before it has moved too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn probes_without_end_are_answered_within_bounds() {
+    let (omniwire, address) = serve(builder(SocketIoMount::new())).await;
+    let target = polling(address).await.replace("polling", "websocket");
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4 << 10).unwrap();
+    let stream = socket.connect(address).await.unwrap();
+    let head = format!("GET {target} HTTP/1.1\nHost: x\n{UPGRADE}\n");
+    let (_, mut probe) = ask_on(stream, &head).await;
+    let probes = b"\x81\x86\0\0\0\x002probe".repeat(5_000);
+    for _ in 0..500 {
+        let write = timeout(Duration::from_secs(2), probe.write_all(&probes)).await;
+        let waiting = omniwire.stats().outboxes_len;
+        assert!(waiting < 1 << 20, "{waiting}");
+        if write.is_err() {
+            return;
+        }
+    }
+    panic!("all was read");
 }
 
 #[tokio::test]

@@ -152,6 +152,13 @@ impl Cell {
         }
     }
 
+    /// Whether the peer of a carrier of messages may go on to say things that are answered: not if
+    /// much waits in the outbox, or anything in front of it, that it has not taken.
+    pub(crate) fn has_room(&self, id: CarrierId) -> bool {
+        let has_direct = |attached: &mut Attached| attached.has_direct();
+        self.outbox.has_room() && !self.core.lock().attached(id).is_some_and(has_direct)
+    }
+
     /// What a WebSocket is to do next. `take` gets the frames to write.
     pub(crate) fn step(
         self: &Arc<Self>,
@@ -402,6 +409,10 @@ impl Attached {
     #[inline]
     pub(super) fn ending(&self) -> Option<Ending> {
         self.aside.as_ref()?.ending.clone()
+    }
+
+    fn has_direct(&self) -> bool {
+        self.aside.as_ref().is_some_and(|aside| !aside.direct.is_empty())
     }
 
     pub(super) fn send_direct(&mut self, frames: impl IntoIterator<Item = Frame>) {
