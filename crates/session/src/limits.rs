@@ -165,7 +165,8 @@ limits! {
         "What may wait in all outboxes together, what they share counted once; beyond it, the \
          sessions that hold most are closed as slow, down to 64 KiB each.";
     inbox_count_max: count = 256,
-        "Events of one session that may wait for their handlers; then it is not read from.";
+        "Events of one session that may wait for their handlers, and peers of it that may be leaving; \
+         then it is not read from.";
     calls_max: count = 1024,
         "Handlers of one peer that may run at once, where the protocol sets no lower bound.";
     asks_max: count = 1000,

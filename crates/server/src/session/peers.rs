@@ -178,18 +178,16 @@ impl PeerCell {
             Arrival::Message(pending) => self.open_uploads(&mut inbox, &pending.uploads),
             _ => Vec::new(),
         };
-        let is_leave = matches!(arrival, Arrival::Leave(_));
+        if matches!(arrival, Arrival::Leave(_)) {
+            self.leaves(&mut inbox);
+        }
         let queued = Queued { arrival, uploads, cancelled: false };
         if inbox.is_next(&queued, self.cell.terms.parallel_max) {
             // It waits for nobody: there is no need for a queue.
             inbox.pumping = true;
             return Some(queued);
         }
-        if is_leave {
-            self.leaves(&mut inbox);
-        } else {
-            self.cell.event_waits();
-        }
+        self.cell.event_waits();
         inbox.more().queue.push_back(queued);
         None
     }

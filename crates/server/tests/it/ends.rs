@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt as _;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::timeout;
 
 fn echo() -> Namespace {
@@ -251,6 +251,41 @@ async fn raw_frames_come_back_as_they_were() {
     for message in messages {
         socket.send(message.clone()).await.unwrap();
         assert_eq!(socket.recv().await.unwrap().unwrap(), message);
+    }
+}
+
+/// Nothing bounds what a handler takes its time for, so its client is not read from meanwhile.
+#[tokio::test]
+async fn who_comes_and_goes_faster_than_that_is_handled_is_held_back() {
+    for waits_to_leave in [false, true] {
+        let (go, begun) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+        let handler = {
+            let (go, begun) = (Arc::clone(&go), Arc::clone(&begun));
+            move || {
+                begun.fetch_add(1, Relaxed);
+                let go = Arc::clone(&go);
+                async move { drop(go.acquire().await) }
+            }
+        };
+        let slow = Namespace::new("/slow");
+        let slow =
+            if waits_to_leave { slow.on_disconnect(handler) } else { slow.on_connect(handler) };
+        let mut limits = Limits::default();
+        limits.inbox_count_max = 8;
+        let builder = Omniwire::builder().limits(limits).namespace(slow).namespace(echo());
+        let (_omniwire, address) = serve(builder).await;
+        let mut client = Raw::open(address, "/socket.io/?EIO=4&transport=websocket", "").await;
+        let once = [masked(0x81, b"40/slow,"), masked(0x81, b"41/slow,")].concat();
+        client.0.write_all(&once.repeat(500)).await.unwrap();
+        let mut other = Client::connect(address, "/ws/echo").await;
+        for _ in 0..50 {
+            other.call("nothing", json!([])).await;
+        }
+        let count = begun.load(Relaxed);
+        assert!((1..=16).contains(&count), "{count}");
+        // Nobody waits any more.
+        go.close();
+        until(|| begun.load(Relaxed) == 500).await;
     }
 }
 

@@ -118,27 +118,27 @@ impl PeerCell {
         self.cell.handle(input).ok();
     }
 
+    /// It leaves. That has waited, for `on_connect` perhaps, and waits until it is done: nobody may
+    /// come and go faster without end.
     pub(super) fn leave(self: &Arc<Self>, reason: Reason) {
-        let peer = Arc::clone(self);
-        {
-            let mut inbox = self.inbox.lock();
-            if inbox.stage != Stage::Open {
-                // It was turned away, and is out already.
-                return;
-            }
-            inbox.stage = Stage::Gone;
+        if !self.inbox.lock().begin_leave() {
+            // It was turned away, and is out already.
+            return self.cell.event_started();
         }
         let Some(handler) = &self.space().handlers.disconnect else {
-            return peer.exit(Some(reason));
+            self.exit(Some(reason));
+            return self.cell.event_started();
         };
         let mut context = self.context(ByteString::from_static("disconnect"));
         context.reason = Some(reason);
         let outcome = guard(handler, context);
+        let peer = Arc::clone(self);
         conclude(&self.cell.terms.shared.at_work, outcome, move |outcome| {
             if let Err(failure) = outcome {
                 peer.note(&ByteString::from_static("disconnect"), &failure);
             }
             peer.exit(Some(reason));
+            peer.cell.event_started();
         });
     }
 }

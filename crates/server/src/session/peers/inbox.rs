@@ -99,6 +99,15 @@ impl Inbox {
         })
     }
 
+    /// The peer goes, if it was let in.
+    pub(super) fn begin_leave(&mut self) -> bool {
+        let was_in = self.stage == Stage::Open;
+        if was_in {
+            self.stage = Stage::Gone;
+        }
+        was_in
+    }
+
     /// So many more handlers run, or less.
     pub(super) fn count_running(&mut self, more: i32) {
         self.running = self.running.saturating_add_signed(more);
