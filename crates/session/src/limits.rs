@@ -168,7 +168,8 @@ limits! {
         "Events of one session that may wait for their handlers, and peers of it that may be leaving; \
          then it is not read from.";
     calls_max: count = 1024,
-        "Handlers of one peer that may run at once, where the protocol sets no lower bound.";
+        "Handlers of one peer that may run at once, where the protocol sets no lower bound; and as \
+         many of calls with streams.";
     asks_max: count = 1000,
         "Calls to one client that may wait for its answer.";
     dynamic_namespaces_max: count = 10_000,

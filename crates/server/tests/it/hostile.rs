@@ -6,7 +6,7 @@ mod requests;
 use crate::harness::{Client, http, serve, until};
 use flate2::{Compress, Compression, FlushCompress};
 use omniwire::protocols::websocket::mask;
-use omniwire::{Args, Limits, Namespace, Omniwire, Peer, Reply, WebSocketMount};
+use omniwire::{Args, Limits, Namespace, Omniwire, Peer, Reply, Upload, WebSocketMount};
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,6 +14,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 /// One test for each advisory, of those that one input has caused.
@@ -287,6 +288,48 @@ async fn cve_2026_53522_calls_of_one_peer_are_bounded() {
     for _ in 0..100 {
         assert_eq!(client.call("wait", json!([])).await["result"], "done");
     }
+}
+
+/// Those with streams are counted apart, by whatever names they come.
+#[tokio::test]
+async fn cve_2026_53522_calls_with_streams_are_bounded_too() {
+    let (begun, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let wait = || {
+        let (begun, over) = (Arc::clone(&begun), Arc::clone(&over));
+        move || {
+            begun.fetch_add(1, Ordering::Relaxed);
+            let over = Arc::clone(&over);
+            async move { drop(over.acquire().await) }
+        }
+    };
+    let takes = wait();
+    let calls = Namespace::new("/calls")
+        .on("takes", move |_: Upload<u32>| takes())
+        .on("takes none", wait())
+        .on("answers", wait());
+    let mut limits = Limits::default();
+    limits.calls_max = 4;
+    let (_omniwire, address) = serve(Omniwire::builder().limits(limits).namespace(calls)).await;
+    let mut answered = 0;
+    for event in ["takes", "takes none", "answers"] {
+        let mut client = Client::connect(address, "/ws/calls").await;
+        for number in 0..50 {
+            let call = match event {
+                "answers" => json!({"event": event, "stream": number}),
+                _ => json!({"event": event, "id": number, "uploads": ["again"]}),
+            };
+            client.send(call).await;
+            client.send(json!({"end": "again"})).await;
+        }
+        // The others are refused at once.
+        for _ in 4..50 {
+            assert_eq!(client.next().await["error"]["message"], "there are too many streams");
+        }
+        client.hears_nothing().await;
+        answered += 4;
+        assert_eq!(begun.load(Ordering::Relaxed), answered, "{event}");
+    }
+    over.close();
 }
 
 #[tokio::test]

@@ -62,7 +62,7 @@ impl PeerCell {
         if let Some(feed) = &self.space().feed {
             feed.event("event_received", &self.space().name, &self.member.id, &name, &args);
         }
-        let handler = match self.find_handler(&answering, &args, uploads.len()) {
+        let handler = match self.find_handler(&answering, &args, uploads.len(), takes_slot) {
             Ok(handler) => handler,
             Err(error) => {
                 let (event, message) = (quoted(&*name), quoted(&*error.message));
@@ -82,6 +82,7 @@ impl PeerCell {
         Answering { event, call, .. }: &Answering,
         args: &RawArgs,
         uploads: usize,
+        takes_slot: bool,
     ) -> Result<&BoxedHandler, CallError> {
         let refused = |kind, text: String| {
             Err(CallError { kind, event: event.clone(), message: text.into() })
@@ -109,9 +110,12 @@ impl PeerCell {
             let text = format!("Client sent {uploads} stream(s), Hub method expects {wanted}.");
             return refused(CallErrorKind::Failed, text);
         }
-        match stream.map(|call| self.may_stream(&call.id)) {
-            Some(Err((kind, text))) => refused(kind, text.into()),
-            _ => Ok(handler),
+        if takes_slot {
+            return Ok(handler);
+        }
+        match self.may_stream(stream.map(|call| &call.id)) {
+            Ok(()) => Ok(handler),
+            Err((kind, text)) => refused(kind, text.into()),
         }
     }
 
@@ -148,8 +152,10 @@ impl PeerCell {
             return self.conclude(answering, outcome);
         }
         let slot = outcome.hold_slot();
+        let streaming = (!takes_slot).then(|| self.begin_streaming());
         let (peer, id) = (Arc::clone(self), answering.stream_id());
         self.spawn(id, async move {
+            let _streaming = streaming;
             match outcome.await {
                 Ok(Outcome::Stream(items)) => {
                     drop(slot);
@@ -171,7 +177,11 @@ impl PeerCell {
             }
             Ok(Outcome::Stream(items)) => {
                 let (peer, id) = (Arc::clone(self), answering.stream_id());
-                return self.spawn(id, async move { peer.stream(answering, items).await });
+                let streaming = self.begin_streaming();
+                return self.spawn(id, async move {
+                    let _streaming = streaming;
+                    peer.stream(answering, items).await;
+                });
             }
             Err(failure) => Err(self.call_error(&answering.event, failure)),
         };

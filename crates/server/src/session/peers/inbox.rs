@@ -5,6 +5,7 @@ use super::{Arrival, Kept, Pending, Queued};
 use crate::app::upload;
 use omniwire_session::{ByteString, CallId};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
@@ -29,6 +30,8 @@ pub(super) struct More {
     /// Such a call whose handler is being started, until it is one of those or is cancelled.
     pub(super) starting: Option<CallId>,
     pub(super) uploads: BTreeMap<ByteString, upload::Sender>,
+    /// Each call with streams that is at work holds it: how many do is bounded as slots are.
+    pub(super) streaming: Option<Arc<()>>,
     /// Who waits for the client's answers.
     pub(super) askers: Askers,
     pub(super) values: Kept,
@@ -158,11 +161,18 @@ impl Inbox {
 }
 
 impl More {
+    /// Calls with streams that are at work.
+    pub(super) fn streaming(&self) -> usize {
+        // One is our own.
+        self.streaming.as_ref().map_or(0, |held| Arc::strong_count(held).saturating_sub(1))
+    }
+
     fn is_empty(&self) -> bool {
         self.queue.is_empty()
             && self.streams.is_empty()
             && self.starting.is_none()
             && self.uploads.is_empty()
+            && self.streaming() == 0
             && self.askers.is_empty()
             && self.values.is_empty()
             && self.admission.is_none()

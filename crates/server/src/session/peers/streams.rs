@@ -12,16 +12,25 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 impl PeerCell {
-    pub(super) fn may_stream(&self, id: &CallId) -> Result<(), (CallErrorKind, &'static str)> {
+    /// Whether one more call with streams may be at work; `id` is that of the answer, if it is one.
+    pub(super) fn may_stream(
+        &self,
+        id: Option<&CallId>,
+    ) -> Result<(), (CallErrorKind, &'static str)> {
         let inbox = self.inbox.lock();
         let Some(more) = &inbox.more else { return Ok(()) };
-        if more.streams.contains_key(id) {
+        if id.is_some_and(|id| more.streams.contains_key(id)) {
             return Err((CallErrorKind::IdInUse, "another call that is not over has this id"));
         }
-        if more.streams.len() >= self.cell.terms.shared.limits.calls_max {
+        if more.streaming() >= self.cell.terms.shared.limits.calls_max {
             return Err((CallErrorKind::Failed, "there are too many streams"));
         }
         Ok(())
+    }
+
+    /// One more such call is at work until this is dropped.
+    pub(super) fn begin_streaming(&self) -> Arc<()> {
+        Arc::clone(self.inbox.lock().more().streaming.get_or_insert_default())
     }
 
     /// Spawns a task; if it answers a call with a stream, the client may cancel it.
