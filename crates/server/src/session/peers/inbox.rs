@@ -188,7 +188,7 @@ mod tests {
     fn a_peer_with_nothing_under_way_is_small() {
         assert!(size_of::<Inbox>() <= 16, "{}", size_of::<Inbox>());
         let mut inbox = Inbox::default();
-        inbox.more().values.push(std::sync::Arc::new(1));
+        inbox.more().values.push(Arc::new(1));
         inbox.tidy();
         assert!(inbox.more.is_some());
         inbox.more().values.clear();
