@@ -29,7 +29,7 @@ pub(crate) fn text_of(panic: &(dyn Any + Send)) -> &str {
 
 pub(crate) fn count(counters: &Counters, message: &str) {
     counters.panics.fetch_add(1, Ordering::Relaxed);
-    tracing::error!(message = %quoted(message), "a bug: a panic ended what was under way");
+    tracing::error!(error = %quoted(message), "a bug: a panic ended what was under way");
 }
 
 /// Called where what a connection's task holds is dropped.

@@ -181,8 +181,8 @@ async fn guarded(
         Err(Failure::panic(text_of(&*panic)))
     });
     let log = |failure: &Failure| {
-        let (event, message) = (quoted(&**event), quoted(&failure.message));
-        tracing::error!(%event, %message, "what another server said was not handled");
+        let (event, error) = (quoted(&**event), quoted(&failure.message));
+        tracing::error!(%event, %error, "what another server said was not handled");
     };
     outcome.inspect_err(log).ok()
 }

@@ -182,6 +182,8 @@ async fn a_peer_can_not_forge_a_line_of_the_log_nor_fill_it() {
     http(address, "GET /ws/failing HTTP/1.0\nHost: x\nOrigin: \u{1b}[31mred\n\n").await;
     let log = read(&paper);
     assert!(log.contains("forged"), "the event is named: {log}");
+    // Not as a second `message`, which JSON has no place for.
+    assert!(log.contains(r#"error="it fails""#), "{log}");
     assert!(log.contains("a handler failed"), "{log}");
     let ours = |line: &&str| line.contains("omniwire");
     for line in log.lines().filter(ours) {

@@ -45,13 +45,13 @@ impl PeerCell {
     /// Counts and logs a failure. What a peer brought upon itself is no error of the server's.
     pub(super) fn note(&self, event: &ByteString, failure: &Failure) {
         self.count_panic(failure);
-        let (peer, event, message) = (&self.member.id, quoted(&**event), quoted(&failure.message));
+        let (peer, event, error) = (&self.member.id, quoted(&**event), quoted(&failure.message));
         if failure.kind != CallErrorKind::Internal || failure.cause == Cause::Peer {
-            return tracing::debug!(%peer, %event, %message, "a handler failed");
+            return tracing::debug!(%peer, %event, %error, "a handler failed");
         }
         let next = self.cell.terms.shared.failures.lock().next(clock::now());
         if let Some(left_out) = next {
-            tracing::error!(%peer, %event, %message, left_out, "a handler failed");
+            tracing::error!(%peer, %event, %error, left_out, "a handler failed");
         }
     }
 

@@ -65,8 +65,8 @@ impl PeerCell {
         let handler = match self.find_handler(&answering, &args, uploads.len(), takes_slot) {
             Ok(handler) => handler,
             Err(error) => {
-                let (event, message) = (quoted(&*name), quoted(&*error.message));
-                tracing::debug!(%event, %message, "an event is refused");
+                let (event, why) = (quoted(&*name), quoted(&*error.message));
+                tracing::debug!(%event, error = %why, "an event is refused");
                 return self.answer(answering, Err(error));
             }
         };
@@ -218,8 +218,8 @@ impl PeerCell {
         } else if let Some(call) = answering.call {
             self.say(Outgoing::Reply { call: &call.id, outcome: outcome.as_ref() });
         } else if let Err(error) = outcome {
-            let (event, message) = (quoted(&*answering.event), quoted(&*error.message));
-            tracing::debug!(%event, %message, "event failed");
+            let (event, why) = (quoted(&*answering.event), quoted(&*error.message));
+            tracing::debug!(%event, error = %why, "event failed");
             if answering.joins {
                 self.say_not_joined(&answering.event, &error);
             }
