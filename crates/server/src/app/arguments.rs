@@ -28,6 +28,9 @@ impl ArgsError {
 
 /// Types that the arguments of an event can be read into: tuples of `Deserialize` types, and
 /// [`RawArgs`] for all of them as they are.
+#[diagnostic::on_unimplemented(
+    note = "arguments are a tuple of types that implement `Deserialize`: `({Self},)` for one"
+)]
 pub trait FromArgs: Sized {
     /// How many arguments there are, if that is fixed. Protocols that count arguments (SignalR)
     /// then refuse calls with fewer or more.
@@ -42,7 +45,10 @@ pub trait FromArgs: Sized {
 }
 
 /// Types that can be the arguments of an event: tuples of `Serialize` types (one element: `(x,)`),
-/// [`RawArgs`], and one bare [`Binary`], string or number.
+/// [`RawArgs`], and one bare [`Binary`], string or number; [`Json`] for one other value.
+#[diagnostic::on_unimplemented(
+    note = "one value that implements `Serialize` is said as `Json(value)` or `(value,)`"
+)]
 pub trait IntoArgs {
     /// Writes them.
     ///

@@ -317,6 +317,15 @@ impl fmt::Debug for BoxedHandler {
 
 /// Async functions of up to six parameters that can be taken from a call ([`FromCall`]) and that
 /// return what is an answer ([`IntoOutcome`]).
+#[diagnostic::on_unimplemented(
+    message = "this is no handler: it must be an async closure or function",
+    label = "a parameter or the answer is of another type than handlers have",
+    note = "parameters, at most six: `Peer`, `Args<(A, B)>` (a tuple; `Args<(A,)>` for one), \
+            `Auth<T>`, `Upload<T>`, `Reason`, `EventName`",
+    note = "answers: `()`, `Reply<T>` (a tuple, a string, a number, or `Json(value)`), \
+            `Streaming`, `TryStreaming`, or a `Result` of these; its error is `Failure`, or any \
+            type that implements `std::error::Error`"
+)]
 pub trait Handler<Parameters>: Send + Sync + 'static {
     /// Hides the types.
     fn into_boxed(self) -> BoxedHandler;
