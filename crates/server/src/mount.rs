@@ -109,15 +109,26 @@ impl Incoming {
     ) -> Result<(), Response<Body>> {
         let shared = &self.shared;
         // Who is told to come back must not find the same server.
-        let is_draining = shared.draining.load(Ordering::Relaxed);
-        if is_draining || shared.table.len() >= shared.limits.sessions_max {
+        if shared.draining.load(Ordering::Relaxed) {
             return Err(answers::too_many_sessions(StatusCode::SERVICE_UNAVAILABLE));
         }
-        let remote = self.remote();
-        ask(&shared.crowd, remote).map_err(|TooMany| {
-            tracing::info!(limit = "ip_sessions_max", ?remote, "refused a session");
+        if shared.table.len() >= shared.limits.sessions_max {
+            self.count_refused("sessions_max");
+            return Err(answers::too_many_sessions(StatusCode::SERVICE_UNAVAILABLE));
+        }
+        ask(&shared.crowd, self.remote()).map_err(|TooMany| {
+            self.count_refused("ip_sessions_max");
             answers::too_many_sessions(StatusCode::TOO_MANY_REQUESTS)
         })
+    }
+
+    fn count_refused(&self, limit: &'static str) {
+        let before = self.shared.counters.sessions_refused.fetch_add(1, Ordering::Relaxed);
+        let (refused, remote) = (before.saturating_add(1), self.remote());
+        // A flood must not become a flood of lines.
+        if refused.is_power_of_two() {
+            tracing::info!(limit, ?remote, refused, "refused a session");
+        }
     }
 
     /// The session of this token, if there is one.

@@ -63,6 +63,7 @@ pub(crate) struct Counters {
     pub(crate) connections: AtomicUsize,
     pub(crate) sessions_opened: AtomicU64,
     pub(crate) sessions_closed: AtomicU64,
+    pub(crate) sessions_refused: AtomicU64,
     pub(crate) messages_in: AtomicU64,
     pub(crate) messages_out: AtomicU64,
     pub(crate) bytes_in: AtomicU64,
@@ -147,6 +148,8 @@ pub struct Omniwire {
 pub struct Stats {
     /// Sessions that are open.
     pub sessions: usize,
+    /// Sessions that were refused because there were too many, or too many of one address.
+    pub sessions_refused: u64,
     /// Connections that carry them now: WebSockets, streams, waiting polls.
     pub connections: usize,
     /// WebSocket messages that came in.
@@ -190,6 +193,7 @@ impl Omniwire {
         let counters = &self.shared.counters;
         Stats {
             sessions: self.shared.table.len(),
+            sessions_refused: counters.sessions_refused.load(Relaxed),
             connections: counters.connections.load(Relaxed),
             messages_in: counters.messages_in.load(Relaxed),
             messages_out: counters.messages_out.load(Relaxed),

@@ -7,6 +7,7 @@ use omniwire_session::ByteString;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 /// Makes the namespace of a name, if there is one of that name.
@@ -17,6 +18,8 @@ pub(crate) struct DynamicSpaces {
     makers: Vec<Make>,
     terms: SpaceTerms,
     registry: Arc<Registry>,
+    /// How often there were too many for another.
+    refused: AtomicU64,
 }
 
 impl fmt::Debug for DynamicSpaces {
@@ -48,7 +51,7 @@ impl Drop for Listed {
 
 impl DynamicSpaces {
     pub(crate) fn new(makers: Vec<Make>, terms: SpaceTerms) -> Self {
-        Self { makers, terms, registry: Arc::default() }
+        Self { makers, terms, registry: Arc::default(), refused: AtomicU64::new(0) }
     }
 
     /// The living namespace of this name.
@@ -80,7 +83,11 @@ impl DynamicSpaces {
         // What is not wanted takes itself off the registry, which needs the lock.
         drop(spaces);
         if full {
-            tracing::warn!(name = %quoted(name), "there are too many namespaces");
+            let refused = self.refused.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+            // A flood must not become a flood of lines.
+            if refused.is_power_of_two() {
+                tracing::warn!(name = %quoted(name), refused, "there are too many namespaces");
+            }
             return None;
         }
         Some(known.unwrap_or(made))

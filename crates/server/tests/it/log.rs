@@ -2,7 +2,7 @@
 
 use crate::harness::{Client, http, open, serve, until};
 use omniwire::protocols::websocket::Message;
-use omniwire::{Args, Denied, Failure, Namespace, Omniwire, Peer, RequestInfo};
+use omniwire::{Args, Denied, Failure, Limits, Namespace, Omniwire, Peer, RequestInfo};
 use serde_json::json;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -101,7 +101,7 @@ async fn a_peers_own_mistakes_are_no_errors() {
             Ok::<(), Failure>(())
         })
         .on("fail", || async { Err::<(), Failure>(io::Error::other("it fails").into()) });
-    let mut limits = omniwire::Limits::default();
+    let mut limits = Limits::default();
     limits.rooms_max = 1;
     let (_omniwire, address) = serve(Omniwire::builder().limits(limits).namespace(rooms)).await;
     let mut client = Client::connect(address, "/ws/rooms").await;
@@ -191,4 +191,21 @@ async fn a_peer_can_not_forge_a_line_of_the_log_nor_fill_it() {
         assert!(!line.contains('\u{1b}'), "{line:?}");
         assert!(line.len() < 1000, "{line}");
     }
+}
+
+#[tokio::test]
+async fn a_flood_that_is_refused_is_no_flood_of_lines() {
+    let (log, _guard) = listen();
+    let mut limits = Limits::default();
+    limits.sessions_max = 1;
+    let builder = Omniwire::builder().limits(limits).namespace(Namespace::new("/open"));
+    let (omniwire, address) = serve(builder).await;
+    let _one = Client::connect(address, "/ws/open").await;
+    for _ in 0..100 {
+        let answer = http(address, "GET /poll/open HTTP/1.0\n\n").await;
+        assert!(answer.starts_with("HTTP/1.0 503"), "{answer}");
+    }
+    assert_eq!(omniwire.stats().sessions_refused, 100);
+    // The first, the second, the fourth...
+    assert_eq!(read(&log).matches("refused a session").count(), 7);
 }

@@ -342,8 +342,9 @@ async fn connections_and_sessions_are_counted() {
     let read = timeout(Duration::from_secs(15), third.read_u8());
     assert!(read.await.expect("it ends at once").is_err());
     assert_eq!(omniwire.stats().tcp_refused, 1);
-    let (_omniwire, address) = limited(|limits| limits.sessions_max = 1).await;
+    let (omniwire, address) = limited(|limits| limits.sessions_max = 1).await;
     let _one = Raw::open(address, "/ws/open", "").await;
     let answer = http(address, "GET /poll/open HTTP/1.0\nHost: x\n\n").await;
     assert!(answer.starts_with("HTTP/1.0 503") && answer.contains("retry-after"), "{answer}");
+    assert_eq!(omniwire.stats().sessions_refused, 1);
 }
