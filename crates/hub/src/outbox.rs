@@ -461,10 +461,11 @@ impl Outbox {
         wake(waker);
     }
 
-    /// Throws away what is held for a peer that was not admitted.
+    /// Throws away what is held for a peer that was not admitted, or left before it was.
     pub fn forget(&self, link: Link) {
         let mut queue = self.queue.lock();
-        let messages = queue.pile.as_mut().and_then(|pile| pile.take_held(link));
+        let Some(pile) = &mut queue.pile else { return };
+        let Some(messages) = pile.take_held(link) else { return };
         // There may be room now.
         let wakers = queue.take_wakers();
         drop((queue, messages));

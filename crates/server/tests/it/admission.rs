@@ -6,6 +6,8 @@ use omniwire::{Args, Failure, Namespace, Omniwire, Peer, Reply, RequestInfo, Str
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
@@ -255,4 +257,33 @@ async fn a_poll_that_names_a_session_is_told_to_name_a_cursor() {
     let (_, address) = serve(Omniwire::builder().namespace(Namespace::new("/chat"))).await;
     let answer = http(address, "GET /poll/chat?session=nobody HTTP/1.0\n\n").await;
     assert!(answer.contains(" 400 ") && answer.contains("?cursor="), "{answer}");
+}
+
+/// What was said to it meanwhile is held for a welcome that never comes.
+#[tokio::test]
+async fn who_leaves_while_it_is_let_in_leaves_nothing_that_waits() {
+    let (go, left) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
+    let (waiting, leaves) = (Arc::clone(&go), Arc::clone(&left));
+    let chat = Namespace::new("/chat")
+        .on_connect(move |peer: Peer| {
+            let go = Arc::clone(&waiting);
+            async move {
+                go.notified().await;
+                peer.emit("hello", ("x".repeat(1000),))
+            }
+        })
+        .on_disconnect(move || {
+            leaves.fetch_add(1, Relaxed);
+            std::future::ready(())
+        });
+    let (omniwire, address) = serve(Omniwire::builder().namespace(chat)).await;
+    let mut socket = open(address, "/socket.io/?EIO=4&transport=websocket", "").await;
+    for times in 1..=20 {
+        socket.send(Message::text("40/chat,")).await.unwrap();
+        socket.send(Message::text("41/chat,")).await.unwrap();
+        until(|| omniwire.stats().messages_in == 2 * times).await;
+        go.notify_one();
+        until(|| left.load(Relaxed) as u64 == times).await;
+    }
+    assert_eq!(omniwire.stats().outboxes_len, 0);
 }

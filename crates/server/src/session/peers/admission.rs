@@ -125,6 +125,8 @@ impl PeerCell {
             // It was turned away, and is out already.
             return self.cell.event_started();
         }
+        // Held, if it left before its client was told that it is in.
+        self.cell.outbox.forget(self.member.link);
         let Some(handler) = &self.space().handlers.disconnect else {
             self.exit(Some(reason));
             return self.cell.event_started();
