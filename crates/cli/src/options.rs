@@ -40,6 +40,9 @@ pub(crate) enum ConfigCommand {
 /// later one wins. At SIGTERM or Ctrl-C the server takes no new sessions, and those that are there
 /// end at a pace, each told in its protocol's words to come back; it ends when all have gone, at
 /// the latest three seconds after the last was told. A second one ends all sessions at once.
+///
+/// Load balancers may ask for `/healthz`, which is 200 as long as the process is there, and
+/// `/readyz`, which is 503 from the signal on.
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
     /// Configuration file, in TOML: the same settings by the same names (host, port, origins,

@@ -6,7 +6,9 @@ use crate::run::Security;
 use crate::settings::{self, Settings};
 use crate::{demo, pages, run};
 use axum::Router;
+use axum::routing::get;
 use clap::ArgMatches;
+use http::StatusCode;
 use omniwire::protocols::{engineio, socketio};
 use omniwire::{Omniwire, SocketIoMount};
 
@@ -30,7 +32,7 @@ async fn serve(settings: &Settings) -> Result<(), Mistake> {
     }
     builder = builder.mount("/socket.io", socketio(settings));
     let omniwire = builder.build().map_err(|error| Mistake(error.to_string()))?;
-    let mut router = Router::new().merge(omniwire.router());
+    let mut router = health(&omniwire).merge(omniwire.router());
     if settings.demo {
         router = router.fallback(pages::serve);
     }
@@ -40,6 +42,16 @@ async fn serve(settings: &Settings) -> Result<(), Mistake> {
     let listeners = security.secure(listeners)?;
     let line = format!("Omniwire is at {}://{address}/", security.scheme());
     run::serve(&line, listeners, router, &omniwire, settings.drain).await
+}
+
+/// What load balancers ask: whether the process is there, and whether it is to be given new clients.
+fn health(omniwire: &Omniwire) -> Router {
+    let omniwire = omniwire.clone();
+    let ready = async move || match omniwire.is_ready() {
+        true => (StatusCode::OK, "ready\n"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "going down\n"),
+    };
+    Router::new().route("/healthz", get(async || "here\n")).route("/readyz", get(ready))
 }
 
 fn socketio(settings: &Settings) -> SocketIoMount {
