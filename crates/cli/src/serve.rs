@@ -44,7 +44,7 @@ async fn serve(settings: &Settings) -> Result<(), Mistake> {
     run::serve(&line, listeners, router, &omniwire, settings.drain).await
 }
 
-/// What load balancers ask: whether the process is there, and whether it is to be given new clients.
+/// What load balancers ask: whether the process is there, and whether it may have new clients.
 fn health(omniwire: &Omniwire) -> Router {
     let omniwire = omniwire.clone();
     let ready = async move || match omniwire.is_ready() {
