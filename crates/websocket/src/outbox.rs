@@ -85,24 +85,21 @@ impl Outbox {
     }
 
     /// Where the next small piece belongs, of this length. If there is no room for it, there will
-    /// be for so much.
+    /// be for so much, and for as much as is queued: what is there is not copied to grow.
     fn tail(&mut self, len: usize, room: usize) -> &mut BytesMut {
-        let room = room.max(len);
-        let first = if self.rest.is_none() { self.first.own(room) } else { None };
-        let tail = match first {
+        let room = room.max(self.len.min(TAIL_LEN_MAX)).max(len);
+        let first = if self.rest.is_none() { self.first.own(len, room) } else { None };
+        match first {
             Some(own) => own,
             None => {
                 let rest = self.rest.get_or_insert_default();
-                if rest.tail.len() > SEALED_LEN_MIN {
+                if !has_room(&rest.tail, len) {
                     rest.seal();
+                    rest.tail = BytesMut::with_capacity(room);
                 }
                 &mut rest.tail
             }
-        };
-        if tail.capacity().saturating_sub(tail.len()) < len {
-            tail.reserve(room);
         }
-        tail
     }
 
     /// The first piece is written: the next one follows.
@@ -121,17 +118,22 @@ impl Outbox {
 }
 
 impl First {
-    /// As a buffer that more may be copied to, unless that would copy too much.
-    fn own(&mut self, room: usize) -> Option<&mut BytesMut> {
-        if let Self::Shared(piece) = self
-            && piece.len() <= COPIED_LEN_MAX
-        {
-            let mut own = BytesMut::with_capacity(piece.len().saturating_add(room));
-            own.extend_from_slice(piece);
-            *self = Self::Own(own);
+    /// As a buffer with room for this length, and for so much if there was none, unless that would
+    /// copy too much.
+    fn own(&mut self, len: usize, room: usize) -> Option<&mut BytesMut> {
+        if self.len() <= COPIED_LEN_MAX {
+            match self {
+                Self::Own(own) if has_room(own, len) => {}
+                Self::Own(own) => own.reserve(room),
+                Self::Shared(piece) => {
+                    let mut own = BytesMut::with_capacity(piece.len().saturating_add(room));
+                    own.extend_from_slice(piece);
+                    *self = Self::Own(own);
+                }
+            }
         }
         match self {
-            Self::Own(own) if own.len() <= SEALED_LEN_MIN => Some(own),
+            Self::Own(own) if has_room(own, len) => Some(own),
             _ => None,
         }
     }
@@ -142,6 +144,10 @@ impl First {
             Self::Own(own) => own.advance(count),
         }
     }
+}
+
+fn has_room(buf: &BytesMut, len: usize) -> bool {
+    buf.capacity().saturating_sub(buf.len()) >= len
 }
 
 impl Default for First {
@@ -205,8 +211,8 @@ const COPIED_LEN_MAX: usize = 2_048;
 /// seldom the last.
 const TAIL_LEN_MIN: usize = 4_096;
 
-/// A tail of this length is left as it is, so that growing it does not copy it over and over.
-const SEALED_LEN_MIN: usize = 64 << 10;
+/// No more is asked for at once, unless a piece is larger: larger memory is dearer to get.
+const TAIL_LEN_MAX: usize = 32 << 10;
 
 #[cfg(test)]
 mod tests;

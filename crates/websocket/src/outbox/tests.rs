@@ -40,6 +40,20 @@ fn small_pieces_are_joined_and_large_ones_are_not_copied() {
     assert!(outbox.rest.is_none(), "empty, it owns no memory");
 }
 
+#[test]
+fn what_is_queued_is_not_copied_to_grow() {
+    let mut outbox = Outbox::default();
+    let push = |outbox: &mut Outbox, count| {
+        (0..count).for_each(|_| outbox.push(Bytes::from_static(&[7; 100])));
+    };
+    push(&mut outbox, 30);
+    let first = outbox.chunk().as_ptr();
+    push(&mut outbox, 600);
+    assert_eq!(outbox.chunk().as_ptr(), first);
+    let lens: Vec<_> = pieces(&outbox).iter().map(Vec::len).collect();
+    assert!(lens.len() <= 6, "pieces grow with what is queued: {lens:?}");
+}
+
 proptest! {
     #[test]
     fn what_is_queued_comes_out_in_order(
