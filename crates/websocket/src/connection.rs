@@ -253,7 +253,7 @@ impl Connection {
     pub fn queue_frames(&mut self, frames: Bytes) {
         debug_assert!(self.role.is_server(), "a client's frames are masked one by one");
         if self.close_state.may_send() {
-            self.outbox.push(frames);
+            self.outbox.push(&frames);
         }
     }
 
@@ -458,7 +458,7 @@ impl Connection {
             return;
         }
         if self.role.is_server() {
-            return self.outbox.push(frame.clone());
+            return self.outbox.push(frame);
         }
         if let Ok(Some((header, head_len))) = Header::read(frame, Role::Client) {
             self.queue_frame(header, frame.slice(head_len..));
@@ -488,8 +488,8 @@ impl Connection {
         }
         let mut head = [0; frame::MAX_MASKED_HEADER_LEN];
         let head_len = header.write(&mut head);
-        self.outbox.push(Bytes::copy_from_slice(head.get(..head_len).unwrap_or_default()));
-        self.outbox.push(payload);
+        self.outbox.push(&Bytes::copy_from_slice(head.get(..head_len).unwrap_or_default()));
+        self.outbox.push(&payload);
     }
 
     /// Queues a copy of the payload behind its header. `room`: see [`Outbox::copy`].

@@ -38,16 +38,16 @@ struct Rest {
 
 impl Outbox {
     /// Queues octets that are shared; small ones may be copied.
-    pub(crate) fn push(&mut self, piece: Bytes) {
+    pub(crate) fn push(&mut self, piece: &Bytes) {
         self.count(piece.len());
         if self.first.is_empty() {
-            self.first = First::Shared(piece);
+            self.first = First::Shared(piece.clone());
         } else if piece.len() <= COPIED_LEN_MAX {
-            self.tail(piece.len(), TAIL_LEN_MIN).extend_from_slice(&piece);
-        } else if !piece.is_empty() {
+            self.tail(piece.len(), TAIL_LEN_MIN).extend_from_slice(piece);
+        } else {
             let rest = self.rest.get_or_insert_default();
             rest.seal();
-            rest.pieces.push_back(piece);
+            rest.pieces.push_back(piece.clone());
         }
     }
 

@@ -15,7 +15,7 @@ fn pieces(outbox: &Outbox) -> Vec<Vec<u8>> {
 fn one_shared_piece_is_not_copied() {
     let piece = Bytes::from(vec![1; 20]);
     let mut outbox = Outbox::default();
-    outbox.push(piece.clone());
+    outbox.push(&piece);
     assert_eq!(outbox.chunk().as_ptr(), piece.as_ptr());
 }
 
@@ -24,11 +24,11 @@ fn small_pieces_are_joined_and_large_ones_are_not_copied() {
     let large = Bytes::from(vec![9; 100_000]);
     let mut outbox = Outbox::default();
     for _ in 0..10 {
-        outbox.push(Bytes::from_static(b"ab"));
+        outbox.push(&Bytes::from_static(b"ab"));
     }
-    outbox.push(large.clone());
+    outbox.push(&large);
     outbox.copy(b"", b"c", 0);
-    outbox.push(Bytes::from_static(b"d"));
+    outbox.push(&Bytes::from_static(b"d"));
     let pieces = pieces(&outbox);
     assert_eq!(pieces.iter().map(Vec::len).collect::<Vec<_>>(), [20, 100_000, 2]);
     outbox.advance(20);
@@ -44,7 +44,7 @@ fn small_pieces_are_joined_and_large_ones_are_not_copied() {
 fn what_is_queued_is_not_copied_to_grow() {
     let mut outbox = Outbox::default();
     let push = |outbox: &mut Outbox, count| {
-        (0..count).for_each(|_| outbox.push(Bytes::from_static(&[7; 100])));
+        (0..count).for_each(|_| outbox.push(&Bytes::from_static(&[7; 100])));
     };
     push(&mut outbox, 30);
     let first = outbox.chunk().as_ptr();
@@ -70,7 +70,7 @@ proptest! {
                 let (head, rest) = piece.split_at(len / 3);
                 outbox.copy(head, rest, at * 100);
             } else {
-                outbox.push(piece.into());
+                outbox.push(&piece.into());
             }
             if at % 3 == 0 {
                 let count = (*taken.next().unwrap()).min(outbox.remaining());
