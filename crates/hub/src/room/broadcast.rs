@@ -103,7 +103,7 @@ impl<M: Member> Hub<M> {
                 forms = Forms { position, cache: SmallVec::new() };
             }
             let place = position.map(|position| Place { room, position });
-            for member in members {
+            for member in fetched_ahead(members) {
                 let Membership { key, wire, .. } = member.membership();
                 if except.contains(key) || several && !seen.insert(*key) {
                     continue;
@@ -185,6 +185,18 @@ impl<M: Member> Hub<M> {
         Manner { lane, slow: SlowPolicy::Close }
     }
 }
+
+/// The members, and their outboxes are near: asking for one after the other would be waiting for
+/// each.
+fn fetched_ahead<M: Member>(members: &[Arc<M>]) -> impl Iterator<Item = &Arc<M>> {
+    members.chunks(FETCHED_COUNT).flat_map(|some| {
+        some.iter().for_each(|member| member.outbox().fetch());
+        some
+    })
+}
+
+/// Few enough that the first is still near when the last has come.
+const FETCHED_COUNT: usize = 16;
 
 impl Delivery {
     fn count(&mut self, pushed: Pushed) {
