@@ -1,8 +1,8 @@
 //! Who is let in: by whose it is, on every way in.
 
-use crate::harness::{Client, http, open, serve, until};
+use crate::harness::{Client, PATIENCE, http, open, serve, until};
 use omniwire::protocols::websocket::Message;
-use omniwire::{Args, Failure, Namespace, Omniwire, Peer, Reply, RequestInfo, Streaming};
+use omniwire::{AdminUi, Args, Failure, Namespace, Omniwire, Peer, Reply, RequestInfo, Streaming};
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -286,4 +286,29 @@ async fn who_leaves_while_it_is_let_in_leaves_nothing_that_waits() {
         until(|| left.load(Relaxed) as u64 == times).await;
     }
     assert_eq!(omniwire.stats().outboxes_len, 0);
+}
+
+/// Whoever was shown as connected is shown as gone.
+#[tokio::test]
+async fn who_is_turned_away_on_connecting_is_no_ghost_in_the_admin_ui() {
+    let chat = Namespace::new("/chat").on_connect(|| async { Err::<(), _>(Failure::client("no")) });
+    let admin = AdminUi::new(Namespace::new("/admin"));
+    let (_omniwire, address) = serve(Omniwire::builder().namespace(chat).admin_ui(admin)).await;
+    let path = "/socket.io/?EIO=4&transport=websocket";
+    let mut page = open(address, path, "").await;
+    page.send(Message::text("40/admin,")).await.unwrap();
+    let mut hear = async |event: &str| loop {
+        let Message::Text(text) = page.recv().await.unwrap().unwrap() else { continue };
+        let Some(told) = text.strip_prefix("42/admin,") else { continue };
+        let told: serde_json::Value = serde_json::from_str(told).unwrap();
+        if told[0] == event {
+            return told;
+        }
+    };
+    hear("all_sockets").await;
+    let mut client = open(address, path, "").await;
+    client.send(Message::text("40/chat,")).await.unwrap();
+    let id = hear("socket_connected").await[1]["id"].clone();
+    let gone = timeout(PATIENCE, hear("socket_disconnected")).await.expect("it is told");
+    assert_eq!(gone[2], id);
 }

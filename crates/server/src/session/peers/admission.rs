@@ -82,7 +82,10 @@ impl PeerCell {
         conclude(&self.cell.terms.shared.at_work, outcome, move |outcome| {
             match outcome {
                 Ok(_) => peer.admit(Ok(())),
-                Err(failure) => peer.turn_away("connect", failure),
+                Err(failure) => {
+                    peer.tell_feed_of_leave(Reason::Kicked);
+                    peer.turn_away("connect", failure);
+                }
             }
             peer.pump(None);
         });

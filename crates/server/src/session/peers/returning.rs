@@ -143,14 +143,21 @@ impl PeerCell {
 
     /// Takes it out of the namespace. It may come back if it `left` for a reason that allows that.
     pub(super) fn exit(self: &Arc<Self>, left: Option<Reason>) {
-        let space = self.space();
-        if let (Some(feed), Some(reason)) = (&space.feed, left) {
-            feed.disconnected(self, &space.rooms_of(&self.member), reason);
+        if let Some(reason) = left {
+            self.tell_feed_of_leave(reason);
         }
         // Its rooms know of none any more, but what it said is still handled.
         self.remember_user(self.user());
         self.take_out(left);
-        space.settle();
+        self.space().settle();
+    }
+
+    /// While its rooms are known.
+    pub(super) fn tell_feed_of_leave(&self, reason: Reason) {
+        let space = self.space();
+        if let Some(feed) = &space.feed {
+            feed.disconnected(self, &space.rooms_of(&self.member), reason);
+        }
     }
 
     fn take_out(self: &Arc<Self>, left: Option<Reason>) {
