@@ -93,6 +93,8 @@ struct Http {
     poll_count: u64,
     /// What is said now is the last, and an `EventSource` is not to come back.
     for_good: bool,
+    /// With what the application ended a client whose next poll is waited for.
+    kicked: Option<Box<(u16, ByteString)>>,
     deadline: Option<Instant>,
 }
 
@@ -103,7 +105,8 @@ enum State {
     /// The application has not yet said whether it lets the peer in.
     Entering,
     Entered,
-    /// A slow client that does not poll at the moment: its next poll tells it so.
+    /// A client that is slow, or that the application ended, and does not poll at the moment: its
+    /// next poll tells it so.
     Closing,
     Closed,
 }
@@ -139,6 +142,7 @@ impl PlainSession {
             places: Places::default(),
             poll_count: 0,
             for_good: false,
+            kicked: None,
             deadline: None,
         };
         Self {
@@ -193,8 +197,14 @@ impl PlainSession {
             return self.turn_away(id, "this session has another carrier");
         }
         if self.state == State::Closing {
-            self.carrier = Some(id);
-            self.shut(Reason::Slow);
+            if let Some(kicked) = self.http_mut().and_then(|http| http.kicked.take()) {
+                let (code, text) = *kicked;
+                self.carry(now, id);
+                self.finish(Reason::Kicked, code, text);
+            } else {
+                self.carrier = Some(id);
+                self.shut(Reason::Slow);
+            }
             return Ok(());
         }
         // The newest wins: the client has given up on the older one.
@@ -386,7 +396,11 @@ impl PlainSession {
         if matches!(self.state, State::Entering | State::Entered) {
             self.outputs.push_back(Output::Event(Event::Leave { link: Link::FIRST, reason }));
         }
-        if reason == Reason::Slow && self.is_between_polls() {
+        let is_between_polls = self.is_between_polls();
+        if let Some(http) = self.http_mut().filter(|_| is_between_polls)
+            && (reason == Reason::Slow || reason == Reason::Kicked && http.for_good)
+        {
+            http.kicked = (reason == Reason::Kicked).then(|| Box::new((code, text)));
             self.state = State::Closing;
             return;
         }
@@ -455,7 +469,8 @@ impl PlainSession {
         http.deadline = None;
         match (self.carrier, self.speech) {
             (None, _) if self.state == State::Closing => {
-                self.end(Reason::Slow, close_code(Reason::Slow), ByteString::new());
+                let reason = if http.kicked.is_some() { Reason::Kicked } else { Reason::Slow };
+                self.end(reason, close_code(reason), ByteString::new());
             }
             (None, _) => self.finish(Reason::PingTimeout, 1001, "timed out".into()),
             (Some(_), Speech::Stream) => {

@@ -260,7 +260,8 @@ fn the_server_ends_it() {
     assert!(bench.said().is_empty(), "a WebSocket has its Close frame");
 
     let (mut bench, _) = Bench::entered(Manner::Raw, Carrier::LongPoll);
-    bench.put(kick.clone());
+    bench.attach(Carrier::LongPoll);
+    assert_eq!(closed(&bench.put(kick.clone())), (Reason::Kicked, 3000));
     assert_eq!(bench.said(), [r#"{"close":{"code":3000,"reason":"Go away!"}}"#]);
 
     // An EventSource is not to come back.
@@ -276,6 +277,37 @@ fn the_server_ends_it() {
         let close = format!("event: omniwire\ndata: {{\"close\":{{\"code\":{code}");
         assert!(bench.said()[0].starts_with(&close));
     }
+}
+
+#[test]
+fn who_is_ended_between_two_polls_hears_so_by_the_next() {
+    let between_polls = || {
+        let (mut bench, _) = Bench::entered(Manner::Raw, Carrier::LongPoll);
+        bench.queue.push_back(frame(r#"{"event":"bye"}"#));
+        let close = Some((3000, "Go away!".into()));
+        let outputs = bench.put(Input::Kick { link: Link::FIRST, whole: false, close });
+        let [Output::Event(Event::Leave { reason: Reason::Kicked, .. })] = &outputs[..] else {
+            panic!("{outputs:?}")
+        };
+        bench
+    };
+    let mut bench = between_polls();
+    let (id, outputs) = bench.attach(Carrier::LongPoll);
+    assert_eq!(closed(&outputs), (Reason::Kicked, 3000));
+    assert!(matches!(outputs[0], Output::Carry(Some(carry)) if carry == id));
+    let close = r#"{"close":{"code":3000,"reason":"Go away!"}}"#;
+    assert_eq!(bench.said(), [r#"{"event":"bye"}"#, close]);
+
+    // Nobody comes, or the server goes down.
+    let (slept, outputs) = between_polls().sleep();
+    assert_eq!((slept, closed(&outputs).0), (Config::default().poll_gap_max, Reason::Kicked));
+    let outputs = between_polls().put(Input::Close { reason: Reason::Shutdown });
+    assert_eq!(closed(&outputs).0, Reason::Shutdown);
+
+    // Who is hung up on is not told.
+    let (mut bench, _) = Bench::entered(Manner::Raw, Carrier::LongPoll);
+    let outputs = bench.put(Input::Close { reason: Reason::Kicked });
+    assert_eq!(closed(&outputs), (Reason::Kicked, 1000));
 }
 
 #[test]

@@ -312,3 +312,30 @@ async fn who_is_turned_away_on_connecting_is_no_ghost_in_the_admin_ui() {
     let gone = timeout(PATIENCE, hear("socket_disconnected")).await.expect("it is told");
     assert_eq!(gone[2], id);
 }
+
+/// What is said to a client before it is ended comes too, and it does not come back unawares.
+#[tokio::test]
+async fn who_is_ended_between_two_polls_hears_so_by_the_next() {
+    let chat = Namespace::new("/chat").recoverable(10).on_join(|_: Peer| async {});
+    let (omniwire, address) = serve(Omniwire::builder().namespace(chat)).await;
+    let poll =
+        async |query: &str| http(address, &format!("GET /poll/chat?{query} HTTP/1.0\n\n")).await;
+    let cursor = |answer: &str| answer.split('"').rev().nth(1).unwrap().to_owned();
+    // The place in the room comes with the peer, or by a poll of its own.
+    let mut query = "room=lobby".to_owned();
+    let mut heard = String::new();
+    while !heard.contains("resume") {
+        heard = poll(&query).await;
+        query = format!("cursor={}", cursor(&heard));
+    }
+    let [peer] = &omniwire.namespace("/chat").unwrap().everybody().peers()[..] else {
+        panic!("one peer")
+    };
+    peer.emit("bye", "for good").unwrap();
+    peer.close(4001, "banned");
+    assert!(!peer.is_connected());
+    let heard = poll(&query).await;
+    let bye = r#"[{"event":"bye","args":["for good"]},{"close":{"code":4001,"reason":"banned"}},"#;
+    assert!(heard.contains(bye), "{heard}");
+    until(|| omniwire.stats().sessions == 0).await;
+}
