@@ -10,6 +10,7 @@ mod reply;
 
 use super::prefixed::Prefixed;
 use super::site::{Site, Visit};
+use super::written::PIECE_LEN_MAX;
 use crate::carrier::reading::poll_read;
 use crate::carrier::stall::Reader;
 use crate::carrier::upgrade::{Socket, Upgrade};
@@ -208,16 +209,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         Ok(framing.is_ended())
     }
 
-    /// All of it in one system call, if the kernel takes it. A client that does not read is let go.
+    /// All of it in one system call, if the kernel takes it. A client that does not read is let go:
+    /// each part has its time.
     async fn send(&mut self, bytes: &mut impl Buf) -> io::Result<()> {
-        let sent = async {
-            self.stream.write_all_buf(bytes).await?;
-            self.stream.flush().await
-        };
-        timeout(self.write_timeout, sent).await.unwrap_or_else(|late| {
-            self.stalled = true;
-            Err(late.into())
-        })
+        let mut left = bytes.remaining();
+        while left > 0 {
+            let goal = left.saturating_sub(PIECE_LEN_MAX);
+            let sent = async {
+                while bytes.remaining() > goal {
+                    if self.stream.write_buf(bytes).await? == 0 {
+                        return Err(io::ErrorKind::WriteZero.into());
+                    }
+                }
+                self.stream.flush().await
+            };
+            timeout(self.write_timeout, sent).await.unwrap_or_else(|late| {
+                self.stalled = true;
+                Err(late.into())
+            })?;
+            left = bytes.remaining();
+        }
+        Ok(())
     }
 }
 

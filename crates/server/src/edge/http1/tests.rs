@@ -2,6 +2,7 @@
 
 use super::super::crowd::Crowd;
 use super::super::site::{Site, Visit};
+use super::super::written::PIECE_LEN_MAX;
 use super::{Line, head, serve};
 use crate::Omniwire;
 use axum::Router;
@@ -386,6 +387,29 @@ async fn who_reads_nothing_is_let_go() {
     let begun = Instant::now();
     assert_eq!(here.serving.await.unwrap(), None);
     assert_eq!(begun.elapsed(), Limits::default().write_timeout);
+}
+
+/// One long answer: each part of it has its time, as over HTTP/2 and HTTP/3.
+#[tokio::test(start_paused = true)]
+async fn who_reads_slowly_is_not_who_reads_nothing() {
+    for (len, seconds, is_whole) in [(PIECE_LEN_MAX, 20, true), (PIECE_LEN_MAX / 2, 20, false)] {
+        let (mut client, stream) = duplex(1 << 10);
+        let (unread, write_timeout) = (Bytes::new(), Duration::from_secs(30));
+        let mut line = Line { stream, unread, write_timeout, stalled: false };
+        let reading = tokio::spawn(async move {
+            let mut part = vec![0; len];
+            let mut read: usize = 0;
+            while client.read_exact(&mut part).await.is_ok() {
+                read += part.len();
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+            }
+            read
+        });
+        let sent = line.send(&mut Bytes::from(vec![0; 16 * PIECE_LEN_MAX])).await;
+        assert_eq!((sent.is_ok(), line.stalled), (is_whole, !is_whole));
+        drop(line);
+        assert_eq!(reading.await.unwrap() == 16 * PIECE_LEN_MAX, is_whole);
+    }
 }
 
 #[tokio::test]
