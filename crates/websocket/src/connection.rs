@@ -327,6 +327,12 @@ impl Connection {
         self.outbox.remaining()
     }
 
+    /// Octets written since the beginning.
+    #[must_use]
+    pub const fn written(&self) -> u64 {
+        self.outbox.written()
+    }
+
     /// Whether there is anything to write.
     #[must_use]
     pub fn wants_write(&self) -> bool {

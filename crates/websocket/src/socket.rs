@@ -340,6 +340,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.connection.buffered_amount()
     }
 
+    /// Octets written since the beginning: a peer of which this stays the same takes nothing.
+    #[must_use]
+    pub const fn written(&self) -> u64 {
+        self.connection.written()
+    }
+
     /// Queues our Close; nothing is sent after it. Ignored if we have sent one.
     pub fn start_close(&mut self, close: CloseFrame) {
         self.connection.start_close(close);

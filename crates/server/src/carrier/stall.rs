@@ -13,7 +13,7 @@ use tokio::time::Sleep;
 
 /// Runs while something waits to be written, from the last time that some of it was taken.
 #[derive(Debug, Default)]
-pub(super) struct Stall(Option<(Pin<Box<Sleep>>, usize)>);
+pub(super) struct Stall(Option<(Pin<Box<Sleep>>, u64)>);
 
 impl Stall {
     pub(super) fn is_running(&self) -> bool {
@@ -32,21 +32,18 @@ impl Stall {
         self.0 = None;
     }
 
-    /// Ready when the peer has taken nothing of this many bytes for so long.
+    /// Ready when the peer has taken nothing of what is `unwritten` for so long: so much has been
+    /// `written` since the beginning.
     pub(super) fn poll(
         &mut self,
         cell: &Cell,
-        unwritten: usize,
+        (written, unwritten): (u64, usize),
         timeout: Duration,
         context: &mut Context<'_>,
     ) -> Poll<()> {
-        let stalled = match self.0.take() {
-            Some((sleep, before)) if before == unwritten => (sleep, before),
-            _ => {
-                cell.outbox.set_unwritten(unwritten);
-                (Box::pin(tokio::time::sleep(timeout)), unwritten)
-            }
-        };
+        cell.outbox.set_unwritten(unwritten);
+        let stalled = self.0.take().filter(|(_, before)| *before == written);
+        let stalled = stalled.unwrap_or_else(|| (Box::pin(tokio::time::sleep(timeout)), written));
         self.0.insert(stalled).0.as_mut().poll(context)
     }
 }

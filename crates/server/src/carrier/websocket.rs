@@ -483,8 +483,9 @@ impl<S: Io> Driver<S> {
             return Poll::Pending;
         }
         let (unwritten, cell) = (self.socket.buffered_amount(), &self.place.cell);
+        let progress = (self.socket.written(), unwritten);
         let timeout = cell.terms.shared.limits.write_timeout;
-        self.stalled.poll(cell, unwritten, timeout, context).map(|()| {
+        self.stalled.poll(cell, progress, timeout, context).map(|()| {
             stall::count_slow(cell, timeout, unwritten);
             Detached::Lost
         })

@@ -48,6 +48,7 @@ pub(crate) async fn run(place: Place, talk: Talk, payload_len_max: usize) {
         ended: false,
         frames: 0,
         stalled: Stall::default(),
+        written: 0,
         watch: Watch::default(),
         portion: None,
     };
@@ -72,6 +73,8 @@ struct Driver {
     frames: u32,
     /// Runs while the peer takes nothing of what is written to it.
     stalled: Stall,
+    /// Octets, since the beginning.
+    written: u64,
     watch: Watch,
     /// Its part of what all peers have not finished.
     portion: Option<Portion>,
@@ -253,6 +256,7 @@ impl Driver {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.out.advance(len);
+            self.written = self.written.saturating_add(len as u64);
         }
         Poll::Ready(Ok(()))
     }
@@ -262,7 +266,7 @@ impl Driver {
         let (unwritten, cell) = (self.out.len(), &self.place.cell);
         let limits = &cell.terms.shared.limits;
         let time = if self.ended { limits.close_timeout } else { limits.write_timeout };
-        self.stalled.poll(cell, unwritten, time, context).map(|()| {
+        self.stalled.poll(cell, (self.written, unwritten), time, context).map(|()| {
             if !self.ended {
                 stall::count_slow(cell, time, unwritten);
             }

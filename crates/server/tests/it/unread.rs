@@ -7,7 +7,7 @@ use h2::client::{self, SendRequest};
 use http::{Method, Request};
 use omniwire::{Limits, Namespace, Omniwire};
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -72,3 +72,43 @@ async fn a_client_of_http1_that_reads_nothing_is_counted_and_let_go() {
         stream.read_to_end(&mut Vec::new()).await.ok();
     }
 }
+
+/// A client that takes one message at a time, as long as all of them, while more wait than the
+/// server keeps ready: what is unwritten never gets less.
+#[tokio::test]
+async fn a_client_that_takes_its_time_is_no_client_that_takes_nothing() {
+    let (omniwire, address) = hurried().await;
+    let stream = TcpStream::connect(address).await.unwrap();
+    let builder = client::Builder::new().initial_window_size(MESSAGE_LEN as u32).to_owned();
+    let (mut sending, connection) = builder.handshake::<_, Bytes>(stream).await.unwrap();
+    tokio::spawn(connection);
+    let mut request = Request::builder().method(Method::CONNECT).uri("http://127.0.0.1/ws/open");
+    request = request.header("sec-websocket-version", "13");
+    let mut request = request.body(()).unwrap();
+    request.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
+    // The server's settings say that it may.
+    while !sending.is_extended_connect_protocol_enabled() {
+        tokio::task::yield_now().await;
+    }
+    let (response, _open) = sending.send_request(request, false).unwrap();
+    let mut body = response.await.unwrap().into_body();
+    let space = omniwire.namespace("/open").unwrap();
+    until(|| space.len() == 1).await;
+    let text = "x".repeat(MESSAGE_LEN - 4);
+    for _ in 0..200 {
+        space.everybody().emit("said", (text.clone(),)).await.unwrap();
+    }
+    let mut taken = 0;
+    let begun = Instant::now();
+    while taken < 150 * MESSAGE_LEN {
+        let data = timeout(PATIENCE, body.data()).await.expect("it goes on").expect("no end");
+        taken += data.as_ref().unwrap().len();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        body.flow_control().release_capacity(data.unwrap().len()).unwrap();
+    }
+    assert!(begun.elapsed() > Duration::from_millis(600), "longer than it may take nothing");
+    assert_eq!(omniwire.stats().slow_peers_closed, 0);
+}
+
+/// With its header.
+const MESSAGE_LEN: usize = 4096;
