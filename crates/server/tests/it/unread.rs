@@ -13,8 +13,12 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 async fn hurried() -> (Omniwire, SocketAddr) {
+    within(Duration::from_millis(300)).await
+}
+
+async fn within(write_timeout: Duration) -> (Omniwire, SocketAddr) {
     let mut limits = Limits::default();
-    limits.write_timeout = Duration::from_millis(300);
+    limits.write_timeout = write_timeout;
     serve(Omniwire::builder().limits(limits).namespace(Namespace::new("/open"))).await
 }
 
@@ -77,7 +81,9 @@ async fn a_client_of_http1_that_reads_nothing_is_counted_and_let_go() {
 /// server keeps ready: what is unwritten never gets less.
 #[tokio::test]
 async fn a_client_that_takes_its_time_is_no_client_that_takes_nothing() {
-    let (omniwire, address) = hurried().await;
+    // No pause of a busy machine is as long.
+    let write_timeout = Duration::from_secs(2);
+    let (omniwire, address) = within(write_timeout).await;
     let stream = TcpStream::connect(address).await.unwrap();
     let builder = client::Builder::new().initial_window_size(MESSAGE_LEN as u32).to_owned();
     let (mut sending, connection) = builder.handshake::<_, Bytes>(stream).await.unwrap();
@@ -95,18 +101,15 @@ async fn a_client_that_takes_its_time_is_no_client_that_takes_nothing() {
     let space = omniwire.namespace("/open").unwrap();
     until(|| space.len() == 1).await;
     let text = "x".repeat(MESSAGE_LEN - 4);
-    for _ in 0..200 {
+    for _ in 0..1000 {
         space.everybody().emit("said", (text.clone(),)).await.unwrap();
     }
-    let mut taken = 0;
     let begun = Instant::now();
-    while taken < 150 * MESSAGE_LEN {
+    while begun.elapsed() < write_timeout + write_timeout / 4 {
         let data = timeout(PATIENCE, body.data()).await.expect("it goes on").expect("no end");
-        taken += data.as_ref().unwrap().len();
         tokio::time::sleep(Duration::from_millis(5)).await;
         body.flow_control().release_capacity(data.unwrap().len()).unwrap();
     }
-    assert!(begun.elapsed() > Duration::from_millis(600), "longer than it may take nothing");
     assert_eq!(omniwire.stats().slow_peers_closed, 0);
 }
 
