@@ -30,6 +30,34 @@
 //! | `sockjs-client` | `/sockjs/chat` |
 //! | `EventSource` | `/sse/chat`, and POST to `/send/chat` |
 //! | `fetch` | `/poll/chat`, and POST to `/send/chat` |
+//!
+//! # Tests of your own
+//!
+//! The router answers requests without a socket, and a POST without a session is a client that
+//! comes, says something, hears the answers, and goes:
+//!
+//! ```
+//! use axum::body::{Body, to_bytes};
+//! use http::Request;
+//! use omniwire::{Args, Namespace, Omniwire, Reply};
+//! use tower_service::Service as _; // or `tower::ServiceExt`, and its `oneshot`
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let sums = Namespace::new("/sums")
+//!     .on("add", |Args((a, b)): Args<(i32, i32)>| async move { Reply(a + b) });
+//! let mut router = Omniwire::builder().namespace(sums).build()?.router();
+//!
+//! let add = r#"{"event":"add","args":[2,3],"id":1}"#;
+//! let answer = router.call(Request::post("/send/sums").body(Body::from(add))?).await?;
+//! let answer = to_bytes(answer.into_body(), usize::MAX).await?;
+//! assert_eq!(answer, r#"[{"reply":1,"result":5}]"#);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With sockets, bind port 0, [`serve`] in a task, and connect any client;
+//! [`protocols::websocket`] has one.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
