@@ -119,7 +119,7 @@ pub enum JoinError {
     NamespaceFull,
     /// Too many joins and leaves wait to be told.
     Busy,
-    /// It has left the namespace.
+    /// It has not entered the namespace yet, or has left it.
     Gone,
 }
 
@@ -130,7 +130,7 @@ impl fmt::Display for JoinError {
             Self::TooManyRooms => "in too many rooms",
             Self::NamespaceFull => "there are too many rooms",
             Self::Busy => "too many joins and leaves are still to be told",
-            Self::Gone => "the peer is gone",
+            Self::Gone => "the peer is not let in yet, or gone",
         })
     }
 }

@@ -192,10 +192,10 @@ impl Namespace {
     }
 
     /// Called for each client that asks to enter, before it is one of the peers: rooms and other
-    /// peers do not know it yet, and it hears nothing. May take its time. An error turns the client
-    /// away, in its protocol's own words ([`crate::Failure::client`],
-    /// [`crate::Failure::with_data`]); one that leaves meanwhile never becomes a peer, and the
-    /// handler is dropped where it waits.
+    /// peers do not know it yet, so it can't join any ([`Namespace::on_connect`] can), and what it is
+    /// told waits until it is in. May take its time. An error turns the client away, in its
+    /// protocol's own words ([`crate::Failure::client`], [`crate::Failure::with_data`]); one that
+    /// leaves meanwhile never becomes a peer, and the handler is dropped where it waits.
     #[must_use]
     pub fn admit<P>(mut self, handler: impl Handler<P>) -> Self {
         self.handlers.admit = Some(handler.into_boxed());

@@ -121,7 +121,8 @@ impl Peer {
     ///
     /// # Errors
     /// The name is too long, it is in too many rooms, the namespace has too many, too many joins
-    /// are still to be told to watchers, or the peer is gone.
+    /// are still to be told to watchers, or the peer is gone, or not let in yet: in
+    /// [`crate::Namespace::admit`].
     pub fn join(&self, room: impl Into<ByteString>) -> Result<(), JoinError> {
         let room = room.into();
         let feed = self.0.space().feed.as_ref().filter(|_| !self.rooms().contains(&room));

@@ -124,18 +124,26 @@ async fn who_is_turned_away_by_an_error_of_ours_leaves_a_line() {
     let (paper, _guard) = listen();
     let broken = || async { Err::<(), Failure>(io::Error::other("no database").into()) };
     let banned = || async { Err::<(), Failure>(Failure::client("you are banned")) };
+    // Which would be the peer's own doing later.
+    let too_early = |peer: Peer| async move { peer.join("lobby") };
     let builder = Omniwire::builder()
         .namespace(Namespace::new("/admit").admit(broken))
         .namespace(Namespace::new("/connect").on_connect(broken))
+        .namespace(Namespace::new("/early").admit(too_early))
         .namespace(Namespace::new("/banned").admit(banned));
     let (_omniwire, address) = serve(builder).await;
-    for (namespace, lines) in [("banned", 0), ("admit", 1), ("connect", 2)] {
+    for (namespace, lines, handler, why) in [
+        ("banned", 0, "admit", ""),
+        ("admit", 1, "admit", "no database"),
+        ("connect", 2, "connect", "no database"),
+        ("early", 3, "admit", "the peer is not let in yet"),
+    ] {
         let answer = http(address, &format!("GET /poll/{namespace} HTTP/1.0\n\n")).await;
         assert!(answer.contains("refused"), "{answer}");
         let log = read(&paper);
         let errors: Vec<_> = log.lines().filter(|line| line.contains("ERROR")).collect();
         assert_eq!(errors.len(), lines, "{namespace}: {log}");
-        let says_why = |line: &&str| line.contains("no database") && line.contains(namespace);
+        let says_why = |line: &&str| line.contains(why) && line.contains(handler);
         assert!(errors.last().is_none_or(says_why), "{log}");
     }
 }

@@ -3,7 +3,7 @@
 use super::PeerCell;
 use super::guarded::{Guarded, conclude, guard};
 use super::inbox::Stage;
-use crate::app::failure::Failure;
+use crate::app::failure::{Cause, Failure};
 use crate::app::handler::Outcome;
 use crate::app::peer::Peer;
 use crate::session::recovery::Former;
@@ -33,7 +33,13 @@ impl PeerCell {
                 // Who has left meanwhile does not come in.
                 Ok(_) if left => peer.admit(Err(left_meanwhile())),
                 Ok(_) => peer.come_in(peer.user()),
-                Err(failure) => peer.turn_away("admit", failure),
+                Err(mut failure) => {
+                    // A peer that can't join or answer yet brings nothing upon itself but by leaving.
+                    if failure.cause == Cause::Peer && !left {
+                        failure.cause = Cause::Application;
+                    }
+                    peer.turn_away("admit", failure);
+                }
             }
             peer.pump(None);
         };
