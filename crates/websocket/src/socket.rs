@@ -510,7 +510,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<S> {
 /// The pieces of one vectored write.
 const SLICES_MAX: usize = 64;
 
-/// Reads of a message that is not complete after which [`WebSocket::poll_recv`] gives way.
+/// Reads that bring no whole message after which [`WebSocket::poll_recv`] gives way.
 const READS_PER_POLL: usize = 8;
 
 #[cfg(test)]

@@ -243,12 +243,11 @@ impl<S: Io> Driver<S> {
         } else if driver.take_messages(context).is_ready() {
             return Poll::Ready(driver.gone);
         }
-        while driver.take_output(context) == Turn::Again {
-            match driver.socket.poll_flush(context) {
-                Poll::Ready(Ok(())) => {}
-                // The reading side finds out what happened to the connection.
-                Poll::Ready(Err(_)) | Poll::Pending => break,
-            }
+        let more = driver.take_output(context) == Turn::Again;
+        // How a flush failed, the reading side finds out.
+        if more && matches!(driver.socket.poll_flush(context), Poll::Ready(Ok(()))) {
+            // Others have their turn first, who may be many, and each as greedy.
+            context.waker().wake_by_ref();
         }
         driver.flush(context)
     }
@@ -491,3 +490,6 @@ impl<S: Io> Driver<S> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

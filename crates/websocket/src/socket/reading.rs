@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-use super::{Error, ReadOn, WebSocket};
+use super::{Error, READS_PER_POLL, ReadOn, WebSocket};
 use crate::{Connection, MessageRef, Violation};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
@@ -127,14 +127,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         }
     }
 
-    /// Reads and throws away, until the peer has nothing more to send.
+    /// Reads and throws away, until the peer has nothing more to send; others have their turn, and
+    /// the time limit its say, however fast the peer goes on.
     pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
+        for _ in 0..READS_PER_POLL {
             self.buf = BytesMut::new();
             if ready!(self.poll_fill_by_copy(cx, |_, _| 0))? == 0 {
                 return Poll::Ready(Ok(()));
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 

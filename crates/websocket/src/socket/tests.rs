@@ -1,9 +1,11 @@
+use std::io;
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 use tokio::net::TcpStream;
 
-use super::{Config, WebSocket};
+use super::{Config, Error, WebSocket};
 use crate::frame::{self, Header};
 use crate::{Message, OpCode, Role};
 
@@ -106,4 +108,58 @@ async fn a_socket_is_idle_only_when_nothing_is_under_way() {
     assert_eq!(socket.recv().await.unwrap().unwrap(), Message::text("again"));
     socket.start_close(crate::CloseCode::Normal.into());
     assert!(!socket.is_idle());
+}
+
+/// A peer of which there is always more to read, and which takes everything.
+#[derive(Default)]
+struct Endless {
+    reads: usize,
+}
+
+impl AsyncRead for Endless {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.reads += 1;
+        assert!(self.reads < 1000, "nobody else has a turn");
+        buffer.initialize_unfilled().fill(0xff);
+        buffer.set_filled(buffer.capacity());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Endless {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rfc6455_7_1_7_a_peer_that_goes_on_after_a_violation_leaves_others_their_turn() {
+    let config = Config::default();
+    let timeout = config.close_timeout;
+    let mut socket =
+        WebSocket::from_parts(Endless::default(), Role::Server, config, &b""[..]).unwrap();
+    assert!(matches!(socket.recv().await, Some(Err(Error::Violation(_)))));
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..10 {
+        socket.io.reads = 0;
+        assert!(socket.poll_recv(&mut context).is_pending());
+    }
+    tokio::time::advance(timeout).await;
+    assert!(matches!(socket.poll_recv(&mut context), Poll::Ready(None)));
 }
