@@ -1,7 +1,7 @@
 //! The bytes behind a handshake, wherever they come from.
 
 use super::offered;
-use super::tunnel::Tunnel;
+use super::tunnel::{Near, Tie, Tunnel};
 use crate::edge::prefixed::Prefixed;
 use bytes::Bytes;
 use http::{Extensions, Request};
@@ -18,8 +18,8 @@ use tokio::sync::oneshot;
 pub(crate) enum Upgrade {
     /// A connection of our own listener.
     Ours(oneshot::Receiver<Upgraded>),
-    /// Hyper's connection, or a stream of it.
-    Hyper(OnUpgrade),
+    /// Hyper's connection, or a stream of it, and who is to know how that ends.
+    Hyper(OnUpgrade, Option<Tie>),
     /// A stream of HTTP/3.
     Tunnel(Tunnel),
 }
@@ -77,10 +77,11 @@ impl Upgrade {
         if let Some(ours) = offered::take(request.extensions()) {
             return Self::Ours(ours);
         }
-        match Tunnel::take(request.extensions()) {
-            Some(tunnel) => Self::Tunnel(tunnel),
-            None => Self::Hyper(hyper::upgrade::on(request)),
+        if let Some(tunnel) = Tunnel::take(request.extensions()) {
+            return Self::Tunnel(tunnel);
         }
+        let tie = Tie::take(request.extensions());
+        Self::Hyper(hyper::upgrade::on(request), tie)
     }
 
     /// Waits until the handshake has been answered.
@@ -88,10 +89,10 @@ impl Upgrade {
     /// # Errors
     /// The connection was lost before.
     pub(crate) async fn wait(self) -> io::Result<Upgraded> {
-        let upgraded = match self {
+        let (upgraded, tie) = match self {
             Self::Ours(upgraded) => return upgraded.await.map_err(io::Error::other),
             Self::Tunnel(tunnel) => return Ok(Upgraded::Other(Box::new(tunnel), Bytes::new())),
-            Self::Hyper(upgrade) => upgrade.await.map_err(io::Error::other)?,
+            Self::Hyper(upgrade, tie) => (upgrade.await.map_err(io::Error::other)?, tie),
         };
         // Of our own listener, then of whoever else serves the router by hyper.
         let upgraded = match prefixed::<TcpStream>(upgraded) {
@@ -105,7 +106,10 @@ impl Upgrade {
         };
         match downcast::<TcpStream>(upgraded) {
             Ok((stream, read)) => Ok(stream.upgraded(read)),
-            Err(upgraded) => Ok(Upgraded::Other(Box::new(TokioIo::new(upgraded)), Bytes::new())),
+            Err(upgraded) => {
+                let near = Near::new(TokioIo::new(upgraded), tie.unwrap_or_else(|| Tie::new().0));
+                Ok(Upgraded::Other(Box::new(near), Bytes::new()))
+            }
         }
     }
 }

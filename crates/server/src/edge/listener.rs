@@ -14,7 +14,7 @@ use crate::panics::Witness;
 use crate::server::Omniwire;
 use axum::Router;
 use axum::body::Body;
-use http::{Request, header};
+use http::{Method, Request, header};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -295,12 +295,15 @@ async fn converse_by_hyper<S>(
 {
     let Visit { remote, connection, .. } = visit.clone();
     let (site, shared) = (Arc::clone(&welcome.site), &welcome.site.shared);
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         let (site, visit) = (Arc::clone(&site), visit.clone());
         async move {
             if lacks_authority(&request) {
                 // Hyper resets the stream with this.
                 return Err(h2::Error::from(h2::Reason::PROTOCOL_ERROR));
+            }
+            if request.method() == Method::CONNECT {
+                written::tie(request.extensions_mut());
             }
             let response = site.answer(&visit, request.map(Body::new)).await;
             let reader = Reader::of(&response, visit.remote);

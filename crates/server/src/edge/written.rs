@@ -3,18 +3,23 @@
 //! Hyper has no time limit for that. But it asks a body for its next piece only when the one before
 //! has found its place: in the window of the stream (HTTP/2), or in a buffer before the socket
 //! (HTTP/1.1). So as long as it does not ask, nothing is taken.
+//!
+//! What a WebSocket says over HTTP/2 is written by another future of hyper's. The carrier finds out
+//! by itself that nothing of it is taken; when it is gone, that future must go too.
 
 use crate::carrier::stall::Reader;
+use crate::carrier::tunnel::{Tie, Tied};
 use crate::server::Shared;
 use axum::body::Body;
 use bytes::Bytes;
-use http::Response;
+use http::{Extensions, Response};
 use http_body::{Body as _, Frame, SizeHint};
 use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Acquire;
 use std::task::{Context, Poll, ready};
 use tokio::time::Sleep;
 
@@ -35,6 +40,8 @@ struct Writing {
     waits: bool,
     /// Who gets them.
     reader: Option<Reader>,
+    /// It lets a WebSocket in: for the future that is to write what that says.
+    tied: Option<Tied>,
 }
 
 impl Writing {
@@ -50,14 +57,17 @@ pub(super) struct Executor(pub(super) Arc<Shared>);
 
 impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Executor {
     fn execute(&self, future: F) {
-        tokio::spawn(Written::new(&self.0, future));
+        let mut written = Written::new(&self.0, future);
+        // A future spawned by one that lets a WebSocket in.
+        written.tied = WRITING.with_borrow(|writing| writing.as_ref()?.lock().tied.take());
+        tokio::spawn(written);
     }
 }
 
 pin_project! {
-    /// A future in which hyper writes answers. It is over when it is done, or (`None`) when a client
-    /// has taken nothing of one for too long: what it holds is to be dropped then, which resets the
-    /// stream or ends the connection.
+    /// A future in which hyper writes answers. It is over when it is done, or (`None`) when a
+    /// client has taken nothing of one for too long, or not in time the last words of a WebSocket:
+    /// what it holds is to be dropped then, which resets the stream or ends the connection.
     pub(super) struct Written<F> {
         #[pin]
         future: F,
@@ -65,12 +75,17 @@ pin_project! {
         writing: Arc<Mutex<Writing>>,
         // Runs while a piece waits: the one with this number.
         stall: Option<(u64, Pin<Box<Sleep>>)>,
+        // Until the WebSocket is gone that says what is written.
+        tied: Option<Tied>,
+        // It is gone.
+        leaving: bool,
     }
 }
 
 impl<F> Written<F> {
     pub(super) fn new(shared: &Arc<Shared>, future: F) -> Self {
-        Self { future, shared: Arc::clone(shared), writing: Arc::default(), stall: None }
+        let (shared, writing) = (Arc::clone(shared), Arc::default());
+        Self { future, shared, writing, stall: None, tied: None, leaving: false }
     }
 }
 
@@ -85,7 +100,16 @@ impl<F: Future> Future for Written<F> {
         if let Poll::Ready(done) = polled {
             return Poll::Ready(Some(done));
         }
-        let Some(waiting) = this.writing.lock().waiting() else {
+        if let Some(Tied { orderly, gone }) = this.tied
+            && Pin::new(gone).poll(context).is_ready()
+        {
+            if !orderly.load(Acquire) {
+                return Poll::Ready(None);
+            }
+            (*this.tied, *this.leaving) = (None, true);
+        }
+        let waiting = if *this.leaving { Some(0) } else { this.writing.lock().waiting() };
+        let Some(waiting) = waiting else {
             *this.stall = None;
             return Poll::Pending;
         };
@@ -97,6 +121,14 @@ impl<F: Future> Future for Written<F> {
             reader.count_slow(this.shared);
         }
         Poll::Ready(None)
+    }
+}
+
+/// Has the future that writes what a WebSocket says end with whoever takes over the stream of the
+/// request with these extensions, which is answered in the [`Written`] that is being polled.
+pub(super) fn tie(extensions: &mut Extensions) {
+    if let Some(writing) = WRITING.with_borrow(Clone::clone) {
+        writing.lock().tied = Some(Tie::offer(extensions));
     }
 }
 

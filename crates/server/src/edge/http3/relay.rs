@@ -2,7 +2,7 @@
 //! connection, FIN is its orderly end, a reset is its loss (RFC 9220, 3).
 
 use super::{Receiving, Sending, fail};
-use crate::carrier::tunnel::Far;
+use crate::carrier::tunnel::{Far, Tied};
 use bytes::BytesMut;
 use futures_util::FutureExt as _;
 use h3::error::{Code, StreamError};
@@ -25,7 +25,7 @@ pub(super) async fn run(
     quic: &quinn::Connection,
     time: Duration,
 ) -> Result<(), StreamError> {
-    let Far { io, orderly, mut gone } = far;
+    let Far { io, tied: Tied { orderly, mut gone } } = far;
     let (mut from, mut to) = tokio::io::split(io);
     let (mut sent, mut received, mut cut) = (false, false, Ok(()));
     {

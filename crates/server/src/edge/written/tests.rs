@@ -2,17 +2,21 @@
 
 use super::*;
 use crate::Omniwire;
-use futures_util::stream;
-use h2::{FlowControl, RecvStream, client};
+use crate::carrier::upgrade::{Stream, Upgrade, Upgraded};
+use futures_util::{FutureExt as _, stream};
+use h2::ext::Protocol;
+use h2::{FlowControl, RecvStream, SendStream, client};
 use http::{Request, StatusCode};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use omniwire_session::limits::Limits;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::time::Duration;
-use tokio::io::duplex;
-use tokio::time::{Instant, sleep};
+use tokio::io::{AsyncWrite, AsyncWriteExt as _, duplex};
+use tokio::time::{Instant, sleep, timeout};
 
 const LEN: usize = 200_000;
 
@@ -41,18 +45,31 @@ async fn answer(body: impl Fn() -> Body + Clone + Send + 'static, window: u32) -
     let request = Request::get("http://localhost/").body(()).unwrap();
     let response = sending.send_request(request, true).unwrap().0.await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
-    Asked { shared, body: response.into_body(), _sending: sending }
+    Asked { shared, body: response.into_body(), _sending: sending, _saying: None }
 }
 
 struct Asked {
     shared: Arc<Shared>,
     body: RecvStream,
     _sending: client::SendRequest<Bytes>,
+    _saying: Option<SendStream<Bytes>>,
 }
 
 impl Asked {
     fn flow(&mut self) -> &mut FlowControl {
         self.body.flow_control()
+    }
+
+    /// Waits until the stream is reset.
+    async fn reset(&mut self) -> h2::Reason {
+        let reset = async {
+            loop {
+                if let Err(error) = self.body.data().await.unwrap() {
+                    return error.reason().unwrap();
+                }
+            }
+        };
+        timeout(Duration::from_secs(3600), reset).await.expect("the stream stays")
     }
 
     fn slow_peers(&self) -> u64 {
@@ -106,4 +123,101 @@ async fn a_stream_that_has_nothing_to_say_goes_on() {
     asked.flow().release_capacity(4).unwrap();
     assert_eq!(asked.body.data().await.unwrap().unwrap(), "said");
     assert_eq!((begun.elapsed().as_secs(), asked.slow_peers()), (3600, 0));
+}
+
+/// What says so much over a stream of HTTP/2, as much as there is room for, as carriers do.
+async fn say(stream: &mut (impl AsyncWrite + Unpin), len: usize) -> usize {
+    let mut said = 0;
+    poll_fn(|context| {
+        while said < len {
+            match Pin::new(&mut *stream).poll_write(context, &vec![7; len - said]) {
+                Poll::Ready(Ok(count)) => said += count,
+                Poll::Ready(Err(error)) => panic!("{error}"),
+                Poll::Pending => break,
+            }
+        }
+        Poll::Ready(())
+    })
+    .await;
+    said
+}
+
+/// A client with such a window, which was let in by CONNECT, and the stream that it was let in to.
+async fn connected(window: u32) -> (Asked, Box<dyn Stream>) {
+    let shared = Arc::clone(&Omniwire::builder().build().unwrap().shared);
+    let (near, far) = duplex(1 << 20);
+    let mut builder = auto::Builder::new(Executor(Arc::clone(&shared)));
+    builder.http2().timer(TokioTimer::new()).enable_connect_protocol();
+    let (bring, mut brought) = tokio::sync::mpsc::channel(1);
+    tokio::spawn(async move {
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            let bring = bring.clone();
+            async move {
+                tie(request.extensions_mut());
+                let upgrade = Upgrade::of(&mut request.map(|_| ()));
+                tokio::spawn(async move {
+                    let Ok(Upgraded::Other(stream, _)) = upgrade.wait().await else { panic!() };
+                    bring.send(stream).await.ok();
+                });
+                Ok::<_, Infallible>(Response::new(Body::empty()))
+            }
+        });
+        builder.serve_connection_with_upgrades(TokioIo::new(far), service).await.ok();
+    });
+    let mut handshake = client::Builder::new();
+    handshake.initial_window_size(window).initial_connection_window_size(1 << 20);
+    let (sending, mut connection) = handshake.handshake::<_, Bytes>(near).await.unwrap();
+    let settled = poll_fn(|context| {
+        assert!(Pin::new(&mut connection).poll(context).is_pending());
+        match sending.is_extended_connect_protocol_enabled() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    });
+    settled.await;
+    tokio::spawn(connection);
+    let request = Request::connect("http://localhost/");
+    let request = request.extension(Protocol::from_static("websocket")).body(()).unwrap();
+    let mut sending = sending.ready().await.unwrap();
+    let (response, saying) = sending.send_request(request, false).unwrap();
+    let body = response.await.unwrap().into_body();
+    let stream = brought.recv().await.unwrap();
+    (Asked { shared, body, _sending: sending, _saying: Some(saying) }, stream)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_stream_of_a_websocket_that_is_gone_is_reset_if_its_window_is_shut() {
+    // What was said first has found place in the window, or was cut by it.
+    for window in [0, 1] {
+        let (mut asked, mut stream) = connected(window).await;
+        let begun = Instant::now();
+        assert!(say(&mut stream, LEN).await < LEN / 2, "all of it was taken");
+        drop(stream);
+        assert_eq!(asked.reset().await, h2::Reason::CANCEL);
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        // Its last words are waited for.
+        let (mut asked, mut stream) = connected(window).await;
+        let begun = Instant::now();
+        say(&mut stream, LEN).await;
+        assert!(stream.shutdown().now_or_never().is_none(), "it has time");
+        drop(stream);
+        assert_eq!(asked.reset().await, h2::Reason::CANCEL);
+        assert_eq!(begun.elapsed().as_secs(), Limits::default().write_timeout.as_secs());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_words_of_a_websocket_arrive_if_the_window_opens_in_time() {
+    let (mut asked, mut stream) = connected(4).await;
+    let said = say(&mut stream, LEN).await;
+    assert!(stream.shutdown().now_or_never().is_none(), "it has time");
+    drop(stream);
+    sleep(Limits::default().write_timeout * 9 / 10).await;
+    let mut taken = 0;
+    while let Some(piece) = asked.body.data().await {
+        let len = piece.unwrap().len();
+        taken += len;
+        asked.flow().release_capacity(len).unwrap();
+    }
+    assert_eq!(taken, said);
 }
