@@ -225,6 +225,12 @@ pub trait Session: Any + Send {
         0
     }
 
+    /// Bytes that have come of what is not complete, such as a record or a packet with attachments:
+    /// none by default.
+    fn held_len(&self) -> usize {
+        0
+    }
+
     /// A carrier of messages is about to take frames from the front of `queue`. A session that may
     /// have to send them again takes those that may leave now, keeps copies, and hands them over:
     /// none, while it holds back. `None`, by default: it keeps nothing, and all may leave.

@@ -149,8 +149,9 @@ limits! {
         "One incoming message, or one POST body, of plain and SockJS peers; Socket.IO and SignalR \
          have limits of their own, the official servers'.";
     unfinished_len_max: bytes = 128 << 20,
-        "What all peers together have sent of messages and POST bodies that are not complete, but \
-         for 64 KiB of each; it takes twice the memory, and more while a buffer grows.";
+        "What all peers together have sent of messages, POST bodies, records and packets with \
+         attachments that are not complete, but for 64 KiB of each; it takes twice the memory, and \
+         more while a buffer grows.";
     fragments_max: count = 4096,
         "Fragments of one WebSocket message, empty ones included.";
     control_burst_max: count = 1000,
@@ -165,8 +166,8 @@ limits! {
         "What may wait in all outboxes together, what they share counted once; beyond it, the \
          sessions that hold most are closed as slow, down to 64 KiB each.";
     inbox_count_max: count = 256,
-        "Events of one session that may wait for their handlers, and peers of it that may be leaving; \
-         then it is not read from.";
+        "Events of one session that may wait for their handlers, each 4 KiB of one counted as one \
+         more, and peers of it that may be leaving; then it is not read from.";
     calls_max: count = 1024,
         "Handlers of one peer that may run at once, where the protocol sets no lower bound; and as \
          many of calls with streams.";

@@ -560,6 +560,10 @@ impl Session for SignalRSession {
         self.ledger.as_ref().map_or(0, |ledger| ledger.len())
     }
 
+    fn held_len(&self) -> usize {
+        self.records.waiting_len()
+    }
+
     fn pass(&mut self, queue: &mut VecDeque<Frame>) -> Option<VecDeque<Frame>> {
         Some(self.ledger.as_mut()?.send(queue))
     }

@@ -18,6 +18,8 @@ struct Partial {
     packet: Packet,
     count: usize,
     attachments: Vec<Bytes>,
+    /// Bytes that have come.
+    len: usize,
 }
 
 impl Decoder {
@@ -39,10 +41,12 @@ impl Decoder {
                     return Ok(Some(packet));
                 }
                 let attachments = Vec::with_capacity(count);
-                self.partial = Some(Box::new(Partial { packet, count, attachments }));
+                let len = text.len();
+                self.partial = Some(Box::new(Partial { packet, count, attachments, len }));
                 Ok(None)
             }
             (Message::Binary(bytes), Some(partial)) => {
+                partial.len = partial.len.saturating_add(bytes.len());
                 partial.attachments.push(bytes);
                 if partial.attachments.len() < partial.count {
                     return Ok(None);
@@ -54,6 +58,11 @@ impl Decoder {
             (Message::Text(_), Some(_)) => Err(Invalid("text where an attachment is due")),
             (Message::Binary(_), None) => Err(Invalid("binary where no attachment is due")),
         }
+    }
+
+    /// Bytes that have come of a packet that is not complete.
+    pub fn held_len(&self) -> usize {
+        self.partial.as_ref().map_or(0, |partial| partial.len)
     }
 }
 

@@ -295,6 +295,10 @@ impl Session for SocketIoSession {
     fn held_back(&mut self, now: Instant) {
         self.machine.held_back(now);
     }
+
+    fn held_len(&self) -> usize {
+        self.decoder.held_len()
+    }
 }
 
 /// Outputs that may wait while a body is read: a body of many small packets is read in steps.

@@ -2,7 +2,7 @@
 
 use super::arguments::FromArgs;
 use super::failure::Failure;
-use crate::session::cell::Cell;
+use crate::session::cell::{Cell, Weight};
 use futures_util::Stream;
 use omniwire_session::{Args as RawArgs, ByteString};
 use serde::de::DeserializeOwned;
@@ -14,6 +14,10 @@ use tokio::sync::mpsc;
 
 /// One item, or the client's own words on why the stream failed.
 pub(crate) type Item = Result<RawArgs, ByteString>;
+
+fn weight(item: &Item) -> Weight {
+    item.as_ref().map_or(Weight::ONE, Weight::of)
+}
 
 /// Both ends of a stream. Items that wait for the handler count as events that wait for theirs:
 /// when there are many, the session is not read from.
@@ -29,10 +33,11 @@ pub(crate) struct Sender(mpsc::UnboundedSender<Item>);
 impl Sender {
     /// Whether the handler still wanted it.
     pub(crate) fn send(&self, cell: &Cell, item: Item) -> bool {
-        cell.event_waits();
+        let weight = weight(&item);
+        cell.event_waits(weight);
         let sent = self.0.send(item).is_ok();
         if !sent {
-            cell.event_dropped();
+            cell.event_dropped(weight);
         }
         sent
     }
@@ -53,8 +58,8 @@ pub(crate) struct Receiver {
 impl Receiver {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
         let item = std::task::ready!(self.items.poll_recv(cx));
-        if item.is_some() {
-            self.cell.event_started();
+        if let Some(item) = &item {
+            self.cell.event_started(weight(item));
         }
         Poll::Ready(item)
     }
@@ -63,8 +68,8 @@ impl Receiver {
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.items.close();
-        while self.items.try_recv().is_ok() {
-            self.cell.event_started();
+        while let Ok(item) = self.items.try_recv() {
+            self.cell.event_started(weight(&item));
         }
     }
 }

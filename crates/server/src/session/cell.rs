@@ -11,6 +11,7 @@ mod pace;
 
 pub(crate) use carriers::{Chunk, Step};
 pub(crate) use identity::{Past, PeerIds};
+pub(crate) use pace::Weight;
 
 use self::carriers::Attached;
 use self::core::Core;
@@ -23,6 +24,7 @@ use super::timers::Sleeper;
 use crate::app::gate::Denied;
 use crate::app::peer::Peer;
 use crate::app::space::Space;
+use crate::carrier::intake::NoRoom;
 use crate::clock::{self, Stamp};
 use crate::panics::contain;
 use crate::quoted::quoted;
@@ -90,7 +92,7 @@ pub(crate) struct Cell {
     identity: Identity,
     pub(crate) outbox: Outbox,
     core: Mutex<Core>,
-    /// Events that wait for their handler, over all peers.
+    /// Events that wait for their handler, over all peers, by their [`Weight`].
     waiting: AtomicU32,
     /// A POST of this session is being read.
     pub(crate) posting: AtomicBool,
@@ -121,6 +123,8 @@ struct After {
     behind: bool,
     /// The client answered what somebody else was asked.
     forged: bool,
+    /// All peers together have sent too much that is not complete.
+    no_room: bool,
     /// Those whose session went over to a WebSocket, where an Admin UI shows them.
     moved: Vec<Arc<PeerCell>>,
 }
@@ -168,6 +172,8 @@ impl Cell {
                     None => mutate(&mut *core.machine, clock::now()),
                 };
                 self.carry_out(core, &mut after);
+                let intake = &self.terms.shared.intake;
+                after.no_room = core.count_unfinished(intake) == Err(NoRoom);
                 result
             });
             result.unwrap_or_else(|| {
@@ -374,6 +380,9 @@ impl Cell {
         }
         if after.forged && self.terms.methods {
             self.handle(Input::Close { reason: Reason::OutOfTurn }).ok();
+        }
+        if after.no_room {
+            self.close_for_slowness("all peers together have too much unfinished: it is closed");
         }
         if after.closed {
             self.terms.shared.table.closed(self);

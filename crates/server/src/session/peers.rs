@@ -16,7 +16,7 @@ pub(crate) use guarded::{AtWork, Away};
 pub(crate) use questions::{Answered, Awaited, OpenQuestions, Question};
 
 use self::inbox::{Inbox, Stage, Work};
-use super::cell::{Cell, Entrance};
+use super::cell::{Cell, Entrance, Weight};
 use super::recovery::Recoverable;
 use crate::app::handler::CallContext;
 use crate::app::peer::Peer;
@@ -187,7 +187,7 @@ impl PeerCell {
             inbox.pumping = true;
             return Some(queued);
         }
-        self.cell.event_waits();
+        self.cell.event_waits(queued.weight());
         inbox.more().queue.push_back(queued);
         None
     }
@@ -229,11 +229,11 @@ impl PeerCell {
                 Work::Enter => self.enter(),
                 Work::Handle(Queued { arrival: Arrival::Leave(reason), .. }) => self.leave(reason),
                 Work::Handle(queued) => {
-                    self.cell.event_started();
+                    self.cell.event_started(queued.weight());
                     self.start(queued);
                 }
                 Work::Drop(queued) => {
-                    self.cell.event_started();
+                    self.cell.event_started(queued.weight());
                     drop(queued);
                 }
             }
@@ -304,6 +304,14 @@ impl PeerCell {
 }
 
 impl Queued {
+    /// As how many events it counts while it waits.
+    fn weight(&self) -> Weight {
+        match &self.arrival {
+            Arrival::Message(pending) => Weight::of(&pending.args),
+            _ => Weight::ONE,
+        }
+    }
+
     /// Whether its handler counts among those that run at once. Streams of either direction last
     /// as long as they please, and so don't.
     fn takes_slot(&self) -> bool {

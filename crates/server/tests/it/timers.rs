@@ -2,7 +2,8 @@
 
 use crate::harness::{http, serve, until};
 use crate::hostile::{Raw, masked};
-use omniwire::{Limits, Namespace, Omniwire, Peer, Presence};
+use omniwire::protocols::signalr;
+use omniwire::{Limits, Namespace, Omniwire, Peer, Presence, SignalRMount};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -93,6 +94,58 @@ async fn what_all_peers_have_not_finished_is_bounded() {
     let mut third = begin(address, 700 << 10).await;
     third.0.write_all(&masked(0x89, b"")).await.unwrap();
     assert_eq!(third.next(b"").await, (0x8a, Vec::new()));
+}
+
+/// A client that has sent this and so much more of what is not complete, and is alive.
+async fn begin_packet(address: SocketAddr, path: &str, words: &[&str], rest: &[u8]) -> Raw {
+    let mut raw = Raw::open(address, path, "").await;
+    for word in words {
+        raw.0.write_all(&masked(0x81, word.as_bytes())).await.unwrap();
+    }
+    raw.0.write_all(&masked(0x82, rest)).await.unwrap();
+    raw.0.write_all(&masked(0x89, b"")).await.unwrap();
+    raw
+}
+
+/// The next that is not text, which is what its protocol says.
+async fn next_word(raw: &mut Raw) -> (u8, Vec<u8>) {
+    loop {
+        let come = raw.next(b"").await;
+        if come.0 != 0x81 {
+            return come;
+        }
+    }
+}
+
+/// Of WebSocket's messages each is whole.
+#[tokio::test]
+async fn packets_and_records_that_are_not_complete_are_bounded_too() {
+    let mut limits = Limits::default();
+    limits.unfinished_len_max = 1 << 20;
+    let config = signalr::Config { message_len_max: 1 << 20, ..Default::default() };
+    let open = || Namespace::new("/").on_any(|| async {});
+    let hub = SignalRMount::new("/").config(config);
+    let builder = Omniwire::builder().limits(limits).namespace(open()).mount("/hub", hub);
+    let (omniwire, address) = serve(builder).await;
+    let event = r#"452-["a",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#;
+    let hello = "{\"protocol\":\"json\",\"version\":1}\u{1e}";
+    let attached = vec![0; 700 << 10];
+    let part = vec![b' '; 700 << 10];
+    for (path, words, rest) in [
+        ("/socket.io/?EIO=4&transport=websocket", vec!["40", event], attached),
+        ("/hub", vec![hello], part),
+    ] {
+        let mut first = begin_packet(address, path, &words, &rest).await;
+        assert_eq!(next_word(&mut first).await, (0x8a, Vec::new()));
+        let mut second = begin_packet(address, path, &words, &rest).await;
+        assert_eq!(next_word(&mut second).await.0, 0x88, "{path}");
+        drop((first, second));
+        until(|| omniwire.stats().connections == 0).await;
+        let mut third = begin_packet(address, path, &words, &rest).await;
+        assert_eq!(next_word(&mut third).await, (0x8a, Vec::new()));
+        drop(third);
+        until(|| omniwire.stats().connections == 0).await;
+    }
 }
 
 #[tokio::test]
@@ -244,6 +297,46 @@ async fn who_was_held_back_is_read_on_however_small_the_limit() {
         until(|| omniwire.stats().messages_in >= inbox_count_max as u64).await;
         go.notify_one();
         until(|| omniwire.stats().messages_in == 10).await;
+    }
+}
+
+/// A few long ones are as much as many short ones.
+#[tokio::test]
+async fn events_that_wait_are_counted_by_their_length() {
+    let go = Arc::new(Notify::new());
+    let waiting = Arc::clone(&go);
+    let gated = Namespace::new("/gated").on_any(move || {
+        let go = Arc::clone(&waiting);
+        async move {
+            go.notified().await;
+            go.notify_one();
+        }
+    });
+    let mut limits = Limits::default();
+    (limits.inbox_count_max, limits.calls_max) = (100, 1);
+    let (omniwire, address) = serve(Omniwire::builder().limits(limits).namespace(gated)).await;
+    let mut client = Raw::open(address, "/ws/gated", "").await;
+    let (mut reading, mut writing) = client.0.split();
+    let say = async {
+        writing.write_all(&masked(0x81, &[b'x'; 300 << 10]).repeat(10)).await.unwrap();
+        std::future::pending::<()>().await;
+    };
+    let check = async {
+        // One runs, and of two that wait the second is one too many.
+        until(|| omniwire.stats().messages_in == 3).await;
+        let mut other = Raw::open(address, "/ws/gated", "").await;
+        for _ in 0..10 {
+            other.0.write_all(&masked(0x89, b"")).await.unwrap();
+            assert_eq!(other.next(b"").await, (0x8a, Vec::new()));
+        }
+        assert_eq!(omniwire.stats().messages_in, 3);
+        go.notify_one();
+        until(|| omniwire.stats().messages_in == 10).await;
+    };
+    tokio::select! {
+        () = say => {}
+        () = check => {}
+        _ = reading.read_u8() => panic!("nothing is said to it"),
     }
 }
 

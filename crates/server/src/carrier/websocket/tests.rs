@@ -3,7 +3,7 @@ use crate::{Limits, Namespace, Omniwire, Peer, WebSocketMount};
 use axum::body::Body;
 use http::{Request, StatusCode};
 use std::sync::atomic::AtomicUsize;
-use tokio::io::ReadBuf;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tower_service::Service as _;
 
 /// A client that says nothing, and takes whatever it is sent.

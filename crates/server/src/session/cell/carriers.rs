@@ -338,7 +338,7 @@ impl Cell {
     }
 
     /// Whether it was not over already.
-    fn close_for_slowness(self: &Arc<Self>, why: &str) -> bool {
+    pub(super) fn close_for_slowness(self: &Arc<Self>, why: &str) -> bool {
         let slow = self.slow();
         let mut was_open = false;
         self.run(|machine, now| {

@@ -1,6 +1,7 @@
 //! What the lock of a session guards: the state machine, what carries it, and its peers.
 
 use super::carriers::{Attached, Ping};
+use crate::carrier::intake::{Intake, NoRoom, Portion};
 use crate::clock::{self, Stamp};
 use crate::session::machine::Machine;
 use crate::session::peers::PeerCell;
@@ -34,6 +35,8 @@ struct Aside {
     /// Inputs that wait for room in the inboxes, and connections that wait for another to go. Those
     /// of requests that are over may be among them.
     congested: Vec<Waker>,
+    /// What the state machine has of what is not complete.
+    unfinished: Option<Portion>,
 }
 
 impl Core {
@@ -153,7 +156,28 @@ impl Core {
 
     /// What there is nothing in any more leaves no memory behind.
     fn tidy(&mut self) {
-        self.aside.take_if(|aside| aside.peers.is_empty() && aside.congested.is_empty());
+        self.aside.take_if(|aside| {
+            aside.peers.is_empty() && aside.congested.is_empty() && aside.unfinished.is_none()
+        });
+    }
+
+    /// Counts what the state machine has of a record or a packet that is not complete.
+    ///
+    /// # Errors
+    /// All peers together have sent too much that is not.
+    pub(super) fn count_unfinished(&mut self, intake: &Arc<Intake>) -> Result<(), NoRoom> {
+        match self.machine.held_len() {
+            held @ 1.. if self.closed.is_none() => {
+                let unfinished = &mut self.aside.get_or_insert_default().unfinished;
+                unfinished.get_or_insert_with(|| intake.portion()).set(held)
+            }
+            _ => {
+                if self.aside.as_mut().is_some_and(|aside| aside.unfinished.take().is_some()) {
+                    self.tidy();
+                }
+                Ok(())
+            }
+        }
     }
 
     pub(super) fn with_peer(&self, link: Link, act: impl FnOnce(&Arc<PeerCell>)) {

@@ -3,6 +3,7 @@
 
 use super::Cell;
 use super::core::Core;
+use omniwire_session::Args;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,26 +12,44 @@ use std::task::{Context, Poll, ready};
 /// Events that are delivered in one go: one POST may bring a hundred thousand.
 pub(super) const EVENTS_PER_TURN: usize = 256;
 
+/// Each so many bytes of an event count as one event more.
+const LEN_PER_EVENT: usize = 4 << 10;
+
+/// As how many events one counts while it waits: a long one takes the room of many.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Weight(u32);
+
+impl Weight {
+    pub(crate) const ONE: Self = Self(1);
+
+    /// Of an event with these arguments, which stay as they are while it waits.
+    pub(crate) fn of(args: &Args) -> Self {
+        let more = args.size_hint() / LEN_PER_EVENT;
+        Self(u32::try_from(more).unwrap_or(u32::MAX).saturating_add(1))
+    }
+}
+
 impl Cell {
     fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed) as usize
     }
 
-    pub(crate) fn event_waits(&self) {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn event_waits(&self, weight: Weight) {
+        self.waiting.fetch_add(weight.0, Ordering::Relaxed);
     }
 
-    pub(crate) fn event_started(&self) {
-        let before = self.waiting.fetch_sub(1, Ordering::Relaxed);
+    pub(crate) fn event_started(&self, weight: Weight) {
+        let before = self.waiting.fetch_sub(weight.0, Ordering::Relaxed) as usize;
         // No more than that wait from now on: of one, none.
-        if before.saturating_sub(1) as usize == self.terms.shared.limits.inbox_count_max / 2 {
+        let half = self.terms.shared.limits.inbox_count_max / 2;
+        if before > half && before.saturating_sub(weight.0 as usize) <= half {
             self.core.lock().wake_congested();
         }
     }
 
     /// The same under the core's lock; [`Cell::wake_congested`] must follow.
-    pub(crate) fn event_dropped(&self) {
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    pub(crate) fn event_dropped(&self, weight: Weight) {
+        self.waiting.fetch_sub(weight.0, Ordering::Relaxed);
     }
 
     pub(super) fn wake_congested(&self, core: &mut Core) {

@@ -6,6 +6,7 @@ use super::inbox::Stage;
 use crate::app::failure::{Cause, Failure};
 use crate::app::handler::Outcome;
 use crate::app::peer::Peer;
+use crate::session::cell::Weight;
 use crate::session::recovery::Former;
 use omniwire_session::{ByteString, Input, Reason};
 use std::sync::Arc;
@@ -132,13 +133,13 @@ impl PeerCell {
     pub(super) fn leave(self: &Arc<Self>, reason: Reason) {
         if !self.inbox.lock().begin_leave() {
             // It was turned away, and is out already.
-            return self.cell.event_started();
+            return self.cell.event_started(Weight::ONE);
         }
         // Held, if it left before its client was told that it is in.
         self.cell.outbox.forget(self.member.link);
         let Some(handler) = &self.space().handlers.disconnect else {
             self.exit(Some(reason));
-            return self.cell.event_started();
+            return self.cell.event_started(Weight::ONE);
         };
         let mut context = self.context(ByteString::from_static("disconnect"));
         context.reason = Some(reason);
@@ -149,7 +150,7 @@ impl PeerCell {
                 peer.note(&ByteString::from_static("disconnect"), &failure);
             }
             peer.exit(Some(reason));
-            peer.cell.event_started();
+            peer.cell.event_started(Weight::ONE);
         });
     }
 }
