@@ -53,6 +53,10 @@ fn carry(outbox: &Outbox, count: usize) -> (Vec<String>, Option<Drained>) {
                 taken.extend(queue.drain(..).map(|frame| payload(&frame)));
             });
             match drained {
+                // As a WebSocket, which need not come back to hear that there is no more.
+                Drained::Some if taken.len() < count && outbox.poll_news(context).is_pending() => {
+                    return Poll::Pending;
+                }
                 Drained::Some => {}
                 Drained::Empty => return Poll::Pending,
                 over => return Poll::Ready(Some(over)),
