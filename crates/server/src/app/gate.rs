@@ -1,8 +1,10 @@
 //! What a namespace wants to know of a request: whether it is let in, and whose it is.
 
+use crate::edge::answers;
 use crate::request::RequestInfo;
 use axum::body::Body;
 use http::{Response, StatusCode};
+use omniwire_session::Answer;
 use std::fmt;
 use std::sync::Arc;
 
@@ -30,9 +32,9 @@ impl Denied {
     }
 
     pub(crate) fn into_response(self) -> Response<Body> {
-        let mut response = Response::new(Body::from(self.message + "\n"));
-        *response.status_mut() = self.status;
-        response
+        // Without a type, a browser might take it for a page, and with it what the request brought.
+        let content_type = "text/plain; charset=utf-8";
+        answers::respond(Answer::new(self.status.as_u16(), content_type, self.message))
     }
 }
 

@@ -113,6 +113,19 @@ async fn the_gate_is_passed_on_every_way() {
     }
 }
 
+/// What an application says of a request may hold parts of it: it must not be taken for a page.
+#[tokio::test]
+async fn what_the_gate_says_is_plain_text() {
+    let strict = Namespace::new("/strict").authorize(|request: &RequestInfo| {
+        Err(Denied::unauthorized(request.query_value("token").unwrap_or_default()))
+    });
+    let (_omniwire, address) = serve(Omniwire::builder().namespace(strict)).await;
+    let path = "/sse/strict?token=%3Cscript%3E";
+    let answer = http(address, &format!("GET {path} HTTP/1.0\nHost: x\n\n")).await;
+    assert!(answer.contains("content-type: text/plain; charset=utf-8\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n<script>"), "{answer}");
+}
+
 /// The gate looks at each request, not only at the one that opened the session.
 #[tokio::test]
 async fn the_gate_is_passed_again_by_each_request_of_a_session() {
