@@ -139,7 +139,7 @@ impl Mounted for Endpoint {
             }
             let coding = self.coding(&incoming, Coding::ALL);
             let mut response = match (self.way, incoming.request.method().clone()) {
-                (Way::EventStream, Method::GET) => self.open_stream(&incoming),
+                (Way::EventStream, Method::GET) => Box::pin(self.open_stream(incoming)).await,
                 (Way::LongPoll, Method::GET) => {
                     let next = self.next_poll(&incoming, coding);
                     // The request is a part of the buffer that it was read into.
@@ -210,20 +210,20 @@ impl Endpoint {
         Coding::wanted(incoming.request.headers(), offered).filter(|_| self.gzip)
     }
 
-    fn open_stream(&self, incoming: &Incoming) -> Response<Body> {
-        let rooms = match asked_rooms(incoming) {
+    async fn open_stream(&self, incoming: Incoming) -> Response<Body> {
+        let rooms = match asked_rooms(&incoming) {
             Ok(rooms) => rooms,
             Err(refusal) => return refusal,
         };
-        let last_event_id = last_event_id(incoming);
+        let last_event_id = last_event_id(&incoming);
         if last_event_id.as_deref() == Some(event_stream::LAST_ID) {
             // An `EventSource` ends for good (WHATWG HTML, 9.2.1).
             return respond(Answer::empty(204));
         }
         let session = query_value(incoming.query(), "session");
         let cell = match session {
-            Some(token) => self.find(incoming, &token),
-            None => self.new_session(incoming, last_event_id.map(|id| places_of(&id))),
+            Some(token) => self.find(&incoming, &token),
+            None => self.new_session(&incoming, last_event_id.map(|id| places_of(&id))),
         };
         let cell = match cell {
             Ok(cell) => cell,
@@ -233,13 +233,16 @@ impl Endpoint {
             Ok(id) => id,
             Err(fault) => return answers::refuse(fault),
         };
-        join_rooms(&cell, rooms);
-        let padding = padding(incoming);
+        let padding = padding(&incoming);
         // Padding that is compressed would fill no buffer of a proxy.
-        let coding = self.coding(incoming, &[Coding::Gzip]).filter(|_| padding == 0);
+        let coding = self.coding(&incoming, &[Coding::Gzip]).filter(|_| padding == 0);
+        drop(incoming);
         let gzip = coding.map(|_| Gzip::default());
         let prelude = event_stream::prelude(padding);
-        stream::respond(&cell, id, event_stream::CONTENT_TYPE, UNCACHED, prelude, gzip)
+        let stream =
+            stream::respond(&cell, id, event_stream::CONTENT_TYPE, UNCACHED, prelude, gzip);
+        join_rooms(&cell, rooms).await;
+        stream
     }
 
     /// What a poll waits for.
@@ -374,7 +377,7 @@ impl NextPoll {
             Ok(poll) => poll,
             Err(fault) => return answers::refuse(fault),
         };
-        join_rooms(&cell, rooms);
+        join_rooms(&cell, rooms).await;
         let Answer { status, content_type, body } = poll.answer(JSON).await;
         if status != 200 {
             return respond(Answer { status, content_type, body });
@@ -408,8 +411,12 @@ fn answer_json(body: Bytes, coding: Option<Coding>) -> Response<Body> {
     response
 }
 
-/// Asks to join, as the envelope `{"join":"room"}` does; once, though each poll may ask.
-fn join_rooms(cell: &Arc<Cell>, rooms: Vec<ByteString>) {
+/// Asks to join, as the envelope `{"join":"room"}` does; once, though each poll may ask. Waits, as a
+/// POST does, until the handlers keep up.
+async fn join_rooms(cell: &Arc<Cell>, rooms: Vec<ByteString>) {
+    if !rooms.is_empty() {
+        upstream::wait_for_room(cell).await;
+    }
     for room in rooms {
         if !cell.is_in(Link::FIRST, &room) {
             let wish = RoomWish { room, ..RoomWish::default() };

@@ -2,14 +2,16 @@
 
 use crate::harness::{Client, PATIENCE, http, open, serve, until};
 use omniwire::protocols::websocket::Message;
-use omniwire::{AdminUi, Args, Failure, Namespace, Omniwire, Peer, Reply, RequestInfo, Streaming};
+use omniwire::{
+    AdminUi, Args, Failure, Limits, Namespace, Omniwire, Peer, Reply, RequestInfo, Streaming,
+};
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::timeout;
 
 fn user_of(request: &RequestInfo) -> Option<String> {
@@ -338,4 +340,41 @@ async fn who_is_ended_between_two_polls_hears_so_by_the_next() {
     let bye = r#"[{"event":"bye","args":["for good"]},{"close":{"code":4001,"reason":"banned"}},"#;
     assert!(heard.contains(bye), "{heard}");
     until(|| omniwire.stats().sessions == 0).await;
+}
+
+/// A poll may ask for as many rooms as it likes, as often as it comes; and so may a stream.
+#[tokio::test]
+async fn wishes_to_join_wait_in_bounds_however_they_come() {
+    let (go, asked) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (waiting, asks) = (Arc::clone(&go), Arc::clone(&asked));
+    let chat = Namespace::new("/chat").on_join(move || {
+        asks.fetch_add(1, Relaxed);
+        let go = Arc::clone(&waiting);
+        async move { drop(go.acquire().await) }
+    });
+    let mut limits = Limits::default();
+    (limits.calls_max, limits.inbox_count_max) = (4, 64);
+    let (omniwire, address) = serve(Omniwire::builder().limits(limits).namespace(chat)).await;
+    let first = http(address, "GET /poll/chat HTTP/1.0\n\n").await;
+    let cursor = first.split("\"cursor\":\"").nth(1).unwrap().split('"').next().unwrap();
+    let rooms: String = (0..32).map(|room| format!("&room={room}")).collect();
+    let polls: Vec<_> = (0..50)
+        .map(|_| {
+            let line = format!("GET /poll/chat?cursor={cursor}{rooms} HTTP/1.0\n\n");
+            tokio::spawn(async move { http(address, &line).await })
+        })
+        .collect();
+    until(|| asked.load(Relaxed) == 4).await;
+    // All have come when these are answered.
+    for _ in 0..50 {
+        http(address, "GET /nothing HTTP/1.0\n\n").await;
+    }
+    go.close();
+    let namespace = omniwire.namespace("/chat").unwrap();
+    until(|| namespace.rooms().len() == 32).await;
+    namespace.everybody().emit("said", ()).await.unwrap();
+    for poll in polls {
+        poll.await.unwrap();
+    }
+    assert!(asked.load(Relaxed) < 200, "{asked:?}");
 }
