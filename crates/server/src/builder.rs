@@ -78,8 +78,9 @@ impl Omniwire {
         }
     }
 
-    /// The server as an axum router, to be merged with another. Its routes are those of the
-    /// mounts; it needs no state.
+    /// The server as an axum router, to be merged with another, or nested. Its routes are those of
+    /// the mounts; it needs no state, so one that has state is given that before:
+    /// `app.with_state(state).merge(omniwire.router())`.
     pub fn router(&self) -> Router {
         let mut router = Router::new();
         for (path, has_tail) in self.mounts.paths() {
