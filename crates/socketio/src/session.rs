@@ -221,7 +221,9 @@ impl SocketIoSession {
         }
     }
 
+    /// It is over for its peers, and what has come of a packet is of no use.
     fn leave_all(&mut self, reason: Reason) {
+        self.decoder = Decoder::default();
         for peer in std::mem::take(&mut self.peers) {
             self.tell(Event::Leave { link: peer.link, reason });
         }

@@ -41,6 +41,23 @@ fn sio5_event_with_attachments_and_an_ack() {
 }
 
 #[test]
+fn what_has_come_of_a_packet_is_counted_until_it_is_whole_or_the_session_ends() {
+    let (mut driver, id) = connected();
+    let event = r#"452-["message",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#;
+    for _ in 0..2 {
+        driver.send(id, event).unwrap();
+        driver.send_binary(id, &[0; 1000]).unwrap();
+        assert_eq!(driver.session.held_len(), event.len() - 1 + 1000);
+        driver.send_binary(id, &[0; 1000]).unwrap();
+        assert_eq!(driver.session.held_len(), 0);
+    }
+    driver.send(id, event).unwrap();
+    driver.send_binary(id, &[0; 1000]).unwrap();
+    driver.input(Input::Close { reason: Reason::Slow }).unwrap();
+    assert_eq!(driver.session.held_len(), 0);
+}
+
+#[test]
 fn sio5_attachments_on_polling() {
     let mut driver = polling();
     let placeholder = r#"{"_placeholder":true,"num":0}"#;
