@@ -38,6 +38,13 @@ pub(super) const ATTACKS: &[Attack] = &[
         run: |target| Box::pin(close_ignored(target)),
         ..Attack::DEFAULT
     },
+    Attack {
+        name: "violation-flood",
+        what: "8 peers that go on at full speed after a violation, until TCP ends",
+        stays: "what is thrown away is read in turns, and only until `close_timeout`",
+        run: |target| Box::pin(violation_flood(target)),
+        ..Attack::DEFAULT
+    },
 ];
 
 /// Makes the kernel send a reset rather than an end.
@@ -114,6 +121,17 @@ async fn close_ignored(target: Target) -> Outcome {
         let mut socket = Socket::open(target, "/close").await?;
         socket.closes(&[3000], Duration::from_secs(3)).await?;
         socket.ends(Duration::from_secs(4)).await
+    })
+    .await
+}
+
+async fn violation_flood(target: Target) -> Outcome {
+    all(8, move |_| async move {
+        let mut socket = Socket::open(target, "/small").await?;
+        let piece = vec![0xff; 1 << 20];
+        let flood = async { while socket.stream.write_all(&piece).await.is_ok() {} };
+        let ended = tokio::time::timeout(Duration::from_secs(8), flood).await;
+        ended.map_err(|_| "it is still read after 8 s".to_owned())
     })
     .await
 }

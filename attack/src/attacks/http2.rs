@@ -1,6 +1,7 @@
 //! HTTP/2, with prior knowledge.
 
 use crate::attack::{Attack, Outcome, Target, all};
+use crate::wire::frame::{BINARY, FIN, masked};
 use crate::wire::http2::{
     CONTINUATION, Connection, DATA, END_HEADERS, END_STREAM, HEADERS, PING, RST_STREAM, SETTINGS,
     WINDOW_UPDATE, block, frame, integer, request,
@@ -56,6 +57,14 @@ pub(super) const ATTACKS: &[Attack] = &[
         what: "5,000 requests at once on one connection",
         stays: "even 5,000 at once cost 2 MiB: the limit is for what their handlers do",
         run: |target| Box::pin(streams(target)),
+        ..Attack::DEFAULT
+    },
+    Attack {
+        name: "h2-shut-windows",
+        what: "100 WebSockets whose windows are shut, or of one octet, and that ask for an echo",
+        with: &["--limit", "write_timeout_ms=1000"],
+        without: &["--limit", "write_timeout_ms=600000"],
+        run: |target| Box::pin(shut_windows(target)),
         ..Attack::DEFAULT
     },
     Attack {
@@ -189,6 +198,33 @@ async fn streams(target: Target) -> Outcome {
     let flood: Vec<u8> = numbers(5000).flat_map(|n| frame(HEADERS, OPEN, n, &head)).collect();
     connection.send(&flood).await;
     Ok(())
+}
+
+async fn shut_windows(target: Target) -> Outcome {
+    all(10, move |number| async move {
+        let mut connection = Connection::open(target).await?;
+        let authority = target.address.to_string();
+        let head = block(&[
+            (":method", "CONNECT"),
+            (":protocol", "websocket"),
+            (":scheme", "http"),
+            (":path", "/small"),
+            (":authority", &authority),
+            ("sec-websocket-version", "13"),
+        ]);
+        let mut octets = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, number as u8 % 2]);
+        let message = masked(FIN | BINARY, &[7; 60_000]);
+        for number in numbers(10) {
+            octets.extend(frame(HEADERS, OPEN, number, &head));
+            octets.extend(message.chunks(16_000).flat_map(|piece| frame(DATA, 0, number, piece)));
+        }
+        connection.stream.write_all(&octets).await.map_err(|error| error.to_string())?;
+        match connection.resets(10, SOON).await {
+            10 => Ok(()),
+            reset => Err(format!("{reset} of 10 streams were reset")),
+        }
+    })
+    .await
 }
 
 async fn unknown(target: Target) -> Outcome {

@@ -85,6 +85,14 @@ pub(super) const ATTACKS: &[Attack] = &[
         ..SIGNALR
     },
     Attack {
+        name: "signalr-behind",
+        what: "4 clients that make 60 calls of 4 MB each behind one of two seconds",
+        without: &["--limit", "inbox_count_max=1000000000"],
+        growth_max_mib: 96,
+        run: |target| Box::pin(behind(target)),
+        ..SIGNALR
+    },
+    Attack {
         name: "signalr-streams",
         what: "a client that opens 10,000 streams without end",
         stays: "all streams of a client wait for room in its one outbox, and are small themselves",
@@ -313,6 +321,32 @@ async fn gone_behind(target: Target) -> Outcome {
             // More than may wait for handlers is there: it is not read from any more.
             tokio::time::sleep(Duration::from_millis(500)).await;
             super::closing::reset(&socket.stream);
+            Ok(())
+        }
+    })
+    .await
+}
+
+async fn behind(target: Target) -> Outcome {
+    let call = |target: &str, arguments: &str| {
+        text(&format!(
+            "{{\"type\":1,\"invocationId\":\"1\",\"target\":\"{target}\",\"arguments\":[{arguments}]}}\u{1e}"
+        ))
+    };
+    let slow = call("DelayedEcho", "\"x\",2000");
+    let long = call("Length", &format!("\"{}\"", "x".repeat(4_000_000)));
+    all(4, |_| {
+        let (slow, long) = (slow.clone(), long.clone());
+        async move {
+            let mut socket = enter_at(target, "/hubs/big", "json").await?;
+            socket.flood(&slow, SOON).await;
+            for _ in 0..60 {
+                socket.flood(&long, SOON).await;
+            }
+            // All of them are answered, the last too.
+            for _ in 0..61 {
+                socket.expect("\"type\":3").await?;
+            }
             Ok(())
         }
     })

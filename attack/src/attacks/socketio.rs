@@ -93,6 +93,15 @@ pub(super) const ATTACKS: &[Attack] = &[
         ..SIO
     },
     Attack {
+        name: "sio-half-packets",
+        what: "60 clients that send nine of ten attachments, 900 KB each, and never the last",
+        with: &["--limit", "unfinished_len_max=16777216"],
+        without: &["--limit", "unfinished_len_max=1000000000"],
+        growth_max_mib: 96,
+        run: |target| Box::pin(half_packets(target)),
+        ..SIO
+    },
+    Attack {
         name: "sio-probes",
         what: "50 polling sessions with 20 WebSockets each that begin to take over, and stop",
         bare_environment: &[("SIO_UPGRADE_TIMEOUT", "600000")],
@@ -330,6 +339,30 @@ async fn attachments(target: Target) -> Outcome {
         ended.map_err(|why| format!("{packet:.30}: {why}"))
     })
     .await
+}
+
+async fn half_packets(target: Target) -> Outcome {
+    let places: Vec<_> =
+        (0..10).map(|num| format!("{{\"_placeholder\":true,\"num\":{num}}}")).collect();
+    let mut octets = text(&format!("4510-[\"echo\",{}]", places.join(",")));
+    for _ in 0..9 {
+        octets.extend(crate::wire::frame::masked(FIN | BINARY, &[7; 900_000]));
+    }
+    let mut clients = Vec::new();
+    for _ in 0..60 {
+        let mut socket = enter(target).await?;
+        socket.flood(&octets, SOON).await;
+        clients.push(socket);
+    }
+    let mut refused = 0;
+    for client in &mut clients {
+        refused += usize::from(client.end(Duration::from_millis(100)).await.is_ok());
+    }
+    // What two of them have sent fits.
+    match refused {
+        50.. => Ok(()),
+        _ => Err(format!("{refused} of 60 were refused")),
+    }
 }
 
 async fn probes(target: Target) -> Outcome {

@@ -82,6 +82,11 @@ impl Connection {
             stream.set_nodelay(true)?;
             stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await?;
             stream.write_all(&frame(SETTINGS, 0, 0, &[])).await?;
+            // What was not sent yet can't be acknowledged.
+            let mut head = [0; 9];
+            stream.read_exact(&mut head).await?;
+            let len = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+            stream.read_exact(&mut vec![0; len]).await?;
             stream.write_all(&frame(SETTINGS, 1, 0, &[])).await?;
             std::io::Result::Ok(Self { stream })
         };
@@ -106,6 +111,20 @@ impl Connection {
         }
     }
 
+    /// How many streams the server resets within a time, at most so many.
+    pub(crate) async fn resets(&mut self, count: usize, time: Duration) -> usize {
+        let (mut read, mut resets) = (Vec::new(), 0);
+        let reset = async {
+            while resets < count && self.stream.read_buf(&mut read).await.is_ok_and(|len| len > 0) {
+                while let Some(kind) = take_frame(&mut read) {
+                    resets += usize::from(kind == RST_STREAM);
+                }
+            }
+        };
+        tokio::time::timeout(time, reset).await.ok();
+        resets
+    }
+
     /// Whether the server ends the connection within a time: GOAWAY, or the end of TCP.
     pub(crate) async fn is_ended(&mut self, time: Duration) -> bool {
         let mut read = Vec::new();
@@ -126,15 +145,18 @@ impl Connection {
 }
 
 fn has_goaway(read: &mut Vec<u8>) -> bool {
-    while read.len() >= 9 {
-        let len = u32::from_be_bytes([0, read[0], read[1], read[2]]) as usize;
-        if read.len() < 9 + len {
-            return false;
-        }
-        if read[3] == GOAWAY {
+    while let Some(kind) = take_frame(read) {
+        if kind == GOAWAY {
             return true;
         }
-        read.drain(..9 + len);
     }
     false
+}
+
+/// Takes a whole frame off the front, and gives its kind.
+fn take_frame(read: &mut Vec<u8>) -> Option<u8> {
+    let [a, b, c, kind, ..] = *read.first_chunk::<9>()?;
+    let len = 9 + u32::from_be_bytes([0, a, b, c]) as usize;
+    (len <= read.len()).then(|| drop(read.drain(..len)))?;
+    Some(kind)
 }
