@@ -370,3 +370,20 @@ impl Gate {
         drop(opened.wait_while(is_open.lock().unwrap(), |is_open| !*is_open));
     }
 }
+
+/// Who is asked may want something answered first: the handler that waits for it is out of the way.
+#[tokio::test]
+async fn who_is_asked_on_joining_may_ask_back() {
+    let mut limits = Limits::default();
+    limits.calls_max = 1;
+    let namespace = Namespace::new("/asks")
+        .on_join(|peer: Peer| async move { ask_a_question(&peer).await.map(drop) })
+        .on("which", || async { Reply("that one") });
+    let (_omniwire, address) = serve(Omniwire::builder().limits(limits).namespace(namespace)).await;
+    let mut client = Client::connect(address, "/ws/asks").await;
+    client.send(json!({"join": "room", "id": 1})).await;
+    let question = client.next().await["call"].clone();
+    assert_eq!(client.call("which", json!([])).await["result"], "that one");
+    client.send(json!({"reply": question, "result": [7]})).await;
+    assert_eq!(client.next().await, json!({"reply": 1, "result": null}));
+}

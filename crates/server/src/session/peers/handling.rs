@@ -132,10 +132,9 @@ impl PeerCell {
         };
         let mut context = self.context(ByteString::from_static("join"));
         context.args = RawArgs::from_text(room.clone());
-        let allowed = guard(handler, context);
-        let peer = Arc::clone(self);
+        let (peer, handler) = (Arc::clone(self), handler.clone());
         let joined = async move {
-            let outcome = allowed.await?;
+            let outcome = handler.call(context).await?;
             let joined = peer.join(&room, since);
             joined.map_err(|error| Failure::client(error.to_string()))?;
             Ok(outcome)
