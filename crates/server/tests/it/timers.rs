@@ -275,23 +275,29 @@ async fn silence_does_not_count_while_a_peer_is_held_back() {
     assert_eq!(omniwire.stats().sessions, 1);
 }
 
+/// A server on which so much may wait, and the word for what waits there: handlers run one at a
+/// time, and without answers, which would wake what reads from a client too.
+async fn serve_gated(inbox_count_max: usize) -> (Omniwire, SocketAddr, Arc<Notify>) {
+    let go = Arc::new(Notify::new());
+    let waiting = Arc::clone(&go);
+    let gated = Namespace::new("/gated").on_any(move || {
+        let go = Arc::clone(&waiting);
+        async move {
+            go.notified().await;
+            go.notify_one();
+        }
+    });
+    let mut limits = Limits::default();
+    (limits.inbox_count_max, limits.calls_max) = (inbox_count_max, 1);
+    let (omniwire, address) = serve(Omniwire::builder().limits(limits).namespace(gated)).await;
+    (omniwire, address, go)
+}
+
 /// Read on when there is room again, which for one event at a time is when none waits.
 #[tokio::test]
 async fn who_was_held_back_is_read_on_however_small_the_limit() {
     for inbox_count_max in [1, 2, 3] {
-        let go = Arc::new(Notify::new());
-        let waiting = Arc::clone(&go);
-        // One at a time, and without answers, which would wake what reads from it too.
-        let gated = Namespace::new("/gated").on_any(move || {
-            let go = Arc::clone(&waiting);
-            async move {
-                go.notified().await;
-                go.notify_one();
-            }
-        });
-        let mut limits = Limits::default();
-        (limits.inbox_count_max, limits.calls_max) = (inbox_count_max, 1);
-        let (omniwire, address) = serve(Omniwire::builder().limits(limits).namespace(gated)).await;
+        let (omniwire, address, go) = serve_gated(inbox_count_max).await;
         let mut client = Raw::open(address, "/ws/gated", "").await;
         client.0.write_all(&masked(0x81, b"x").repeat(10)).await.unwrap();
         until(|| omniwire.stats().messages_in >= inbox_count_max as u64).await;
@@ -303,18 +309,7 @@ async fn who_was_held_back_is_read_on_however_small_the_limit() {
 /// A few long ones are as much as many short ones.
 #[tokio::test]
 async fn events_that_wait_are_counted_by_their_length() {
-    let go = Arc::new(Notify::new());
-    let waiting = Arc::clone(&go);
-    let gated = Namespace::new("/gated").on_any(move || {
-        let go = Arc::clone(&waiting);
-        async move {
-            go.notified().await;
-            go.notify_one();
-        }
-    });
-    let mut limits = Limits::default();
-    (limits.inbox_count_max, limits.calls_max) = (100, 1);
-    let (omniwire, address) = serve(Omniwire::builder().limits(limits).namespace(gated)).await;
+    let (omniwire, address, go) = serve_gated(100).await;
     let mut client = Raw::open(address, "/ws/gated", "").await;
     let (mut reading, mut writing) = client.0.split();
     let say = async {
