@@ -20,7 +20,7 @@ use crate::edge::access::{self, Origins};
 use crate::edge::answers;
 use crate::edge::crowd::{Crowd, TooMany};
 use crate::request::RequestInfo;
-use crate::server::Shared;
+use crate::server::{Shared, note_refusal};
 use crate::session::cell::{Cell, Entrance, Opening, PeerIds, Terms};
 use crate::session::machine::Machine;
 use axum::body::Body;
@@ -123,10 +123,8 @@ impl Incoming {
     }
 
     fn count_refused(&self, limit: &'static str) {
-        let before = self.shared.counters.sessions_refused.fetch_add(1, Ordering::Relaxed);
-        let (refused, remote) = (before.saturating_add(1), self.remote());
-        // A flood must not become a flood of lines.
-        if refused.is_power_of_two() {
+        if let Some(refused) = note_refusal(&self.shared.counters.sessions_refused) {
+            let remote = self.remote();
             tracing::info!(limit, ?remote, refused, "refused a session");
         }
     }

@@ -96,6 +96,13 @@ pub(crate) fn fresh_id() -> ByteString {
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes).into()
 }
 
+/// Counts one more that was refused. How many there were, if it is to have a line in the log: a
+/// flood must not become a flood of lines.
+pub(crate) fn note_refusal(refused: &AtomicU64) -> Option<u64> {
+    let count = refused.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+    count.is_power_of_two().then_some(count)
+}
+
 /// How fast a server empties: [`Omniwire::drain`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

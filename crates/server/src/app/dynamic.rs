@@ -3,11 +3,12 @@
 use super::namespace::Namespace;
 use super::space::{Space, SpaceTerms};
 use crate::quoted::quoted;
+use crate::server::note_refusal;
 use omniwire_session::ByteString;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 
 /// Makes the namespace of a name, if there is one of that name.
@@ -83,9 +84,7 @@ impl DynamicSpaces {
         // What is not wanted takes itself off the registry, which needs the lock.
         drop(spaces);
         if full {
-            let refused = self.refused.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-            // A flood must not become a flood of lines.
-            if refused.is_power_of_two() {
+            if let Some(refused) = note_refusal(&self.refused) {
                 tracing::warn!(name = %quoted(name), refused, "there are too many namespaces");
             }
             return None;

@@ -4,7 +4,6 @@ use crate::edge::answers;
 use crate::request::RequestInfo;
 use axum::body::Body;
 use http::{Response, StatusCode};
-use omniwire_session::Answer;
 use std::fmt;
 use std::sync::Arc;
 
@@ -32,9 +31,8 @@ impl Denied {
     }
 
     pub(crate) fn into_response(self) -> Response<Body> {
-        // Without a type, a browser might take it for a page, and with it what the request brought.
-        let content_type = "text/plain; charset=utf-8";
-        answers::respond(Answer::new(self.status.as_u16(), content_type, self.message))
+        // Plain: a browser might else take it for a page, and with it what the request brought.
+        answers::plain(self.status, self.message)
     }
 }
 

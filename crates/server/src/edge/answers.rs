@@ -1,6 +1,7 @@
 //! HTTP answers.
 
 use axum::body::Body;
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
 use omniwire_session::{Answer, Fault};
 
@@ -53,7 +54,7 @@ pub(crate) fn refuse(fault: Fault) -> Response<Body> {
 }
 
 /// A refusal in a few words.
-pub(crate) fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
+pub(crate) fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
     respond(Answer::new(status.as_u16(), "text/plain; charset=utf-8", text))
 }
 

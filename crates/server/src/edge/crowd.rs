@@ -3,12 +3,13 @@
 //! IPv6 hands out a /64 at least, so that is what counts as one address there. Loopback is not
 //! counted: behind it may be a proxy, and behind that everybody.
 
+use crate::server::note_refusal;
 use omniwire_session::limits::Limits;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Weak};
 
 /// Who is here.
@@ -16,6 +17,7 @@ use std::sync::{Arc, Weak};
 pub(crate) struct Crowd {
     limits: Bounds,
     counts: Mutex<Counts>,
+    refused: AtomicU64,
 }
 
 /// How many there may be.
@@ -31,7 +33,6 @@ struct Counts {
     by_ip: HashMap<IpAddr, Known>,
     /// All those who are not counted by address.
     uncounted: Weak<Address>,
-    refused: u64,
 }
 
 /// An address that somebody comes from.
@@ -78,7 +79,7 @@ impl Crowd {
             sessions: limits.ip_sessions_max,
         };
         let limits = Bounds { connections: limits.connections_max, ip };
-        Arc::new(Self { limits, counts: Mutex::default() })
+        Arc::new(Self { limits, counts: Mutex::default(), refused: AtomicU64::new(0) })
     }
 
     /// Counts a connection that was accepted, and its handshake until [`Connection::greeted`].
@@ -98,10 +99,7 @@ impl Crowd {
             None
         };
         if let Some(limit) = over {
-            counts.refused = counts.refused.saturating_add(1);
-            // A flood must not become a flood of lines.
-            if counts.refused.is_power_of_two() {
-                let refused = counts.refused;
+            if let Some(refused) = note_refusal(&self.refused) {
                 tracing::warn!(?ip, limit, refused, "refused a connection: there are too many");
             }
             return None;
@@ -172,7 +170,7 @@ impl Crowd {
 
     /// TCP connections that were refused since the start.
     pub(crate) fn refused(&self) -> u64 {
-        self.counts.lock().refused
+        self.refused.load(Relaxed)
     }
 }
 
